@@ -1,0 +1,38 @@
+// The test command. `npm test` = static checks, unit tests, end-to-end tests; `npm run test:unit` / `test:e2e` one part.
+// End-to-end tests need Debian packages (psql, Go, ...): installed here when missing and root, else named and refused.
+
+import { spawnSync } from 'node:child_process';
+import { globSync } from 'node:fs';
+import { join } from 'node:path';
+import { ensureDebianPackages } from '../test/support/debian.ts';
+
+const root = join(import.meta.dirname, '..');
+const part = process.argv[2] ?? 'all';
+
+function run(title: string, args: readonly string[]): boolean {
+  const startedMs = performance.now();
+  const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' });
+  console.log(`\n${status === 0 ? 'passed' : 'FAILED'}: ${title} in ${((performance.now() - startedMs) / 1000).toFixed(1)} s\n`);
+  return status === 0;
+}
+
+function testFiles(patterns: readonly string[]): string[] {
+  const files = patterns.flatMap((pattern) => globSync(pattern, { cwd: root })).sort();
+  if (files.length === 0) throw new Error(`no test file matches ${patterns.join(' ')}`);
+  return files;
+}
+
+let passed = true;
+if (part === 'all') passed = run('static checks', ['scripts/check.ts']) && passed;
+if (part === 'all' || part === 'unit') {
+  passed = run('unit tests', ['--test', '--test-reporter=dot', ...testFiles(['src/**/*.test.ts', 'test/*.test.ts'])]) && passed;
+}
+if (part === 'all' || part === 'e2e') {
+  // Tests name what they need themselves too; asking once here keeps apt to a single run.
+  ensureDebianPackages(['postgresql-client', 'golang-go', 'golang-golang-x-mod-dev', 'openssl']);
+  const only = process.argv.slice(3);
+  const files = testFiles(['test/e2e/**/*.e2e.test.ts']).filter((file) => only.length === 0 || only.some((word) => file.includes(word)));
+  // Two at a time: each starts servers of its own, and the machines have two cores.
+  passed = run('end-to-end tests', ['--test', '--test-concurrency=2', '--test-reporter=spec', ...files]) && passed;
+}
+process.exit(passed ? 0 : 1);

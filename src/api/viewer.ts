@@ -1,0 +1,79 @@
+// Who is looking: the verified principal of one API request, its roles now, and what it may see.
+// Authorisation of the whole API is here, so that a route states a right and never works one out.
+
+import type { FastifyRequest } from 'fastify';
+import { SallyportError } from '../core/error.ts';
+import type { ActorRef, Principal } from '../core/identity.ts';
+import { principalKey } from '../core/identity.ts';
+import type { Approval, SessionRow } from '../core/ports.ts';
+import type { ApiDeps } from './ports.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set by the authentication hook; null on public routes. */
+    viewer: Viewer | null;
+  }
+}
+
+/** `oversight` = auditor or operator. */
+export type Right = 'audit' | 'operate' | 'oversight';
+
+export class Viewer {
+  readonly principal: Principal;
+  readonly key: string;
+  readonly roles: readonly string[];
+  readonly rights: ReadonlySet<Right>;
+
+  constructor(principal: Principal, deps: Pick<ApiDeps, 'rolesOf' | 'surfaceRoles'>) {
+    this.principal = principal;
+    this.key = principalKey(principal);
+    this.roles = deps.rolesOf(principal);
+    const rights = new Set<Right>();
+    if (this.#hasAny(deps.surfaceRoles.auditors)) rights.add('audit').add('oversight');
+    if (this.#hasAny(deps.surfaceRoles.operators)) rights.add('operate').add('oversight');
+    this.rights = rights;
+  }
+
+  #hasAny(roles: readonly string[]): boolean {
+    return roles.some((role) => this.roles.includes(role));
+  }
+
+  /** @throws SP_API_FORBIDDEN */
+  require(right: Right): void {
+    if (!this.rights.has(right)) throw new SallyportError('SP_API_FORBIDDEN', `needs the right ${right}`);
+  }
+
+  /** The actor is this principal, or acts for it. */
+  #owns(actor: ActorRef, onBehalfOf: ActorRef | null): boolean {
+    return principalKey(actor) === this.key || (onBehalfOf !== null && principalKey(onBehalfOf) === this.key);
+  }
+
+  maySeeSession(session: SessionRow): boolean {
+    return this.rights.has('oversight') || this.#owns(session.principal, session.onBehalfOf);
+  }
+
+  maySeeApproval(approval: Approval): boolean {
+    return (
+      this.rights.has('audit') ||
+      this.roles.includes(approval.approvers.role) ||
+      this.#owns(approval.requester, approval.onBehalfOf)
+    );
+  }
+
+  /** Whether the API should offer the answer buttons; the approvals desk decides again when the answer arrives. */
+  mayAnswer(approval: Approval): boolean {
+    return (
+      approval.state === 'pending' &&
+      this.roles.includes(approval.approvers.role) &&
+      !this.#owns(approval.requester, approval.onBehalfOf) &&
+      !approval.answers.some((answer) => principalKey(answer.by) === this.key)
+    );
+  }
+}
+
+/** The viewer of a request on an authenticated route.
+ *  @throws SP_AUTH_INVALID_TOKEN when the route was reached without one, which is a fault of ours: refuse. */
+export function viewerOf(request: FastifyRequest): Viewer {
+  if (request.viewer === null) throw new SallyportError('SP_AUTH_INVALID_TOKEN', 'missing');
+  return request.viewer;
+}

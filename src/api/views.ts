@@ -1,0 +1,132 @@
+// The shapes the API answers with. Responses are serialised through these schemas, so a field that is not listed
+// here cannot leave, whatever the services return.
+
+import { z } from 'zod';
+import type { Approval, SessionRow, TargetStatus } from '../core/ports.ts';
+import type { Viewer } from './viewer.ts';
+
+const time = z.iso.datetime();
+
+export const actorSchema = z.object({
+  issuer: z.string(),
+  subject: z.string(),
+  kind: z.enum(['person', 'agent', 'service']),
+});
+
+export const whoamiSchema = z.object({
+  ...actorSchema.shape,
+  name: z.string(),
+  groups: z.array(z.string()),
+  onBehalfOf: actorSchema.nullable(),
+  roles: z.array(z.string()),
+  rights: z.array(z.enum(['audit', 'operate', 'oversight'])),
+  expiresAt: time,
+});
+
+export const targetSchema = z.object({
+  name: z.string(),
+  protocol: z.string(),
+  address: z.string().nullable().describe('Shown to operators and auditors only'),
+  catalogue: z.enum(['ready', 'loading', 'unavailable']),
+  catalogueVersion: z.string().nullable(),
+  protectedColumns: z.int(),
+});
+
+export const approvalStateSchema = z.enum(['pending', 'approved', 'denied', 'expired', 'cancelled', 'used']);
+
+export const approvalSchema = z.object({
+  id: z.string(),
+  state: approvalStateSchema,
+  session: z.string(),
+  target: z.string(),
+  requester: actorSchema.extend({ name: z.string() }),
+  onBehalfOf: actorSchema.nullable(),
+  action: z.string(),
+  statement: z.string().nullable().describe('Redacted: every constant and comment replaced'),
+  textSha256: z.string(),
+  policySha256: z.string(),
+  effects: z.array(z.string()),
+  relations: z.array(z.object({ name: z.string(), access: z.enum(['read', 'write']) })),
+  outputs: z.array(z.object({ name: z.string(), classes: z.array(z.string()), mask: z.string() })),
+  unbounded: z.boolean(),
+  rules: z.array(z.string()),
+  say: z.string().nullable(),
+  approvers: z.object({ role: z.string(), count: z.int() }),
+  answers: z.array(z.object({ by: actorSchema, verdict: z.enum(['approve', 'deny']), at: time })),
+  createdAt: time,
+  expiresAt: time,
+  mayAnswer: z.boolean().describe('Whether the caller could answer it now'),
+});
+export type ApprovalView = z.infer<typeof approvalSchema>;
+
+export const sessionSchema = z.object({
+  id: z.string(),
+  target: z.string(),
+  principal: actorSchema,
+  onBehalfOf: actorSchema.nullable(),
+  openedAt: time,
+  closedAt: time.nullable(),
+  closeReason: z.string().nullable(),
+  statements: z.int(),
+  denied: z.int(),
+  held: z.int(),
+  rows: z.int(),
+  openIndex: z.int(),
+});
+
+/** An entry of the log. The log writes allow-listed fields only, so it passes through as it is. */
+export const entrySchema = z
+  .looseObject({ v: z.literal(1), seq: z.int(), ts: z.string(), type: z.string(), replica: z.string() })
+  .describe('One audit log entry; see docs/formats/log.md');
+
+const at = (ms: number): string => new Date(ms).toISOString();
+
+export function approvalView(approval: Approval, viewer: Viewer): ApprovalView {
+  return {
+    id: approval.id,
+    state: approval.state,
+    session: approval.session,
+    target: approval.binding.target,
+    requester: approval.requester,
+    onBehalfOf: approval.onBehalfOf,
+    action: approval.action,
+    statement: approval.statement,
+    textSha256: approval.binding.textSha256,
+    policySha256: approval.binding.policySha256,
+    effects: [...approval.effects],
+    relations: [...approval.relations],
+    outputs: approval.outputs.map((output) => ({ ...output, classes: [...output.classes] })),
+    unbounded: approval.unbounded,
+    rules: [...approval.rules],
+    say: approval.say,
+    approvers: approval.approvers,
+    answers: approval.answers.map(({ by, verdict, atMs }) => ({ by, verdict, at: at(atMs) })),
+    createdAt: at(approval.createdAtMs),
+    expiresAt: at(approval.expiresAtMs),
+    mayAnswer: viewer.mayAnswer(approval),
+  };
+}
+
+export function sessionView(session: SessionRow): z.infer<typeof sessionSchema> {
+  const { openedAtMs, closedAtMs, ...rest } = session;
+  return { ...rest, openedAt: at(openedAtMs), closedAt: closedAtMs === null ? null : at(closedAtMs) };
+}
+
+export function targetView(status: TargetStatus, viewer: Viewer): z.infer<typeof targetSchema> {
+  return { ...status, address: viewer.rights.has('oversight') ? status.address : null };
+}
+
+export function whoamiView(viewer: Viewer): z.infer<typeof whoamiSchema> {
+  const { issuer, subject, kind, name, groups, onBehalfOf, expiresAtMs } = viewer.principal;
+  return {
+    issuer,
+    subject,
+    kind,
+    name,
+    groups: [...groups],
+    onBehalfOf,
+    roles: [...viewer.roles],
+    rights: [...viewer.rights],
+    expiresAt: at(expiresAtMs),
+  };
+}

@@ -1,0 +1,120 @@
+// One error class and one closed table of codes. `message` is for operators; a client gets the code's public
+// text, the session id and a remedy. Neither ever holds data of a statement or a result.
+
+/** Adapters map each category to their own wire error with `satisfies Record<Category, ...>`. */
+export const CATEGORIES = [
+  'malformed',
+  'unsupported',
+  'identity',
+  'denied',
+  'cancelled',
+  'limit',
+  'audit',
+  'upstream',
+  'unavailable',
+  'config',
+  'internal',
+] as const;
+export type Category = (typeof CATEGORIES)[number];
+
+interface CodeFacts {
+  readonly category: Category;
+  readonly retriable: boolean;
+  /** Fixed text a client may see. */
+  readonly text: string;
+  /** Fixed remedy a client may see. */
+  readonly remedy: string;
+}
+
+const code = (category: Category, retriable: boolean, text: string, remedy: string): CodeFacts => ({
+  category,
+  retriable,
+  text,
+  remedy,
+});
+
+export const ERROR_CODES = {
+  SP_WIRE_MALFORMED: code('malformed', false, 'malformed protocol message', 'Check the client; the connection is closed.'),
+  SP_WIRE_TOO_LARGE: code('limit', false, 'protocol message is too large', 'Send smaller statements or parameters.'),
+  SP_WIRE_UNEXPECTED: code(
+    'malformed',
+    false,
+    'protocol message is not valid in this state',
+    'Check the client; the connection is closed.',
+  ),
+  SP_WIRE_UNSUPPORTED: code(
+    'unsupported',
+    false,
+    'protocol feature is not supported by the gateway',
+    'See docs/protocols for what is understood.',
+  ),
+  SP_WIRE_TIMEOUT: code('limit', true, 'the client was silent for too long', 'Connect again.'),
+  SP_TLS_REQUIRED: code('identity', false, 'TLS is required', 'Connect with sslmode=verify-full and the gateway CA.'),
+  SP_AUTH_INVALID_TOKEN: code('identity', false, 'the token was not accepted', 'Get a new token from your identity provider.'),
+  SP_AUTH_UNAVAILABLE: code('unavailable', true, 'the identity provider cannot be reached', 'Try again later.'),
+  SP_AUTH_EXPIRED: code('identity', true, 'the identity has expired', 'Connect again with a new token.'),
+  SP_TARGET_UNKNOWN: code(
+    'denied',
+    false,
+    'no such target, or no access to it',
+    'Use a target name you have access to as the database name.',
+  ),
+  SP_SESSION_LIMIT: code('limit', true, 'too many sessions', 'Close other sessions and try again.'),
+  SP_REQUEST_DENIED: code('denied', false, 'denied by policy', 'Ask your privacy officer, or change the statement.'),
+  SP_REQUEST_NOT_UNDERSTOOD: code('denied', false, 'the statement is not provably safe', 'Simplify the statement.'),
+  SP_CLIENT_LOST: code('cancelled', true, 'the connection to the client was lost', 'Connect and send the statement again.'),
+  SP_REQUEST_CANCELLED: code('cancelled', true, 'the held statement was cancelled', 'Send it again if it is still needed.'),
+  SP_APPROVAL_DENIED: code('denied', false, 'a reviewer denied the statement', 'Talk to the reviewer.'),
+  SP_APPROVAL_EXPIRED: code('cancelled', true, 'nobody approved the statement in time', 'Send it again, or ask a reviewer first.'),
+  SP_APPROVAL_VOID: code('cancelled', true, 'the approval no longer applies', 'Send the statement again.'),
+  SP_APPROVAL_NOT_FOUND: code('denied', false, 'no such approval', 'List approvals to see what is pending.'),
+  SP_APPROVAL_CONFLICT: code('denied', false, 'the approval cannot be answered', 'List approvals to see its state.'),
+  SP_AUDIT_UNWRITABLE: code(
+    'audit',
+    true,
+    'the audit log cannot be written; traffic is stopped',
+    'Ask the operator to restore the audit log.',
+  ),
+  SP_AUDIT_CORRUPT: code('audit', false, 'the audit log is damaged', 'Ask the operator; run sallyport audit verify.'),
+  SP_DATA_DIR_LOCKED: code('config', false, 'another gateway uses this data directory', 'Stop it, or use another data directory.'),
+  SP_STORE_UNAVAILABLE: code('unavailable', true, 'the state store cannot be used', 'Ask the operator.'),
+  SP_UPSTREAM_UNREACHABLE: code('upstream', true, 'the target cannot be reached', 'Try again later.'),
+  SP_UPSTREAM_AUTH: code('upstream', false, 'the target refused the credential of the gateway', 'Ask the operator.'),
+  SP_UPSTREAM_LOST: code('upstream', true, 'the connection to the target was lost', 'Connect again.'),
+  SP_UPSTREAM_PROTOCOL: code('upstream', false, 'the target sent something that is not understood', 'Ask the operator.'),
+  SP_MASK_TRIPWIRE: code(
+    'internal',
+    false,
+    'a protected column was about to leave unmasked; the session was ended',
+    'Report this to the operator.',
+  ),
+  SP_CATALOGUE_UNAVAILABLE: code('upstream', true, 'the catalogue of the target cannot be read', 'Try again later.'),
+  SP_SHUTTING_DOWN: code('unavailable', true, 'the gateway is shutting down', 'Connect again.'),
+  SP_API_BAD_REQUEST: code('malformed', false, 'the request is not valid', 'See the API description.'),
+  SP_API_NOT_FOUND: code('denied', false, 'no such thing, or you may not see it', 'List what you can see first.'),
+  SP_API_RATE_LIMITED: code('limit', true, 'too many requests', 'Wait a minute and try again.'),
+  SP_API_FORBIDDEN: code('denied', false, 'your roles do not allow this', 'Ask a colleague who has the role.'),
+  SP_CONFIG_INVALID: code('config', false, 'the configuration is not valid', 'Fix the faults listed.'),
+  SP_INTERNAL: code('internal', false, 'internal fault of the gateway', 'Report this with the session id.'),
+} as const satisfies Record<string, CodeFacts>;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+export class SallyportError extends Error {
+  readonly code: ErrorCode;
+
+  /** @param message for operators; must not hold data of statements or results. */
+  constructor(errorCode: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'SallyportError';
+    this.code = errorCode;
+  }
+
+  get category(): Category {
+    return ERROR_CODES[this.code].category;
+  }
+
+  get retriable(): boolean {
+    return ERROR_CODES[this.code].retriable;
+  }
+}

@@ -1,0 +1,114 @@
+// Audit entries. A header is an allow-listed JSON object that never holds protected data (see docs/formats/log.md).
+// The log fills in `v`, `seq`, `ts`, `replica` and `sealed`; everything else comes from the caller.
+
+import type { ReasonCode } from './decision.ts';
+import type { ActorRef } from './identity.ts';
+import type { ParameterShape, RequestAction } from './request.ts';
+
+export const ENTRY_TYPES = [
+  'log.opened',
+  'log.closed',
+  'heartbeat',
+  'config.changed',
+  'policy.applied',
+  'key.rotated',
+  'auth.ok',
+  'auth.fail',
+  'session.open',
+  'session.close',
+  'request.intent',
+  'request.result',
+  'request.denied',
+  'request.held',
+  'approval.requested',
+  'approval.answered',
+  'approval.expired',
+  'approval.used',
+  'payload.unsealed',
+  'alarm',
+] as const;
+export type EntryType = (typeof ENTRY_TYPES)[number];
+
+/** One sealed payload as the header names it. */
+export interface SealedRef {
+  readonly kind: PayloadKind;
+  /** SHA-256 of the ciphertext, hex. */
+  readonly sha256: string;
+  /** Ciphertext length. */
+  readonly bytes: number;
+  /** Keyed commitment to the plaintext, hex. */
+  readonly commitment: string;
+  /** Names the wrapped data key in the key directory. */
+  readonly key: string;
+}
+
+/** A caller's entry. Every field but `type` is optional; unknown fields are rejected by the log. */
+export interface EntryDraft {
+  readonly type: EntryType;
+  readonly principal?: ActorRef;
+  readonly onBehalfOf?: ActorRef;
+  readonly session?: string;
+  /** Dense per session, from 0: a gap is evidence. */
+  readonly n?: number;
+  readonly grant?: string;
+  readonly approval?: string;
+  readonly resource?: { readonly target: string; readonly objects?: readonly string[] };
+  readonly action?: RequestAction;
+  readonly decision?: 'allow' | 'hold' | 'deny';
+  readonly reasons?: readonly ReasonCode[];
+  readonly rules?: readonly string[];
+  readonly policy?: { readonly sha256: string };
+  readonly statement?: {
+    /** Redacted text; absent when the text could not be lexed. */
+    readonly normalised?: string;
+    readonly fingerprint?: string;
+    readonly bytes: number;
+    readonly parameters: readonly ParameterShape[];
+  };
+  readonly facts?: {
+    readonly verbs: readonly string[];
+    readonly effects: readonly string[];
+    readonly relations: readonly { readonly name: string; readonly access: string }[];
+    readonly classes: readonly string[];
+    readonly outputClasses: readonly string[];
+    readonly predicateClasses: readonly string[];
+    readonly unbounded: boolean;
+    readonly unknowns: readonly { readonly code: string; readonly what: string }[];
+  };
+  readonly result?: {
+    readonly rows: number;
+    readonly bytes: number;
+    readonly columns?: readonly {
+      readonly name: string;
+      readonly classes: readonly string[];
+      readonly mask: string;
+    }[];
+    /** `ok`, or the native error code (SQLSTATE). */
+    readonly code: string;
+    readonly ms: number;
+  };
+  /** Index of the intent this result belongs to. */
+  readonly intent?: number;
+  /** Approval answers: who, and what they said (`approve`, `deny`). Free text is sealed, never here. */
+  readonly answer?: { readonly by: ActorRef; readonly verdict: 'approve' | 'deny' };
+  /** Closed-vocabulary detail: close reason, authentication fault code, alarm code, setting names. */
+  readonly detail?: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** A stored header as read back. */
+export interface EntryHeader extends EntryDraft {
+  readonly v: 1;
+  readonly seq: number;
+  /** RFC 3339 with milliseconds, UTC. */
+  readonly ts: string;
+  readonly replica: string;
+  readonly sealed?: readonly SealedRef[];
+}
+
+export type PayloadKind = 'statement' | 'parameters' | 'messages' | 'result' | 'justification';
+
+/** Plaintext on its way to sealed storage. */
+export interface Payload {
+  readonly kind: PayloadKind;
+  readonly bytes: Uint8Array;
+}

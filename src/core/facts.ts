@@ -1,0 +1,74 @@
+// What the analyser proved about a request. Facts are conservative: a fact may claim more (more columns, more
+// effects) than the statement really does, never less. What could not be established is an `Unknown`.
+
+export const EFFECTS = ['read', 'write', 'ddl', 'copy-in', 'copy-out', 'call', 'admin'] as const;
+/** What an operation does to a target. Session control (BEGIN, SET of a harmless setting) has no effect. */
+export type Effect = (typeof EFFECTS)[number];
+
+export interface RelationUse {
+  /** Qualified as the catalogue knows it: `public.patients`. */
+  readonly name: string;
+  readonly access: 'read' | 'write';
+}
+
+/** One column of the answer and what it was made from. */
+export interface OutputColumn {
+  readonly name: string;
+  /** Base columns it depends on, `schema.relation.column`, sorted. */
+  readonly sources: readonly string[];
+  /** Classes of those columns, sorted; empty = nothing protected flows here. */
+  readonly classes: readonly string[];
+}
+
+/** A reason why a statement is not proven safe. Never contains a literal of the statement. */
+export interface Unknown {
+  readonly code:
+    | 'syntax'
+    | 'too-large'
+    | 'statement-kind'
+    | 'node-kind'
+    | 'relation'
+    | 'function'
+    | 'operator'
+    | 'type'
+    | 'setting'
+    | 'system-relation'
+    | 'session-object'
+    | 'write-of-protected'
+    | 'round-trip'
+    | 'catalogue'
+    | 'server-version';
+  /** What it is about, from a closed vocabulary or a catalogue name: `pg_read_file`, `DoStmt`. */
+  readonly what: string;
+  /** What the user can do instead; fixed text. */
+  readonly remedy: string;
+}
+
+export interface Facts {
+  /** Upper-case command words of each statement: `SELECT`, `DROP TABLE`. */
+  readonly verbs: readonly string[];
+  readonly statements: number;
+  readonly effects: readonly Effect[];
+  readonly relations: readonly RelationUse[];
+  /** Base columns mentioned or reachable (`schema.relation.column`), sorted. */
+  readonly columns: readonly string[];
+  /** Classes of protected columns of the relations touched by name or star, sorted. */
+  readonly classes: readonly string[];
+  /** Columns of the last result-returning statement; empty if none. */
+  readonly outputs: readonly OutputColumn[];
+  readonly outputClasses: readonly string[];
+  /** Classes used in predicates, ordering, grouping or other control of rows. */
+  readonly predicateClasses: readonly string[];
+  /** Reads a relation with a protected class without LIMIT, key-bound WHERE or collapsing aggregate. */
+  readonly unbounded: boolean;
+  /** Outermost constant LIMIT, when there is one. */
+  readonly limit: number | null;
+  /** Never allowed while this is not empty. */
+  readonly unknowns: readonly Unknown[];
+  /** Statement text with every constant and comment replaced: safe in headers. Null = unlexable. */
+  readonly normalised: string | null;
+  /** Length of the text in bytes. */
+  readonly textBytes: number;
+  /** Fingerprint of the parse tree (PostgreSQL: pg_query's), for grouping; never a cache or approval key. */
+  readonly fingerprint: string | null;
+}

@@ -1,0 +1,195 @@
+// Ports: what one layer may rely on from another. Each implementation runs the shared suite of its port
+// (`test/conformance/`). The last parameter of anything that waits is an AbortSignal.
+
+import type { MaskSet } from './decision.ts';
+import type { EntryDraft, EntryHeader, Payload } from './event.ts';
+import type { Facts } from './facts.ts';
+import type { ActorRef, Principal } from './identity.ts';
+import type { ApprovalId, SessionId, Sha256Hex, TargetName } from './ids.ts';
+import type { RequestAction } from './request.ts';
+
+export interface Clock {
+  /** Wall clock, ms since the epoch. May step; never used to measure durations. */
+  nowMs(): number;
+  /** Monotonic, ms; only differences mean anything. */
+  monotonicMs(): number;
+}
+
+export interface Random {
+  bytes(length: number): Uint8Array;
+}
+
+/** Structured log for operators. Fields never hold statement text, parameter values, tokens or results. */
+export interface Logger {
+  info(fields: Readonly<Record<string, unknown>>, message: string): void;
+  warn(fields: Readonly<Record<string, unknown>>, message: string): void;
+  error(fields: Readonly<Record<string, unknown>>, message: string): void;
+}
+
+/** Append-only audit log. Calls may overlap; entries keep the order of the calls. */
+export interface AuditLog {
+  /** On resolve the entry and its payloads survive power loss; it may not be under a signed checkpoint yet.
+   *  @returns its index: 0-based, dense, never reused.
+   *  @throws SP_AUDIT_UNWRITABLE if durability cannot be promised; the caller refuses the request. */
+  append(entry: EntryDraft, payloads?: readonly Payload[], signal?: AbortSignal): Promise<number>;
+  /** False once an append has failed: every later append fails too, until restart. */
+  readonly writable: boolean;
+}
+
+/** Read side of the log, for API, index and export. */
+export interface AuditReader {
+  /** Entries [from, to) that are durable, in order. */
+  entries(from: number, to: number, signal?: AbortSignal): AsyncIterable<EntryHeader>;
+  /** Number of durable entries. */
+  size(): number;
+  /** The newest signed checkpoint (signed note text), or null before the first. */
+  checkpoint(): Promise<string | null>;
+  /** Ciphertext and wrapped data key of one sealed payload. Opening it needs the recipient's private key, which the
+   *  gateway does not have. @returns null when the blob or its key was destroyed. */
+  sealed(ref: { readonly sha256: string; readonly key: string }): Promise<{ ciphertext: Uint8Array; wrappedKey: string } | null>;
+}
+
+/** Turns a presented token into a verified principal. */
+export interface Authenticator {
+  /** @throws SP_AUTH_INVALID_TOKEN with a closed-vocabulary reason in `message`; SP_AUTH_UNAVAILABLE when keys cannot be had. */
+  authenticate(token: string, signal?: AbortSignal): Promise<Principal>;
+}
+
+export type ApprovalState = 'pending' | 'approved' | 'denied' | 'expired' | 'cancelled' | 'used';
+
+/** What an approval is bound to; any difference voids it. */
+export interface ApprovalBinding {
+  readonly principal: string;
+  readonly target: TargetName;
+  readonly textSha256: Sha256Hex;
+  readonly parametersSha256: Sha256Hex;
+  readonly policySha256: Sha256Hex;
+  readonly catalogueVersion: string;
+}
+
+export interface ApprovalAnswer {
+  readonly by: ActorRef;
+  readonly verdict: 'approve' | 'deny';
+  readonly atMs: number;
+}
+
+/** A held request. Holds no protected data: the statement is its redacted form. */
+export interface Approval {
+  readonly id: ApprovalId;
+  readonly state: ApprovalState;
+  readonly session: SessionId;
+  readonly requester: ActorRef & { readonly name: string };
+  readonly onBehalfOf: ActorRef | null;
+  readonly binding: ApprovalBinding;
+  readonly action: RequestAction;
+  readonly statement: string | null;
+  readonly effects: Facts['effects'];
+  readonly relations: Facts['relations'];
+  readonly outputs: readonly { readonly name: string; readonly classes: readonly string[]; readonly mask: string }[];
+  readonly unbounded: boolean;
+  readonly rules: readonly string[];
+  readonly say: string | null;
+  readonly approvers: { readonly role: string; readonly count: number };
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number;
+  readonly answers: readonly ApprovalAnswer[];
+}
+
+/** Durable state of approvals. All transitions are atomic: two concurrent answers never both win. */
+export interface ApprovalStore {
+  create(approval: Approval): Promise<void>;
+  get(id: ApprovalId): Promise<Approval | null>;
+  /** Newest first. */
+  list(filter: { readonly state?: ApprovalState; readonly limit: number }): Promise<Approval[]>;
+  /** Adds one answer to a pending approval and moves it to `state` when the caller says so.
+   *  @returns the new row, or null when it was not pending any more or this actor has answered already. */
+  answer(id: ApprovalId, answer: ApprovalAnswer, state: ApprovalState): Promise<Approval | null>;
+  /** Moves from one state to another. @returns false when it was not in `from`. */
+  transition(id: ApprovalId, from: ApprovalState, to: ApprovalState): Promise<boolean>;
+  /** Approvals in `state` with exactly this binding, newest first. */
+  find(binding: ApprovalBinding, state: ApprovalState): Promise<Approval[]>;
+}
+
+export interface SessionRow {
+  readonly id: SessionId;
+  readonly target: TargetName;
+  readonly principal: ActorRef;
+  readonly onBehalfOf: ActorRef | null;
+  readonly openedAtMs: number;
+  readonly closedAtMs: number | null;
+  readonly closeReason: string | null;
+  readonly statements: number;
+  readonly denied: number;
+  readonly held: number;
+  readonly rows: number;
+  /** Log index of the `session.open` entry. */
+  readonly openIndex: number;
+}
+
+/** Index of sessions; rebuildable from the log, never the record itself. */
+export interface SessionIndex {
+  /** Applies one log entry. Idempotent by `seq`; calls come in log order and may overlap (they are batched).
+   *  @throws SP_INTERNAL when entries before it were never applied. */
+  apply(entry: EntryHeader): Promise<void>;
+  /** Log index up to which entries were applied (exclusive). */
+  position(): Promise<number>;
+  get(id: SessionId): Promise<SessionRow | null>;
+  list(filter: { readonly target?: TargetName; readonly live?: boolean; readonly limit: number }): Promise<SessionRow[]>;
+  /** Log indexes of the session's entries, ascending. */
+  entriesOf(id: SessionId): Promise<number[]>;
+}
+
+/** Every applied policy version, by its SHA-256. */
+export interface PolicyVersions {
+  put(version: { readonly sha256: Sha256Hex; readonly source: string; readonly appliedAtMs: number }): Promise<void>;
+  get(sha256: Sha256Hex): Promise<{ readonly source: string; readonly appliedAtMs: number } | null>;
+  list(): Promise<{ readonly sha256: Sha256Hex; readonly appliedAtMs: number }[]>;
+}
+
+/** Result of waiting for a held request. */
+export type ApprovalOutcome =
+  | { readonly outcome: 'approved'; readonly approval: ApprovalId }
+  | { readonly outcome: 'denied' | 'expired' | 'cancelled' | 'void' | 'shutting-down'; readonly approval: ApprovalId };
+
+/** The approvals service as the gate needs it. */
+export interface ApprovalDesk {
+  /** Opens an approval; it is recorded (`approval.requested`) and durable on resolve. */
+  open(
+    draft: Omit<Approval, 'id' | 'state' | 'answers' | 'createdAtMs' | 'expiresAtMs'> & { readonly withinMs: number },
+  ): Promise<Approval>;
+  /** An approved, unused, unexpired approval for exactly this binding: a retry after a client time-out finds it. */
+  find(binding: ApprovalBinding): Promise<ApprovalId | null>;
+  /** An approved, unused and unexpired approval with exactly this binding: what a client finds that timed out while
+   *  it waited and sends the same request again. The caller still has to `use` it. */
+  find(binding: ApprovalBinding): Promise<ApprovalId | null>;
+  /** Waits for the answer, the expiry, `signal` (client cancelled) or shutdown. An abort cancels the approval,
+   *  unless `signal.reason` is SP_CLIENT_LOST: then it stays open until it expires, for the client's retry. */
+  wait(id: ApprovalId, signal: AbortSignal): Promise<ApprovalOutcome>;
+  /** Uses an approved approval exactly once, if `binding` is exactly the one it was given for.
+   *  @returns false when it was used before, is not approved, has expired or the binding differs. */
+  use(id: ApprovalId, binding: ApprovalBinding): Promise<boolean>;
+}
+
+/** What a surface shows of one target. */
+export interface TargetStatus {
+  readonly name: TargetName;
+  readonly protocol: string;
+  readonly address: string;
+  readonly catalogue: 'ready' | 'loading' | 'unavailable';
+  readonly catalogueVersion: string | null;
+  readonly protectedColumns: number;
+}
+
+/** Understands text for a target without running it: explain, policy tests. Implemented by adapters. */
+export interface TargetAnalyst {
+  readonly target: TargetName;
+  status(): TargetStatus;
+  /** Facts and the rewritten statement under `masks`. Nothing reaches the target but catalogue reads. */
+  analyse(text: string, masks: MaskSet, signal?: AbortSignal): Promise<{ facts: Facts; forward: string | null }>;
+  /** `schema.relation.column` -> classes after closure over views, partitions and generated columns. */
+  protectedColumns(): Promise<ReadonlyMap<string, readonly string[]>>;
+  /** True when the column exists in the live catalogue. */
+  knowsColumn(qualified: string): Promise<boolean>;
+}
+
+export type { Principal };

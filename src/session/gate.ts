@@ -1,0 +1,466 @@
+// The one meeting point of decision and traffic. An adapter turns client bytes into a Request; the gate decides,
+// records, holds for approval and mints the Permit that the upstream demands. See docs/architecture.md, "Life of a query".
+//
+// INVARIANT: no bytes of a request reach an upstream before its intent entry is handed to the audit log.
+// INVARIANT: a decision, an approval or a grant is used by exactly the principal, target, statement and time it was given for.
+
+import type { Allow, Decision, Deny, Hold, MaskSet, ReasonCode } from '../core/decision.ts';
+import { SallyportError } from '../core/error.ts';
+import type { EntryDraft, Payload } from '../core/event.ts';
+import { type Principal, principalKey } from '../core/identity.ts';
+import { type ApprovalId, type SessionId, type Sha256Hex, type TargetName, encodeId } from '../core/ids.ts';
+import type { ApprovalBinding, ApprovalDesk, AuditLog, Clock, Random } from '../core/ports.ts';
+import type { Request } from '../core/request.ts';
+import type { Target } from '../core/target.ts';
+import { Permit } from './permit.ts';
+
+/** What an adapter tells about the outcome. */
+export interface RequestResult {
+  readonly rows: number;
+  readonly bytes: number;
+  readonly columns?: readonly { readonly name: string; readonly classes: readonly string[]; readonly mask: string }[];
+  /** `ok` or the native error code. */
+  readonly code: string;
+}
+
+export interface Denied {
+  readonly kind: 'denied';
+  readonly decision: Deny;
+}
+
+export interface Permitted {
+  readonly kind: 'permit';
+  readonly permit: Permit;
+  readonly decision: Decision;
+}
+
+export interface Held {
+  readonly kind: 'held';
+  readonly approval: ApprovalId;
+  readonly say: string | null;
+  readonly approvers: { readonly role: string; readonly count: number };
+  readonly expiresAtMs: number;
+  /** Waits for the answer. Decides again at release: a changed policy or an expired identity voids the approval. */
+  wait(signal: AbortSignal): Promise<Permitted | Denied>;
+}
+
+/** One client connection to one target, from log-in to close. */
+export interface GateSession {
+  readonly id: SessionId;
+  readonly principal: Principal;
+  readonly target: Target;
+  /** Masks in force for this principal on this target. Changes only with the policy version. */
+  masks(): MaskSet;
+  /** Decides and records. For requests whose only effect is `read` or none, the permit's intent may still be syncing
+   *  (`permit.facts.intent`); for all others it is durable on resolve.
+   *  @throws SP_AUDIT_UNWRITABLE */
+  ask(request: Request, signal: AbortSignal): Promise<Permitted | Held | Denied>;
+  /** Records the result; resolves when durable. The last bytes of the answer are released only after.
+   *  @throws SP_AUDIT_UNWRITABLE */
+  settle(permit: Permit, result: RequestResult, payloads?: readonly Payload[]): Promise<void>;
+  /** Records an alarm (`tripwire`, ...) without data. */
+  alarm(code: string): Promise<void>;
+  /** Fires when the session must end: identity expired, shutdown. `reason` is a SallyportError. */
+  readonly ended: AbortSignal;
+  /** Idempotent. `reason` is of a closed vocabulary: `client`, `upstream`, `fault`, `expired`, `shutdown`. */
+  close(reason: string): Promise<void>;
+}
+
+export interface Gate {
+  /** Opens a session if the principal has access to the target, and records `session.open` durably.
+   *  @throws SP_TARGET_UNKNOWN when there is no access (recorded as `auth.fail`), SP_AUDIT_UNWRITABLE,
+   *  SP_SHUTTING_DOWN, SP_SESSION_LIMIT, SP_AUTH_EXPIRED */
+  openSession(
+    principal: Principal,
+    target: Target,
+    client: { readonly address: string; readonly application: string },
+  ): Promise<GateSession>;
+  /** Records a failed log-in. `fault` is of a closed vocabulary. */
+  recordAuthFailure(target: string | null, fault: string, client: { readonly address: string }): Promise<void>;
+}
+
+/** The policy version in force, as the gate needs it. Each call sees one consistent version. */
+export interface GatePolicy {
+  decide(request: Request, principal: Principal, target: Target, nowMs: number): Decision;
+  masksFor(principal: Principal, target: Target): MaskSet;
+  hasAccess(principal: Principal, target: Target): boolean;
+}
+
+export interface GateMetrics {
+  sessionOpened(target: TargetName): void;
+  sessionClosed(target: TargetName): void;
+  decided(target: TargetName, outcome: Decision['outcome']): void;
+  settled(target: TargetName, result: RequestResult, ms: number): void;
+}
+
+export interface GateDeps {
+  readonly audit: AuditLog;
+  readonly policy: () => GatePolicy;
+  readonly approvals: ApprovalDesk;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly metrics: GateMetrics;
+  readonly maxSessions: number;
+  /** Called once a session is over, so that its sealing key is forgotten. */
+  readonly onSessionClosed: (id: SessionId) => void;
+}
+
+export interface OpenGate extends Gate {
+  /** No new sessions from now on; live ones go on. */
+  drain(): void;
+  /** Ends every live session with `fault`. */
+  endAll(fault: SallyportError): void;
+  readonly liveSessions: number;
+  /** Stops the expiry watch. */
+  close(): void;
+}
+
+const expirySweepMs = 500;
+/** Lists in headers are bounded; what exceeds this goes to the sealed payload only. */
+const maxHeaderList = 200;
+
+/** Creates the gate. One per process. */
+export function createGate(deps: GateDeps): OpenGate {
+  const sessions = new Set<LiveSession>();
+  let draining = false;
+  const sweep = setInterval(() => {
+    const nowMs = deps.clock.nowMs();
+    for (const session of sessions) {
+      if (nowMs >= session.principal.expiresAtMs) session.end(new SallyportError('SP_AUTH_EXPIRED', 'identity expired'));
+    }
+  }, expirySweepMs);
+  sweep.unref();
+
+  return {
+    async openSession(principal, target, client) {
+      if (draining) throw new SallyportError('SP_SHUTTING_DOWN', 'no new sessions while draining');
+      if (deps.clock.nowMs() >= principal.expiresAtMs) throw new SallyportError('SP_AUTH_EXPIRED', 'identity expired at log-in');
+      if (!deps.policy().hasAccess(principal, target)) {
+        await deps.audit.append({
+          type: 'auth.fail',
+          ...actorFields(principal),
+          resource: { target: target.name },
+          detail: { fault: 'no-access', address: client.address },
+        });
+        throw new SallyportError('SP_TARGET_UNKNOWN', 'principal has no access to the target');
+      }
+      if (sessions.size >= deps.maxSessions) throw new SallyportError('SP_SESSION_LIMIT', `${deps.maxSessions} sessions are open`);
+      const session = new LiveSession(deps, principal, target, () => sessions.delete(session));
+      sessions.add(session);
+      try {
+        await session.open(client);
+      } catch (fault) {
+        sessions.delete(session);
+        throw fault;
+      }
+      deps.metrics.sessionOpened(target.name);
+      return session;
+    },
+    async recordAuthFailure(target, fault, client) {
+      await deps.audit.append({
+        type: 'auth.fail',
+        ...(target === null ? {} : { resource: { target } }),
+        detail: { fault, address: client.address },
+      });
+    },
+    drain() {
+      draining = true;
+    },
+    endAll(fault) {
+      for (const session of sessions) session.end(fault);
+    },
+    get liveSessions() {
+      return sessions.size;
+    },
+    close() {
+      clearInterval(sweep);
+    },
+  };
+}
+
+class LiveSession implements GateSession {
+  readonly id: SessionId;
+  readonly principal: Principal;
+  readonly target: Target;
+  readonly #deps: GateDeps;
+  readonly #ended = new AbortController();
+  readonly #forget: () => void;
+  #n = 0;
+  #closed: Promise<void> | null = null;
+  #requests = 0;
+
+  constructor(deps: GateDeps, principal: Principal, target: Target, forget: () => void) {
+    this.#deps = deps;
+    this.principal = principal;
+    this.target = target;
+    this.#forget = forget;
+    this.id = encodeId<SessionId>('ses', deps.random.bytes(16));
+  }
+
+  get ended(): AbortSignal {
+    return this.#ended.signal;
+  }
+
+  masks(): MaskSet {
+    return this.#deps.policy().masksFor(this.principal, this.target);
+  }
+
+  end(fault: SallyportError): void {
+    if (!this.#ended.signal.aborted) this.#ended.abort(fault);
+  }
+
+  async open(client: { readonly address: string; readonly application: string }): Promise<void> {
+    const authenticated = this.#append({ type: 'auth.ok', detail: { address: client.address } });
+    const opened = this.#append({ type: 'session.open', detail: { address: client.address } });
+    await Promise.all([authenticated, opened]);
+  }
+
+  async ask(request: Request, signal: AbortSignal): Promise<Permitted | Held | Denied> {
+    if (this.#ended.signal.aborted) throw this.#ended.signal.reason;
+    this.#requests += 1;
+    const decision = this.#decide(request);
+    this.#deps.metrics.decided(this.target.name, decision.outcome);
+    switch (decision.outcome) {
+      case 'deny':
+        return this.#deny(request, decision);
+      case 'allow':
+        return this.#permit(request, decision, null);
+      case 'hold':
+        // A prepared statement is planned by the server but reads nothing; each execution is held on its own.
+        return request.action === 'prepare' ? this.#permit(request, decision, null) : this.#hold(request, decision, signal);
+    }
+  }
+
+  async settle(permit: Permit, result: RequestResult, payloads: readonly Payload[] = []): Promise<void> {
+    const ms = this.#deps.clock.monotonicMs() - permit.facts.startedMs;
+    this.#deps.metrics.settled(this.target.name, result, ms);
+    const entry: EntryDraft = {
+      type: 'request.result',
+      action: permit.facts.request.action,
+      result: {
+        rows: result.rows,
+        bytes: result.bytes,
+        ...(result.columns === undefined ? {} : { columns: result.columns.slice(0, maxHeaderList) }),
+        code: result.code,
+        ms: Math.round(ms * 1000) / 1000,
+      },
+      intent: await permit.facts.intent,
+    };
+    await this.#append(entry, payloads);
+  }
+
+  async alarm(code: string): Promise<void> {
+    await this.#append({ type: 'alarm', detail: { code } });
+  }
+
+  close(reason: string): Promise<void> {
+    this.#closed ??= this.#close(reason);
+    return this.#closed;
+  }
+
+  async #close(reason: string): Promise<void> {
+    this.#forget();
+    this.end(new SallyportError('SP_SHUTTING_DOWN', 'session is closed'));
+    this.#deps.metrics.sessionClosed(this.target.name);
+    try {
+      await this.#append({ type: 'session.close', detail: { reason, requests: this.#requests } });
+    } finally {
+      this.#deps.onSessionClosed(this.id);
+    }
+  }
+
+  #decide(request: Request): Decision {
+    const decision = this.#deps.policy().decide(request, this.principal, this.target, this.#deps.clock.nowMs());
+    if (decision.outcome !== 'deny' && decision.masks.id !== request.maskSetId) return denial(decision, 'approval-void');
+    return decision;
+  }
+
+  async #deny(request: Request, decision: Deny): Promise<Denied> {
+    await this.#append(
+      { type: 'request.denied', ...requestFields(request), ...decisionFields(decision), decision: 'deny' },
+      sealedPayloads(request),
+    );
+    return { kind: 'denied', decision };
+  }
+
+  async #permit(request: Request, decision: Allow | Hold, approval: ApprovalId | null): Promise<Permitted> {
+    const intent = this.#append(
+      {
+        type: 'request.intent',
+        ...requestFields(request),
+        ...decisionFields(decision),
+        decision: approval === null && decision.outcome === 'hold' ? 'hold' : 'allow',
+        ...(approval === null ? {} : { approval }),
+      },
+      sealedPayloads(request),
+    );
+    const permit = Permit.mint({
+      session: this.id,
+      request,
+      masks: decision.masks,
+      rules: decision.rules,
+      intent,
+      startedMs: this.#deps.clock.monotonicMs(),
+    });
+    // Reads may run while their intent syncs: the adapter releases no result byte before. Everything else waits here.
+    if (request.facts.effects.every((effect) => effect === 'read')) intent.catch(() => undefined);
+    else await intent;
+    return { kind: 'permit', permit, decision };
+  }
+
+  async #hold(request: Request, decision: Hold, signal: AbortSignal): Promise<Held | Permitted> {
+    const binding = this.#binding(request, decision);
+    const approved = await this.#deps.approvals.find(binding);
+    if (approved !== null && (await this.#deps.approvals.use(approved, binding))) return this.#permit(request, decision, approved);
+
+    const approval = await this.#deps.approvals.open({
+      session: this.id,
+      requester: { ...actor(this.principal), name: this.principal.name },
+      onBehalfOf: this.principal.onBehalfOf,
+      binding,
+      action: request.action,
+      statement: request.facts.normalised,
+      effects: request.facts.effects,
+      relations: request.facts.relations,
+      outputs: request.facts.outputs.slice(0, maxHeaderList).map((output) => ({
+        name: output.name,
+        classes: output.classes,
+        mask: maskName(output.classes, decision.masks),
+      })),
+      unbounded: request.facts.unbounded,
+      rules: decision.rules,
+      say: decision.say,
+      approvers: decision.approvers,
+      withinMs: decision.withinMs,
+    });
+    await this.#append(
+      { type: 'request.held', ...requestFields(request), ...decisionFields(decision), decision: 'hold', approval: approval.id },
+      sealedPayloads(request),
+    );
+    if (signal.aborted) await this.#deps.approvals.wait(approval.id, signal);
+    return {
+      kind: 'held',
+      approval: approval.id,
+      say: decision.say,
+      approvers: decision.approvers,
+      expiresAtMs: approval.expiresAtMs,
+      wait: (waitSignal) => this.#release(request, approval.id, binding, decision, waitSignal),
+    };
+  }
+
+  async #release(request: Request, id: ApprovalId, binding: ApprovalBinding, held: Hold, signal: AbortSignal): Promise<Permitted | Denied> {
+    const answer = await this.#deps.approvals.wait(id, AbortSignal.any([signal, this.#ended.signal]));
+    if (answer.outcome !== 'approved') {
+      const reasons = {
+        denied: 'approval-denied',
+        expired: 'approval-expired',
+        cancelled: 'cancelled',
+        void: 'approval-void',
+        'shutting-down': 'shutting-down',
+      } as const;
+      return this.#deny(request, denial(held, reasons[answer.outcome]));
+    }
+    // The world may have changed while it waited: decide again, and demand that nothing the approval rests on moved.
+    if (this.#ended.signal.aborted) throw this.#ended.signal.reason;
+    const again = this.#decide(request);
+    if (again.outcome === 'deny') return this.#deny(request, again);
+    if (!(await this.#deps.approvals.use(id, this.#binding(request, again))) || !sameBinding(binding, this.#binding(request, again))) {
+      return this.#deny(request, denial(again, 'approval-void'));
+    }
+    return this.#permit(request, again, id);
+  }
+
+  #binding(request: Request, decision: Decision): ApprovalBinding {
+    return {
+      principal: principalKey(this.principal),
+      target: this.target.name,
+      textSha256: request.textSha256,
+      parametersSha256: request.parametersSha256,
+      policySha256: decision.policySha256 satisfies Sha256Hex,
+      catalogueVersion: request.catalogueVersion,
+    };
+  }
+
+  #append(entry: EntryDraft, payloads: readonly Payload[] = []): Promise<number> {
+    const n = this.#n++;
+    return this.#deps.audit.append(
+      { ...entry, ...actorFields(this.principal), session: this.id, n, resource: { target: this.target.name, ...entry.resource } },
+      payloads,
+    );
+  }
+}
+
+function actor(principal: Principal): { issuer: string; subject: string; kind: Principal['kind'] } {
+  return { issuer: principal.issuer, subject: principal.subject, kind: principal.kind };
+}
+
+function actorFields(principal: Principal): Pick<EntryDraft, 'principal' | 'onBehalfOf'> {
+  return {
+    principal: actor(principal),
+    ...(principal.onBehalfOf === null ? {} : { onBehalfOf: principal.onBehalfOf }),
+  };
+}
+
+function requestFields(request: Request): Partial<EntryDraft> {
+  const { facts } = request;
+  return {
+    resource: { target: request.target, objects: facts.relations.slice(0, maxHeaderList).map((relation) => relation.name) },
+    action: request.action,
+    statement: {
+      ...(facts.normalised === null ? {} : { normalised: bounded(facts.normalised) }),
+      ...(facts.fingerprint === null ? {} : { fingerprint: facts.fingerprint }),
+      bytes: facts.textBytes,
+      parameters: request.parameters.slice(0, maxHeaderList),
+    },
+    facts: {
+      verbs: facts.verbs.slice(0, maxHeaderList),
+      effects: facts.effects,
+      relations: facts.relations.slice(0, maxHeaderList),
+      classes: facts.classes,
+      outputClasses: facts.outputClasses,
+      predicateClasses: facts.predicateClasses,
+      unbounded: facts.unbounded,
+      unknowns: facts.unknowns.slice(0, 20).map(({ code, what }) => ({ code, what })),
+    },
+  };
+}
+
+function decisionFields(decision: Decision): Partial<EntryDraft> {
+  return { reasons: decision.reasons, rules: decision.rules, policy: { sha256: decision.policySha256 } };
+}
+
+function sealedPayloads(request: Request): Payload[] {
+  const payloads: Payload[] = [{ kind: 'statement', bytes: request.sealed.statement }];
+  if (request.sealed.parameters !== null) payloads.push({ kind: 'parameters', bytes: request.sealed.parameters });
+  return payloads;
+}
+
+function denial(decision: Decision, reason: ReasonCode): Deny {
+  const { rules, policySha256, masks, roles } = decision;
+  return { outcome: 'deny', reasons: [reason], rules, policySha256, masks, roles, say: null };
+}
+
+function sameBinding(a: ApprovalBinding, b: ApprovalBinding): boolean {
+  return (
+    a.principal === b.principal &&
+    a.target === b.target &&
+    a.textSha256 === b.textSha256 &&
+    a.parametersSha256 === b.parametersSha256 &&
+    a.policySha256 === b.policySha256 &&
+    a.catalogueVersion === b.catalogueVersion
+  );
+}
+
+/** Mask an output with these classes is shown under: the one all agree on, else `redact`; `clear` without classes. */
+function maskName(classes: readonly string[], masks: MaskSet): string {
+  const methods = new Set(classes.map((name) => masks.byClass[name] ?? 'redact'));
+  if (methods.size === 0) return 'clear';
+  const [only] = methods;
+  return methods.size === 1 && only !== undefined ? only : 'redact';
+}
+
+/** Headers are at most 64 KiB; a longer redacted text is cut, the exact one is sealed. */
+function bounded(text: string): string {
+  const maxChars = 8192;
+  return text.length <= maxChars ? text : `${text.slice(0, maxChars)} …`;
+}

@@ -1,0 +1,112 @@
+// Catalogue of a PostgreSQL target as the analyser sees it: immutable snapshot, plus the protection closure.
+// Pure: built from rows the adapter fetched (`catalogue-queries.ts`), never does I/O itself.
+
+export type RelationKind = 'table' | 'partitioned' | 'view' | 'matview' | 'foreign' | 'sequence' | 'index' | 'composite' | 'toast';
+
+export interface Column {
+  readonly name: string;
+  readonly attnum: number;
+  readonly typeOid: number;
+  /** `format_type(atttypid, atttypmod)`, e.g. `character varying(20)`, `numeric(10,2)`, `public.mood[]`. */
+  readonly typeName: string;
+  readonly typeSchema: string;
+  readonly notNull: boolean;
+  readonly hasDefault: boolean;
+  /** Generation expression text, or null. */
+  readonly generated: string | null;
+}
+
+export interface Relation {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  /** `schema.name`, unquoted. */
+  readonly qualified: string;
+  readonly kind: RelationKind;
+  /** Live columns only, by attnum. */
+  readonly columns: readonly Column[];
+  readonly byName: ReadonlyMap<string, Column>;
+  /** Column names of the primary key; empty when there is none. */
+  readonly primaryKey: readonly string[];
+  /** Each unique index that is not partial: its column names. */
+  readonly uniqueKeys: readonly (readonly string[])[];
+  /** OIDs of inheritance parents / partition roots, and of children. */
+  readonly parents: readonly number[];
+  readonly children: readonly number[];
+  /** `pg_get_viewdef` for views and materialised views. */
+  readonly definition: string | null;
+  /** Row-level triggers and rules that run code on writes. */
+  readonly triggers: readonly { readonly name: string; readonly functionOid: number }[];
+  readonly rowSecurity: boolean;
+  readonly persistence: 'permanent' | 'unlogged' | 'temporary';
+}
+
+export interface FunctionInfo {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  /** Argument type names, in order, e.g. `integer`, `text`. */
+  readonly argTypes: readonly string[];
+  /** `schema.name(argtypes)` */
+  readonly signature: string;
+  readonly kind: 'function' | 'aggregate' | 'window' | 'procedure';
+  readonly volatility: 'immutable' | 'stable' | 'volatile';
+  readonly language: string;
+  readonly returnsSet: boolean;
+  /** Name of the extension that owns it, or null. */
+  readonly extension: string | null;
+  readonly securityDefiner: boolean;
+}
+
+/** Why something is not vetted; null = vetted. */
+export type Refusal = string | null;
+
+export interface Catalogue {
+  /** Changes whenever anything the analyser relies on changed. Part of every cache and approval key. */
+  readonly version: string;
+  readonly serverVersionNum: number;
+  readonly database: string;
+  relation(schema: string, name: string): Relation | undefined;
+  relationByOid(oid: number): Relation | undefined;
+  readonly relations: readonly Relation[];
+  /** First match on the path. `pg_catalog` is searched first unless the path names it; temp schemas are not in the snapshot. */
+  resolveRelation(name: string, searchPath: readonly string[]): Relation | undefined;
+  hasSchema(name: string): boolean;
+  /** All functions of that name in one schema. */
+  functions(schema: string, name: string): readonly FunctionInfo[];
+  /** Vetting of a function call by name: every overload reachable must be vetted.
+   *  `schema` null = resolved on pg_catalog + `searchPath`. */
+  vetFunction(schema: string | null, name: string, searchPath: readonly string[]): Refusal;
+  /** Same for an operator name (`+`, `OPERATOR(public.@@@)`). */
+  vetOperator(schema: string | null, name: string, searchPath: readonly string[]): Refusal;
+  /** Same for a type that a cast or a column definition names. */
+  vetType(schema: string | null, name: string, searchPath: readonly string[]): Refusal;
+  /** True when `name` is an unvetted one-argument function over a composite, reachable by attribute notation (`p.name`). */
+  isAttributeFunction(name: string): boolean;
+  /** Identifiers the catalogue knows (relations, columns, schemas, functions, types): may stay in redacted text. */
+  knowsIdentifier(name: string): boolean;
+}
+
+/** Protection after closure: policy columns, inheritance and partitions both ways, generated columns, views and
+ *  materialised views by lineage of their definition (not analysable = every column), foreign tables (opaque). */
+export interface Protection {
+  readonly catalogue: Catalogue;
+  /** Classes of one column, sorted; empty = clean. */
+  classesOf(relationOid: number, column: string): readonly string[];
+  /** Relation has at least one protected column. */
+  isProtected(relationOid: number): boolean;
+  /** Relation runs unvetted code on write (trigger, rule, check, default, index expression, domain). */
+  isOpaqueOnWrite(relationOid: number): boolean;
+  /** View that reads protected columns, even if it exposes none: its errors and notices may carry values. */
+  touchesProtected(relationOid: number): boolean;
+  /** Whole closure, `schema.relation.column` -> classes. */
+  readonly columns: ReadonlyMap<string, readonly string[]>;
+  /** Policy patterns that matched no column. */
+  readonly unmatched: readonly string[];
+}
+
+/** One column matcher of the policy for one target: `schema.relation.column`, each part a name or with `*`. */
+export interface ColumnRule {
+  readonly class: string;
+  readonly pattern: string;
+}

@@ -1,0 +1,64 @@
+// The seam between SQL understanding and the adapter: text in, facts and a rewritten statement out.
+// Facts first: when `facts.unknowns` is not empty, `forward` is null and nothing may be sent.
+
+import type { Facts } from '../core/facts.ts';
+import type { Column, Protection, Relation } from './catalogue.ts';
+
+/** SQL expression that stands for a protected column, written over the bare column name; null = shown in clear.
+ *  It must keep the column's type or be valid for it, and must not contain a key as a literal. */
+export type MaskColumn = (relation: Relation, column: Column, classes: readonly string[]) => string | null;
+
+/** What the session has created so far and a later statement may name. */
+export interface SessionObjects {
+  /** SQL-level and protocol-level prepared statements are separate name spaces; these are the SQL-level ones. */
+  prepared(name: string): Facts | undefined;
+  cursor(name: string): Facts | undefined;
+  /** Temporary relations of this session, created through the gate: clean by construction. */
+  temporary(name: string): Relation | undefined;
+}
+
+export interface PlanContext {
+  readonly protection: Protection;
+  readonly searchPath: readonly string[];
+  readonly maskColumn: MaskColumn;
+  readonly objects: SessionObjects;
+  /** Function signatures policy vouches for: `public.clinic_label(integer)`. */
+  readonly safeFunctions: ReadonlySet<string>;
+}
+
+/** How server messages (errors, notices) of this statement are treated. */
+export type MessagePolicy =
+  /** nothing protected can be in them */
+  | 'pass'
+  /** drop notices; drop DETAIL, HINT, CONTEXT, column and constraint names */
+  | 'trim'
+  /** drop notices; SQLSTATE plus a text of ours, except class 42 */
+  | 'code-only';
+
+/** Change of session state to apply once the server has confirmed the statement. */
+export type SessionChange =
+  | { readonly kind: 'prepare'; readonly name: string; readonly facts: Facts }
+  | { readonly kind: 'deallocate'; readonly name: string | null }
+  | { readonly kind: 'declare'; readonly name: string; readonly facts: Facts; readonly hold: boolean }
+  | { readonly kind: 'close'; readonly name: string | null }
+  | { readonly kind: 'discard-all' }
+  | { readonly kind: 'create-temporary'; readonly relation: Relation }
+  | { readonly kind: 'drop-temporary'; readonly name: string }
+  | { readonly kind: 'catalogue-changed' };
+
+export interface PlannedStatement {
+  readonly verb: string;
+  readonly messages: MessagePolicy;
+  readonly changes: readonly SessionChange[];
+  /** Result rows: what each column is, for the record. Empty for statements without rows. */
+  readonly outputs: Facts['outputs'];
+  readonly transaction: 'begin' | 'commit' | 'rollback' | 'savepoint' | null;
+  readonly copy: 'in' | 'out' | null;
+}
+
+export interface Plan {
+  readonly facts: Facts;
+  /** What to send instead of the client's text; null when refused. Equal to the client's text when nothing had to change. */
+  readonly forward: string | null;
+  readonly statements: readonly PlannedStatement[];
+}
