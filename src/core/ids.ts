@@ -15,8 +15,17 @@ export type Sha256Hex = Branded<'Sha256Hex'>;
 
 const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
 
-/** Encodes `bytes` (at least 16 random ones) as an identifier with the given prefix. */
-export function encodeId<T extends SessionId | ApprovalId>(prefix: 'ses' | 'apr', bytes: Uint8Array): T {
+/** A fresh session id from at least 16 random bytes. */
+export function sessionId(random: Uint8Array): SessionId {
+  return `ses_${base32(random)}` as SessionId;
+}
+
+/** A fresh approval id from at least 16 random bytes. */
+export function approvalId(random: Uint8Array): ApprovalId {
+  return `apr_${base32(random)}` as ApprovalId;
+}
+
+function base32(bytes: Uint8Array): string {
   let bits = 0;
   let value = 0;
   let text = '';
@@ -30,5 +39,5 @@ export function encodeId<T extends SessionId | ApprovalId>(prefix: 'ses' | 'apr'
     value &= (1 << bits) - 1;
   }
   if (bits > 0) text += alphabet[(value << (5 - bits)) & 31];
-  return `${prefix}_${text}` as T;
+  return text;
 }

@@ -157,8 +157,6 @@ export interface ApprovalDesk {
   open(
     draft: Omit<Approval, 'id' | 'state' | 'answers' | 'createdAtMs' | 'expiresAtMs'> & { readonly withinMs: number },
   ): Promise<Approval>;
-  /** An approved, unused, unexpired approval for exactly this binding: a retry after a client time-out finds it. */
-  find(binding: ApprovalBinding): Promise<ApprovalId | null>;
   /** An approved, unused and unexpired approval with exactly this binding: what a client finds that timed out while
    *  it waited and sends the same request again. The caller still has to `use` it. */
   find(binding: ApprovalBinding): Promise<ApprovalId | null>;

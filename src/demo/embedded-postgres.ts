@@ -138,10 +138,8 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions = {
   const authentication = options.authentication ?? 'scram-sha-256';
   await run(
     join(native, 'bin', 'initdb'),
-    [
-      ...['-D', dataDirectory, '-U', 'postgres', `--pwfile=${passwordFile}`, `--auth=${authentication}`, '--no-sync'],
-      ...['--encoding=UTF8', '--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--locale=C'],
-    ],
+    `-D ${dataDirectory} -U postgres --pwfile=${passwordFile} --auth=${authentication} --no-sync
+     --encoding=UTF8 --locale-provider=builtin --builtin-locale=C.UTF-8 --locale=C`.split(/\s+/),
     home,
   );
   const port = options.port !== undefined && options.port !== 0 ? options.port : await freePort();

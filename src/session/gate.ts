@@ -8,7 +8,7 @@ import type { Allow, Decision, Deny, Hold, MaskSet, ReasonCode } from '../core/d
 import { SallyportError } from '../core/error.ts';
 import type { EntryDraft, Payload } from '../core/event.ts';
 import { type Principal, principalKey } from '../core/identity.ts';
-import { type ApprovalId, type SessionId, type Sha256Hex, type TargetName, encodeId } from '../core/ids.ts';
+import { type ApprovalId, type SessionId, type Sha256Hex, type TargetName, sessionId } from '../core/ids.ts';
 import type { ApprovalBinding, ApprovalDesk, AuditLog, Clock, Random } from '../core/ports.ts';
 import type { Request } from '../core/request.ts';
 import type { Target } from '../core/target.ts';
@@ -194,7 +194,7 @@ class LiveSession implements GateSession {
     this.principal = principal;
     this.target = target;
     this.#forget = forget;
-    this.id = encodeId<SessionId>('ses', deps.random.bytes(16));
+    this.id = sessionId(deps.random.bytes(16));
   }
 
   get ended(): AbortSignal {
@@ -364,7 +364,8 @@ class LiveSession implements GateSession {
     if (this.#ended.signal.aborted) throw this.#ended.signal.reason;
     const again = this.#decide(request);
     if (again.outcome === 'deny') return this.#deny(request, again);
-    if (!(await this.#deps.approvals.use(id, this.#binding(request, again))) || !sameBinding(binding, this.#binding(request, again))) {
+    const current = this.#binding(request, again);
+    if (!sameBinding(binding, current) || !(await this.#deps.approvals.use(id, current))) {
       return this.#deny(request, denial(again, 'approval-void'));
     }
     return this.#permit(request, again, id);
