@@ -1,0 +1,156 @@
+// The schema of `sallyport.yaml`. Unknown keys are errors; what is missing for security refuses to start.
+// docs/config.md repeats the keys and a test compares the two.
+
+import { z } from 'zod';
+
+const loopbackHosts = new Set(['127.0.0.1', '::1', 'localhost']);
+
+/** `host:port`, with `[::1]:port` for IPv6. */
+const address = z.string().transform((text, context) => {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s[\]]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match === null || port > 65_535) {
+    context.addIssue({ code: 'custom', message: 'expected host:port, for example 127.0.0.1:6432' });
+    return z.NEVER;
+  }
+  return { host: match[1] ?? match[2] ?? '', port };
+});
+
+export type Address = z.output<typeof address>;
+
+export function isLoopback(host: string): boolean {
+  return loopbackHosts.has(host) || /^127\./.test(host);
+}
+
+const path = z.string().min(1);
+const name = z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, 'expected lower-case letters, digits and dashes, starting with a letter');
+const roleName = name;
+
+/** Where a secret comes from; exactly one key. */
+const secretRef = z.union(
+  [z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: path }), z.strictObject({ command: z.array(z.string().min(1)).min(1) })],
+  { error: 'expected one of { env: NAME }, { file: path } or { command: [program, argument, ...] }; a secret is never written here itself' },
+);
+
+const serverTls = z.strictObject({ certificate: path, key: path });
+
+/** TLS, or an explicit `insecure: true`, which is accepted on loopback only. */
+function secured(value: { address: Address; tls?: unknown; insecure?: true | undefined }, context: z.RefinementCtx): void {
+  if (value.tls === undefined && value.insecure !== true) {
+    context.addIssue({ code: 'custom', path: ['tls'], message: 'TLS is required: give { certificate, key }; `insecure: true` is accepted on loopback only' });
+  }
+  if (value.tls !== undefined && value.insecure === true) {
+    context.addIssue({ code: 'custom', path: ['insecure'], message: 'contradicts tls: remove one of them' });
+  }
+  if (value.insecure === true && !isLoopback(value.address.host)) {
+    context.addIssue({ code: 'custom', path: ['insecure'], message: `${value.address.host} is not loopback: plaintext is refused` });
+  }
+}
+
+const listener = z
+  .strictObject({
+    protocol: z.literal('postgres'),
+    address,
+    tls: serverTls.optional(),
+    insecure: z.literal(true).optional(),
+  })
+  .superRefine(secured);
+
+const api = z
+  .strictObject({
+    address,
+    tls: serverTls.optional(),
+    insecure: z.literal(true).optional(),
+    publicUrl: z.url().optional(),
+    auditors: z.array(roleName).default([]),
+    operators: z.array(roleName).default([]),
+    metrics: z.enum(['loopback', 'public']).default('loopback'),
+  })
+  .superRefine(secured);
+
+const kind = z.enum(['person', 'agent', 'service']);
+
+const provider = z.strictObject({
+  name,
+  issuer: z.url(),
+  audience: z.string().min(1),
+  algorithms: z.array(z.enum(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'])).min(1).optional(),
+  groupsClaim: z.string().min(1).default('groups'),
+  nameClaim: z.string().min(1).optional(),
+  kindClaim: z.string().min(1).optional(),
+  defaultKind: kind.default('agent'),
+});
+
+const upstreamTls = z.discriminatedUnion('mode', [
+  z.strictObject({ mode: z.literal('verify-full'), ca: path.optional(), servername: z.string().min(1).optional() }),
+  z.strictObject({ mode: z.literal('disable'), insecure: z.literal(true, { error: 'say `insecure: true` to send a credential without TLS' }) }),
+]);
+
+const target = z.strictObject({
+  name,
+  protocol: z.literal('postgres'),
+  address,
+  database: z.string().min(1),
+  user: z.string().min(1),
+  password: secretRef,
+  tls: upstreamTls.default({ mode: 'verify-full' }),
+  searchPath: z.array(z.string().min(1)).min(1).default(['public']),
+  safeFunctions: z.array(z.string().min(1)).default([]),
+});
+
+const limits = z.strictObject({
+  maxSessions: z.int().min(1).max(100_000).default(1000),
+  maxHeld: z.int().min(1).max(100_000).default(2000),
+  loginMs: z.int().min(100).max(300_000).default(15_000),
+  idleMs: z.int().min(1000).max(86_400_000).default(3_600_000),
+  maxMessageBytes: z.int().min(1024).max(1_073_741_824).default(67_108_864),
+  recordBytes: z.int().min(0).max(16_777_216).default(262_144),
+  drainMs: z.int().min(0).max(600_000).default(10_000),
+});
+
+export const configSchema = z
+  .strictObject({
+    version: z.literal(1),
+    dataDirectory: path,
+    replica: name.default('main'),
+    listeners: z.array(listener).min(1),
+    api,
+    identity: z.strictObject({
+      providers: z.array(provider).refine((list) => list.length > 0, 'no identity provider: without one nobody can be identified, so the gateway does not start'),
+    }),
+    targets: z.array(target).min(1),
+    policy: z.strictObject({ files: z.array(path).min(1) }),
+    audit: z.strictObject({
+      origin: z.string().regex(/^[^\s+]{1,200}$/, 'expected a name without spaces or plus signs, for example audit.example.com/main'),
+      signingKey: secretRef,
+      recipients: z
+        .array(z.string().regex(/^age1[0-9a-z]{50,70}$/, 'expected an age recipient (age1...)'))
+        .refine((list) => list.length > 0, 'no recipient: sealed payloads could never be opened; `sallyport init` makes one'),
+    }),
+    tokenKey: secretRef,
+    limits: limits.prefault({}),
+  })
+  .superRefine((config, context) => {
+    for (const [list, key] of [
+      [config.targets, 'targets'],
+      [config.identity.providers, 'identity.providers'],
+    ] as const) {
+      const seen = new Set<string>();
+      list.forEach((item, index) => {
+        if (seen.has(item.name)) context.addIssue({ code: 'custom', path: [...key.split('.'), index, 'name'], message: `${item.name} is defined twice` });
+        seen.add(item.name);
+      });
+    }
+    const issuers = new Set<string>();
+    config.identity.providers.forEach((item, index) => {
+      const url = new URL(item.issuer);
+      if (url.protocol !== 'https:' && !isLoopback(url.hostname)) {
+        context.addIssue({ code: 'custom', path: ['identity', 'providers', index, 'issuer'], message: 'expected an https URL; http is accepted on loopback only' });
+      }
+      if (issuers.has(item.issuer)) context.addIssue({ code: 'custom', path: ['identity', 'providers', index, 'issuer'], message: 'this issuer is configured twice' });
+      issuers.add(item.issuer);
+    });
+  });
+
+/** The configuration as written, validated; paths are still relative to the file. */
+export type ConfigDocument = z.output<typeof configSchema>;

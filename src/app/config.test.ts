@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { loadConfig } from './config.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'sallyport-config-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+const recipient = `age1${'q'.repeat(58)}`;
+
+const good = `version: 1
+dataDirectory: ./data
+listeners:
+  - protocol: postgres
+    address: 127.0.0.1:6432
+    tls: { certificate: ./tls/server.crt, key: ./tls/server.key }
+api:
+  address: 127.0.0.1:8443
+  tls: { certificate: ./tls/server.crt, key: ./tls/server.key }
+identity:
+  providers:
+    - { name: corp, issuer: https://idp.example.com, audience: sallyport }
+targets:
+  - name: clinic
+    protocol: postgres
+    address: db.internal:5432
+    database: clinic
+    user: sallyport
+    password: { env: CLINIC_PASSWORD }
+policy: { files: [policy.yaml] }
+audit:
+  origin: audit.example.com/main
+  signingKey: { file: ./keys/log.key }
+  recipients: [${recipient}]
+tokenKey: { file: ./keys/token.key }
+`;
+
+async function faultsOf(text: string): Promise<string> {
+  const file = join(folder, 'sallyport.yaml');
+  writeFileSync(file, text);
+  try {
+    await loadConfig(file);
+  } catch (fault) {
+    return (fault as Error).message.replaceAll(file, 'sallyport.yaml');
+  }
+  return '';
+}
+
+test('a complete configuration loads with safe defaults', async () => {
+  const file = join(folder, 'sallyport.yaml');
+  writeFileSync(file, good);
+  const config = await loadConfig(file);
+  assert.equal(config.document.targets[0]?.tls.mode, 'verify-full');
+  assert.deepEqual(config.document.targets[0]?.searchPath, ['public']);
+  assert.equal(config.document.limits.maxSessions, 1000);
+  assert.deepEqual(config.document.listeners[0]?.address, { host: '127.0.0.1', port: 6432 });
+  assert.equal(config.path('./data'), join(folder, 'data'));
+});
+
+test('an unknown key is refused at its place with a suggestion', async () => {
+  assert.match(await faultsOf(good.replace('dataDirectory:', 'dataDirctory:')), /sallyport\.yaml:2:1 dataDirctory: unknown key, did you mean "dataDirectory"\?/);
+});
+
+test('every fault is reported at once', async () => {
+  const faults = await faultsOf(good.replace('version: 1', 'version: 2').replace('audience: sallyport', 'audence: x'));
+  assert.match(faults, /:1:\d+ version/);
+  assert.match(faults, /audence: unknown key/);
+  assert.match(faults, /audience: is missing/);
+});
+
+test('a listener without TLS refuses to start', async () => {
+  assert.match(
+    await faultsOf(good.replace('    tls: { certificate: ./tls/server.crt, key: ./tls/server.key }\napi', 'api')),
+    /listeners\[0\]\.tls: TLS is required/,
+  );
+});
+
+test('plaintext is accepted on loopback only, and only when it is said', async () => {
+  const insecure = good.replace('    tls: { certificate: ./tls/server.crt, key: ./tls/server.key }\napi', '    insecure: true\napi');
+  assert.equal(await faultsOf(insecure), '');
+  assert.match(await faultsOf(insecure.replace('127.0.0.1:6432', '10.0.0.5:6432')), /is not loopback: plaintext is refused/);
+  assert.match(await faultsOf(insecure.replace('insecure: true', 'insecure: false')), /insecure/);
+});
+
+test('no identity provider, no start', async () => {
+  assert.match(await faultsOf(good.replace(/providers:\n.*\n/, 'providers: []\n')), /no identity provider/);
+});
+
+test('an identity provider without an audience refuses to start', async () => {
+  assert.match(await faultsOf(good.replace(', audience: sallyport', '')), /audience: is missing/);
+});
+
+test('an http issuer is accepted on loopback only', async () => {
+  assert.match(await faultsOf(good.replace('https://idp', 'http://idp')), /expected an https URL/);
+  assert.equal(await faultsOf(good.replace('https://idp.example.com', 'http://127.0.0.1:9000')), '');
+});
+
+test('a password written into the file is refused and not repeated', async () => {
+  const faults = await faultsOf(good.replace('{ env: CLINIC_PASSWORD }', 'hunter2'));
+  assert.match(faults, /targets\[0\]\.password/);
+  assert.doesNotMatch(faults, /hunter2/);
+});
+
+test('upstream TLS can be disabled only by saying insecure', async () => {
+  const disabled = good.replace('    password:', '    tls: { mode: disable }\n    password:');
+  assert.match(await faultsOf(disabled), /insecure/);
+  assert.equal(await faultsOf(disabled.replace('disable }', 'disable, insecure: true }')), '');
+});
+
+test('a target or provider defined twice is refused', async () => {
+  const twice = good.replace('policy:', good.slice(good.indexOf('  - name: clinic'), good.indexOf('policy:')) + 'policy:');
+  assert.match(await faultsOf(twice), /clinic is defined twice/);
+});
+
+test('a missing file says how to make one', async () => {
+  await assert.rejects(loadConfig(join(folder, 'absent.yaml')), { code: 'SP_CONFIG_INVALID', message: /sallyport init/ });
+});
