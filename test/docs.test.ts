@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { test } from 'node:test';
+import { configKeys } from '../scripts/config-keys.ts';
 import { errorsDocument } from '../scripts/errors-doc.ts';
 
 const root = resolve(import.meta.dirname, '..');
@@ -32,4 +33,9 @@ test('every relative link in the docs leads to a file', () => {
     }
   }
   assert.deepEqual(broken, []);
+});
+
+test('docs/config.md has a row for every key of sallyport.yaml and for nothing else', () => {
+  const rows = [...read('docs/config.md').matchAll(/^\| `([^`]+)` \|/gm)].map((match) => match[1]);
+  assert.deepEqual(rows.sort(), configKeys());
 });

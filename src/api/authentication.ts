@@ -36,7 +36,7 @@ export function createAuthentication(app: FastifyInstance, deps: ApiDeps, limits
     } catch (error) {
       if (!(error instanceof SallyportError) || error.category !== 'identity') throw error;
       await failures(request);
-      await deps.audit.log.append({ type: 'auth.fail', detail: { surface: 'api', code: error.code } });
+      await deps.audit.log.append({ type: 'auth.fail', detail: { surface: 'api', fault: error.code, address: request.ip } });
       void reply.header('www-authenticate', 'Bearer realm="sallyport", error="invalid_token"');
       throw error;
     }

@@ -2,7 +2,7 @@
 // these without importing this file; `app/compose.ts` hands them in.
 
 import type { Registry } from 'prom-client';
-import type { Decision, MaskSet } from '../core/decision.ts';
+import type { MaskSet } from '../core/decision.ts';
 import type { Facts } from '../core/facts.ts';
 import type { Principal } from '../core/identity.ts';
 import type { ApprovalId, Sha256Hex, TargetName } from '../core/ids.ts';
@@ -17,6 +17,7 @@ import type {
   SessionIndex,
   TargetAnalyst,
 } from '../core/ports.ts';
+import type { Explanation, Fault, PolicyTestResult } from '../policy/index.ts';
 
 /** The approvals service as reviewers use it. */
 export interface ApprovalsSurface {
@@ -25,8 +26,10 @@ export interface ApprovalsSurface {
   show(id: ApprovalId): Promise<Approval | null>;
   /** Checks the reviewer's role and that they are not the requester, records the answer, wakes the session.
    *  @param justification free text; goes to sealed storage only.
-   *  @throws SP_APPROVAL_NOT_FOUND, SP_APPROVAL_CONFLICT, SP_API_FORBIDDEN */
+   *  @throws SP_APPROVAL_NOT_FOUND, SP_APPROVAL_CONFLICT, SP_APPROVAL_VOID, SP_API_FORBIDDEN, SP_AUDIT_UNWRITABLE */
   answer(id: ApprovalId, principal: Principal, verdict: 'approve' | 'deny', justification?: string): Promise<Approval>;
+  /** Whether `answer` would accept this reviewer now. */
+  mayAnswer(approval: Approval, principal: Principal): boolean;
   /** Calls `listener` after every change of an approval. @returns a function that ends the subscription. */
   subscribe(listener: (approval: Approval) => void): () => void;
 }
@@ -36,16 +39,9 @@ export interface PolicyFile {
   readonly source: string;
 }
 
-export interface PolicyFault {
+/** A fault of a policy file; a warning does not keep the policy from being used. */
+export interface PolicyFault extends Fault {
   readonly severity: 'error' | 'warning';
-  readonly file: string;
-  /** 1-based; null when the fault is about the file as a whole. */
-  readonly line: number | null;
-  readonly column: number | null;
-  /** Path of the value inside the file: `rules.0.when`. */
-  readonly path: string;
-  readonly what: string;
-  readonly remedy: string | null;
 }
 
 export interface PolicyCheckReport {
@@ -54,30 +50,11 @@ export interface PolicyCheckReport {
   readonly faults: readonly PolicyFault[];
 }
 
-export interface PolicyTestResult {
-  readonly name: string;
-  readonly passed: boolean;
-  /** One line per difference between what was expected and what was decided. Never holds data. */
-  readonly differences: readonly string[];
-}
-
 export interface PolicyTestReport {
   readonly ok: boolean;
   /** Faults that kept the tests from running. */
   readonly faults: readonly PolicyFault[];
-  readonly tests: readonly PolicyTestResult[];
-}
-
-export interface RuleTrial {
-  readonly rule: string;
-  readonly outcome: 'matched' | 'not-matched' | 'error';
-  /** Fixed text of the fault when `outcome` is `error`. */
-  readonly detail: string | null;
-}
-
-export interface PolicyExplanation {
-  readonly decision: Decision;
-  readonly tried: readonly RuleTrial[];
+  readonly tests: readonly Pick<PolicyTestResult, 'name' | 'place' | 'passed' | 'differences'>[];
 }
 
 /** The policy in force, and what can be asked about one that is not. */
@@ -87,7 +64,7 @@ export interface PolicySurface {
   hasAccess(principal: Principal, target: TargetName): boolean;
   masksFor(principal: Principal, target: TargetName): MaskSet;
   /** The same function the gate uses, plus the trail of rules. */
-  explain(principal: Principal, target: TargetName, facts: Facts): PolicyExplanation;
+  explain(principal: Principal, target: TargetName, facts: Facts): Explanation;
   /** @param files null = the policy in force. */
   runTests(files: readonly PolicyFile[] | null, signal?: AbortSignal): Promise<PolicyTestReport>;
   /** @param files null = the policy in force. */
@@ -120,6 +97,8 @@ export interface ApiDeps {
   readonly analysts: () => readonly TargetAnalyst[];
   readonly policy: PolicySurface;
   readonly metrics: Registry;
+  /** Who reads metrics without a token: this machine, or everyone who can connect. Operators always can with one. */
+  readonly metricsAccess: 'loopback' | 'public';
   readonly readiness: () => Promise<Readiness>;
   readonly surfaceRoles: SurfaceRoles;
   readonly clock: Clock;

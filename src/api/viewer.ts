@@ -59,16 +59,6 @@ export class Viewer {
       this.#owns(approval.requester, approval.onBehalfOf)
     );
   }
-
-  /** Whether the API should offer the answer buttons; the approvals desk decides again when the answer arrives. */
-  mayAnswer(approval: Approval): boolean {
-    return (
-      approval.state === 'pending' &&
-      this.roles.includes(approval.approvers.role) &&
-      !this.#owns(approval.requester, approval.onBehalfOf) &&
-      !approval.answers.some((answer) => principalKey(answer.by) === this.key)
-    );
-  }
 }
 
 /** The viewer of a request on an authenticated route.

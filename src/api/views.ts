@@ -3,6 +3,7 @@
 
 import { z } from 'zod';
 import type { Approval, SessionRow, TargetStatus } from '../core/ports.ts';
+import type { ApprovalsSurface } from './ports.ts';
 import type { Viewer } from './viewer.ts';
 
 const time = z.iso.datetime();
@@ -81,7 +82,7 @@ export const entrySchema = z
 
 const at = (ms: number): string => new Date(ms).toISOString();
 
-export function approvalView(approval: Approval, viewer: Viewer): ApprovalView {
+export function approvalView(approval: Approval, viewer: Viewer, desk: Pick<ApprovalsSurface, 'mayAnswer'>): ApprovalView {
   return {
     id: approval.id,
     state: approval.state,
@@ -103,7 +104,7 @@ export function approvalView(approval: Approval, viewer: Viewer): ApprovalView {
     answers: approval.answers.map(({ by, verdict, atMs }) => ({ by, verdict, at: at(atMs) })),
     createdAt: at(approval.createdAtMs),
     expiresAt: at(approval.expiresAtMs),
-    mayAnswer: viewer.mayAnswer(approval),
+    mayAnswer: desk.mayAnswer(approval, viewer.principal),
   };
 }
 

@@ -75,6 +75,8 @@ export const ERROR_CODES = {
     'the audit log cannot be written; traffic is stopped',
     'Ask the operator to restore the audit log.',
   ),
+  SP_AUDIT_ENTRY_INVALID: code('internal', false, 'internal fault of the gateway', 'Report this with the session id.'),
+  SP_AUDIT_ENTRY_TOO_LARGE: code('limit', false, 'the statement is too large to be recorded', 'Send a smaller statement.'),
   SP_AUDIT_CORRUPT: code('audit', false, 'the audit log is damaged', 'Ask the operator; run sallyport audit verify.'),
   SP_DATA_DIR_LOCKED: code('config', false, 'another gateway uses this data directory', 'Stop it, or use another data directory.'),
   SP_STORE_UNAVAILABLE: code('unavailable', true, 'the state store cannot be used', 'Ask the operator.'),

@@ -58,7 +58,7 @@ export interface FunctionInfo {
   readonly securityDefiner: boolean;
 }
 
-/** Why something is not vetted; null = vetted. */
+/** Why something is not vetted, as a catalogue name or a fixed text; null = vetted. */
 export type Refusal = string | null;
 
 export interface Catalogue {
@@ -75,14 +75,30 @@ export interface Catalogue {
   /** All functions of that name in one schema. */
   functions(schema: string, name: string): readonly FunctionInfo[];
   /** Vetting of a function call by name: every overload reachable must be vetted.
-   *  `schema` null = resolved on pg_catalog + `searchPath`. */
-  vetFunction(schema: string | null, name: string, searchPath: readonly string[]): Refusal;
+   *  `schema` null = resolved on pg_catalog + `searchPath`. `safe`: signatures policy vouches for. A name that is no
+   *  function passes when it is a column (`ssn(p)`) or a vetted type (`int4(x)`). The refusal names catalogue objects only. */
+  vetFunction(schema: string | null, name: string, searchPath: readonly string[], safe?: ReadonlySet<string>): Refusal;
   /** Same for an operator name (`+`, `OPERATOR(public.@@@)`). */
-  vetOperator(schema: string | null, name: string, searchPath: readonly string[]): Refusal;
-  /** Same for a type that a cast or a column definition names. */
-  vetType(schema: string | null, name: string, searchPath: readonly string[]): Refusal;
+  vetOperator(schema: string | null, name: string, searchPath: readonly string[], safe?: ReadonlySet<string>): Refusal;
+  /** Same for a type that a cast or a column definition names (`int4`, `_text`): its input, checks of domains, and the
+   *  functions of all casts to it. An array type is as its element. */
+  vetType(schema: string | null, name: string, searchPath: readonly string[], safe?: ReadonlySet<string>): Refusal;
+  /** Unvetted functions that implicit or assignment casts run: any expression may call them, so while there is one that
+   *  policy does not vouch for, nothing is understood. */
+  readonly implicitCastFunctions: readonly string[];
+  /** Unvetted functions that reading this relation runs (views, materialised views). */
+  codeOnRead(relationOid: number): readonly string[];
+  /** Unvetted functions that writing to this relation itself runs: triggers, rules, checks, defaults, index expressions,
+   *  policies, domains. Effects on other relations (partitions, foreign keys) are part of the protection closure. */
+  codeOnWrite(relationOid: number): readonly string[];
+  /** Unvetted functions that fill this column: default or generation expression. */
+  codeOfColumn(relationOid: number, column: string): readonly string[];
+  /** Foreign keys whose action writes to the referencing relation. */
+  readonly cascades: readonly { readonly referencing: number; readonly referenced: number }[];
+  /** Relation whose row type this type holds: itself, its array, a domain over it, or a composite type around it. */
+  rowTypesIn(typeOid: number): readonly number[];
   /** True when `name` is an unvetted one-argument function over a composite, reachable by attribute notation (`p.name`). */
-  isAttributeFunction(name: string): boolean;
+  isAttributeFunction(name: string, safe?: ReadonlySet<string>): boolean;
   /** Identifiers the catalogue knows (relations, columns, schemas, functions, types): may stay in redacted text. */
   knowsIdentifier(name: string): boolean;
 }

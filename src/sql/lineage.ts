@@ -25,10 +25,12 @@ export interface Lineage {
 }
 
 export interface LineageContext {
-  readonly catalogue: Catalogue;
+  readonly catalogue: Pick<Catalogue, 'relation' | 'resolveRelation' | 'functions'>;
   readonly searchPath: readonly string[];
   /** Temporary relations of the session. */
   temporary(name: string): Relation | undefined;
 }
 
 export type StatementLineage = (statement: Node, context: LineageContext) => Lineage;
+
+export { lineage } from './lineage-statement.ts';

@@ -5,6 +5,7 @@ import { deparseSync } from 'pgsql-deparser';
 import type { Node, ParseResult } from '@pgsql/types';
 import { InstancePool, takeString, withText } from './parser-instance.ts';
 import type { Instance } from './parser-instance.ts';
+import { lexPlain } from './parser-lexer.ts';
 import { checkLimits } from './parser-limits.ts';
 import { tokensOf } from './parser-tokens.ts';
 import { loadParserWasm } from './parser-wasm.ts';
@@ -55,7 +56,8 @@ export async function createParser(): Promise<Parser> {
     },
     scan(text) {
       if (checkLimits(text) !== null) return null;
-      if (text === '') return [];
+      const plain = lexPlain(text);
+      if (plain !== null) return plain;
       const json = pool.run((instance) => withText(instance, text, (pointer) => takeString(instance, instance._wasm_scan(pointer))));
       // On success the binding answers a JSON object, otherwise an error message that quotes the text.
       return json === null || !json.startsWith('{') ? null : tokensOf(json);

@@ -62,3 +62,5 @@ export interface Plan {
   readonly forward: string | null;
   readonly statements: readonly PlannedStatement[];
 }
+
+export { plan } from './plan-statement.ts';

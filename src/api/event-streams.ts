@@ -1,0 +1,78 @@
+// Server-sent events (WHATWG HTML, 9.2) on hijacked replies. A stream ends with the caller's identity, when the
+// client goes away, when it reads too slowly, or when the API closes.
+
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { SallyportError } from '../core/error.ts';
+import type { Clock } from '../core/ports.ts';
+
+const KEEP_ALIVE_MS = 15_000;
+const MAX_UNSENT_BYTES = 1024 * 1024;
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+export interface EventStream {
+  send(event: string, data: unknown): void;
+  onClose(listener: () => void): void;
+}
+
+export class EventStreams {
+  readonly #clock: Clock;
+  readonly #max: number;
+  readonly #open = new Set<() => void>();
+
+  constructor(deps: { readonly clock: Clock; readonly maxStreams: number }) {
+    this.#clock = deps.clock;
+    this.#max = deps.maxStreams;
+  }
+
+  /** Takes over the reply. @throws SP_API_RATE_LIMITED when too many streams are open. */
+  open(request: FastifyRequest, reply: FastifyReply, expiresAtMs: number): EventStream {
+    if (this.#open.size >= this.#max) throw new SallyportError('SP_API_RATE_LIMITED', 'too many event streams');
+    const raw = reply.raw;
+    const listeners: (() => void)[] = [];
+    reply.hijack();
+    raw.writeHead(200, {
+      ...headersOf(reply),
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-store',
+      'x-accel-buffering': 'no',
+    });
+    raw.write('retry: 2000\nevent: ready\ndata: {}\n\n');
+
+    const close = (): void => {
+      if (!this.#open.delete(close)) return;
+      clearInterval(keepAlive);
+      clearTimeout(expiry);
+      for (const listener of listeners) listener();
+      raw.end();
+    };
+    const keepAlive = setInterval(() => raw.write(': keep-alive\n\n'), KEEP_ALIVE_MS);
+    const expiry = setTimeout(close, Math.max(0, Math.min(expiresAtMs - this.#clock.nowMs(), MAX_TIMER_MS)));
+    this.#open.add(close);
+    request.raw.once('close', close);
+    raw.once('close', close);
+    raw.once('error', close);
+
+    return {
+      send: (event, data) => {
+        if (!this.#open.has(close)) return;
+        if (raw.writableLength > MAX_UNSENT_BYTES) close();
+        else raw.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
+      },
+      onClose: (listener) => {
+        if (this.#open.has(close)) listeners.push(listener);
+        else listener();
+      },
+    };
+  }
+
+  closeAll(): void {
+    for (const close of this.#open) close();
+  }
+}
+
+/** Headers that hooks have put on the reply (security headers): hijacking would lose them. */
+function headersOf(reply: FastifyReply): Record<string, string | number | string[]> {
+  const headers: Record<string, string | number | string[]> = {};
+  for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) headers[name] = value;
+  return headers;
+}

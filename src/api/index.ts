@@ -1,0 +1,6 @@
+// The HTTP API as `app` composes it.
+
+export type { ApiTls } from './app.ts';
+export type * from './ports.ts';
+export type { Api } from './server.ts';
+export { createApi } from './server.ts';

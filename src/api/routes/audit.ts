@@ -1,0 +1,77 @@
+// The log itself: signed checkpoint, entries, and the C2SP tlog-tiles layout under /log for standard verifiers.
+// The checkpoint and the verifier key are for everyone with a token; entries and tiles are for auditors.
+
+/* oxlint-disable oxc/no-async-endpoint-handlers -- fastify awaits its handlers; this is not Express */
+
+import { z } from 'zod';
+import { SallyportError } from '../../core/error.ts';
+import type { EntryHeader } from '../../core/event.ts';
+import type { ApiApp } from '../app.ts';
+import type { ApiDeps } from '../ports.ts';
+import { entrySchema } from '../views.ts';
+import { viewerOf } from '../viewer.ts';
+
+const tags = ['audit'];
+/** SPEC: c2sp.org/tlog-tiles: tile/<L>/<N>[.p/<W>] and tile/entries/<N>[.p/<W>]. */
+const TILE = /^(?:[0-9]|[1-5][0-9]|6[0-3]|entries)\/(?:x[0-9]{3}\/)*[0-9]{3}(?:\.p\/[1-9][0-9]{0,2})?$/;
+
+export function auditRoutes(app: ApiApp, deps: ApiDeps): void {
+  const { reader, file } = deps.audit;
+
+  app.get(
+    '/v1/audit/checkpoint',
+    {
+      schema: {
+        tags,
+        summary: 'Newest signed checkpoint and the number of durable entries',
+        response: { 200: z.object({ size: z.int(), checkpoint: z.string().nullable() }) },
+      },
+    },
+    async () => ({ size: reader.size(), checkpoint: await reader.checkpoint() }),
+  );
+
+  app.get(
+    '/v1/audit/entries',
+    {
+      schema: {
+        tags,
+        summary: 'Entries in log order. Auditors only',
+        querystring: z.strictObject({
+          from: z.coerce.number().int().min(0).default(0),
+          limit: z.coerce.number().int().min(1).max(1000).default(200),
+        }),
+        response: { 200: z.object({ entries: z.array(entrySchema), size: z.int(), next: z.int() }) },
+      },
+    },
+    async (request) => {
+      viewerOf(request).require('audit');
+      const { from, limit } = request.query;
+      const size = reader.size();
+      const to = Math.min(size, from + limit);
+      const entries: EntryHeader[] = [];
+      if (from < to) for await (const entry of reader.entries(from, to, request.signal)) entries.push(entry);
+      return { entries: entries.map((entry) => ({ ...entry })), size, next: Math.max(from, to) };
+    },
+  );
+
+  const send = async (path: string): Promise<Buffer> => {
+    const bytes = await file(path);
+    if (bytes === null) throw new SallyportError('SP_API_NOT_FOUND', 'no such log file');
+    return Buffer.from(bytes);
+  };
+
+  app.get('/log/checkpoint', { schema: { tags } }, async (_request, reply) =>
+    reply.type('text/plain; charset=utf-8').send(await send('checkpoint')),
+  );
+  app.get('/log/log.vkey', { schema: { tags } }, async (_request, reply) =>
+    reply.type('text/plain; charset=utf-8').send(await send('log.vkey')),
+  );
+  app.get(
+    '/log/tile/*',
+    { schema: { tags, params: z.object({ '*': z.string().regex(TILE) }) } },
+    async (request, reply) => {
+      viewerOf(request).require('audit');
+      return reply.type('application/octet-stream').send(await send(`tile/${request.params['*']}`));
+    },
+  );
+}

@@ -1,0 +1,287 @@
+// The policy in force, and questions about it: explain a statement, run the tests, check files. Explaining uses the
+// gate's own functions and sends nothing to the target. Speaking for another principal needs an oversight role.
+
+/* oxlint-disable oxc/no-async-endpoint-handlers -- fastify awaits its handlers; this is not Express */
+
+import { z } from 'zod';
+import type { Decision, MaskSet } from '../../core/decision.ts';
+import { SallyportError } from '../../core/error.ts';
+import type { Facts } from '../../core/facts.ts';
+import type { Principal } from '../../core/identity.ts';
+import type { TargetName } from '../../core/ids.ts';
+import type { Explanation } from '../../policy/index.ts';
+import { shownAs } from '../../policy/index.ts';
+import type { ApiApp } from '../app.ts';
+import type { ApiDeps, PolicyFault, PolicyFile } from '../ports.ts';
+import { targetSchema, targetView, whoamiSchema, whoamiView } from '../views.ts';
+import { viewerOf } from '../viewer.ts';
+
+const tags = ['policy'];
+const targetNameSchema = z.string().regex(/^[a-z][a-z0-9-]{0,62}$/);
+const fileSchema = z.object({ path: z.string(), source: z.string() });
+const filesBodySchema = z.strictObject({
+  files: z
+    .array(z.strictObject({ path: z.string().min(1).max(500), source: z.string().max(500_000) }))
+    .min(1)
+    .max(100)
+    .optional()
+    .describe('Absent: the policy in force'),
+});
+
+const placeSchema = z.object({ file: z.string(), line: z.int(), column: z.int() });
+const faultSchema = placeSchema.extend({
+  severity: z.enum(['error', 'warning']),
+  path: z.string(),
+  what: z.string(),
+  suggestion: z.string().nullable(),
+});
+
+const explanationSchema = z.object({
+  target: z.string(),
+  as: z.object({ issuer: z.string(), subject: z.string(), kind: z.string(), groups: z.array(z.string()) }),
+  decision: z.object({
+    outcome: z.enum(['allow', 'hold', 'deny']),
+    reasons: z.array(z.string()),
+    rules: z.array(z.string()),
+    roles: z.array(z.string()),
+    policySha256: z.string(),
+    say: z.string().nullable(),
+    approvers: z.object({ role: z.string(), count: z.int() }).nullable(),
+    withinMs: z.number().nullable(),
+  }),
+  facts: z.object({
+    verbs: z.array(z.string()),
+    statements: z.int(),
+    effects: z.array(z.string()),
+    relations: z.array(z.object({ name: z.string(), access: z.string() })),
+    columns: z.array(z.string()),
+    classes: z.array(z.string()),
+    outputClasses: z.array(z.string()),
+    predicateClasses: z.array(z.string()),
+    unbounded: z.boolean(),
+    limit: z.number().nullable(),
+    unknowns: z.array(z.object({ code: z.string(), what: z.string(), remedy: z.string() })),
+    normalised: z.string().nullable(),
+    fingerprint: z.string().nullable(),
+  }),
+  outputs: z.array(
+    z.object({
+      name: z.string(),
+      sources: z.array(z.string()),
+      classes: z.array(z.string()),
+      mask: z.string().describe('How the column is shown: the strictest of the masks of its classes'),
+    }),
+  ),
+  missingEffects: z.array(z.string()).describe('What the statement does and no access entry grants'),
+  rules: z.array(
+    z.object({
+      rule: z.string(),
+      // oxlint-disable-next-line unicorn/no-thenable -- the word of the policy file; a text, never called
+      then: z.enum(['allow', 'hold', 'deny']),
+      outcome: z.enum(['matched', 'not-matched', 'error']),
+      detail: z.string().nullable(),
+      pack: z.string().nullable(),
+      when: z.string().nullable().describe('Shown to auditors and operators only'),
+      place: placeSchema.nullable().describe('Shown to auditors and operators only'),
+    }),
+  ),
+  masks: z.array(z.object({ class: z.string(), mask: z.string(), why: z.string() })),
+  forward: z.string().nullable().describe('What the target would be sent'),
+});
+
+export function policyRoutes(app: ApiApp, deps: ApiDeps): void {
+  app.get('/v1/whoami', { schema: { tags: ['identity'], response: { 200: whoamiSchema } } }, async (request) =>
+    whoamiView(viewerOf(request)),
+  );
+
+  app.get(
+    '/v1/targets',
+    { schema: { tags: ['targets'], response: { 200: z.object({ targets: z.array(targetSchema) }) } } },
+    async (request) => {
+      const viewer = viewerOf(request);
+      const seen = deps
+        .analysts()
+        .filter(({ target }) => viewer.rights.has('oversight') || deps.policy.hasAccess(viewer.principal, target));
+      return { targets: seen.map((analyst) => targetView(analyst.status(), viewer)) };
+    },
+  );
+
+  app.get(
+    '/v1/policy',
+    {
+      schema: {
+        tags,
+        summary: 'The policy in force; its text is for auditors and operators',
+        response: { 200: z.object({ sha256: z.string(), files: z.array(fileSchema).nullable() }) },
+      },
+    },
+    async (request) => {
+      const { sha256, files } = deps.policy.current();
+      return { sha256, files: viewerOf(request).rights.has('oversight') ? files.map((file) => ({ ...file })) : null };
+    },
+  );
+
+  app.post(
+    '/v1/policy/explain',
+    {
+      schema: {
+        tags,
+        summary: 'What would happen to a statement, and why. Nothing is run',
+        body: z.strictObject({
+          sql: z.string().min(1).max(200_000),
+          target: targetNameSchema,
+          as: z
+            .strictObject({
+              issuer: z.string().min(1).max(200),
+              subject: z.string().min(1).max(500),
+              kind: z.enum(['person', 'agent', 'service']).default('agent'),
+              groups: z.array(z.string().max(200)).max(200).default([]),
+            })
+            .optional(),
+        }),
+        response: { 200: explanationSchema },
+      },
+    },
+    async (request) => {
+      const viewer = viewerOf(request);
+      const { sql, as } = request.body;
+      const target = request.body.target as TargetName;
+      if (as !== undefined) viewer.require('oversight');
+      const principal = as === undefined ? viewer.principal : supposed(as, viewer.principal.expiresAtMs);
+      const analyst = deps.analysts().find((candidate) => candidate.target === target);
+      const mayKnow = viewer.rights.has('oversight') || deps.policy.hasAccess(viewer.principal, target);
+      if (analyst === undefined || !mayKnow) throw new SallyportError('SP_TARGET_UNKNOWN', 'unknown or no access');
+
+      const masks = deps.policy.masksFor(principal, target);
+      const { facts, forward } = await analyst.analyse(sql, masks, request.signal);
+      const explanation = deps.policy.explain(principal, target, facts);
+      return explanationView({ target, principal, facts, forward, masks, explanation, showSource: viewer.rights.has('oversight') });
+    },
+  );
+
+  app.post(
+    '/v1/policy/test',
+    {
+      schema: {
+        tags,
+        summary: 'Runs the tests in the policy files. For auditors and operators',
+        body: filesBodySchema,
+        response: {
+          200: z.object({
+            ok: z.boolean(),
+            faults: z.array(faultSchema),
+            tests: z.array(
+              z.object({ name: z.string(), place: placeSchema, passed: z.boolean(), differences: z.array(z.string()) }),
+            ),
+          }),
+        },
+      },
+    },
+    async (request) => {
+      viewerOf(request).require('oversight');
+      const report = await deps.policy.runTests(filesOf(request.body), request.signal);
+      return {
+        ok: report.ok,
+        faults: report.faults.map(faultView),
+        tests: report.tests.map((test) => ({ ...test, differences: [...test.differences] })),
+      };
+    },
+  );
+
+  app.post(
+    '/v1/policy/check',
+    {
+      schema: {
+        tags,
+        summary: 'Checks policy files against their schema and the live catalogues. For auditors and operators',
+        body: filesBodySchema,
+        response: {
+          200: z.object({ ok: z.boolean(), sha256: z.string().nullable(), faults: z.array(faultSchema) }),
+        },
+      },
+    },
+    async (request) => {
+      viewerOf(request).require('oversight');
+      const report = await deps.policy.check(filesOf(request.body), request.signal);
+      return { ok: report.ok, sha256: report.sha256, faults: report.faults.map(faultView) };
+    },
+  );
+}
+
+function filesOf(body: { files?: PolicyFile[] | undefined }): readonly PolicyFile[] | null {
+  return body.files ?? null;
+}
+
+function faultView(fault: PolicyFault): z.infer<typeof faultSchema> {
+  return { ...fault };
+}
+
+/** A principal that nobody proved to be: good for a question about policy, and handed to nothing else. */
+function supposed(
+  as: { issuer: string; subject: string; kind: Principal['kind']; groups: string[] },
+  expiresAtMs: number,
+): Principal {
+  return { ...as, name: as.subject, claims: {}, onBehalfOf: null, expiresAtMs };
+}
+
+function explanationView({
+  target,
+  principal,
+  facts,
+  forward,
+  masks,
+  explanation,
+  showSource,
+}: {
+  readonly target: TargetName;
+  readonly principal: Principal;
+  readonly facts: Facts;
+  readonly forward: string | null;
+  readonly masks: MaskSet;
+  readonly explanation: Explanation;
+  /** Conditions and places are the text of the policy, which is for overseers. */
+  readonly showSource: boolean;
+}): z.infer<typeof explanationSchema> {
+  const { issuer, subject, kind } = principal;
+  return {
+    target,
+    as: { issuer, subject, kind, groups: [...principal.groups] },
+    decision: decisionView(explanation.decision),
+    facts: {
+      ...facts,
+      verbs: [...facts.verbs],
+      effects: [...facts.effects],
+      relations: [...facts.relations],
+      columns: [...facts.columns],
+      classes: [...facts.classes],
+      outputClasses: [...facts.outputClasses],
+      predicateClasses: [...facts.predicateClasses],
+      unknowns: [...facts.unknowns],
+    },
+    outputs: facts.outputs.map(({ name, sources, classes }) => ({
+      name,
+      sources: [...sources],
+      classes: [...classes],
+      mask: shownAs(classes, masks),
+    })),
+    missingEffects: [...explanation.access.missingEffects],
+    rules: explanation.rules.map((rule) => (showSource ? { ...rule } : { ...rule, when: null, place: null })),
+    masks: explanation.masks.map(({ class: name, mask, why }) => ({ class: name, mask, why: showSource ? why : '' })),
+    // A denied statement has no forwarded form: showing one would suggest that it runs.
+    forward: explanation.decision.outcome === 'deny' ? null : forward,
+  };
+}
+
+function decisionView(decision: Decision): z.infer<typeof explanationSchema>['decision'] {
+  const hold = decision.outcome === 'hold' ? decision : null;
+  return {
+    outcome: decision.outcome,
+    reasons: [...decision.reasons],
+    rules: [...decision.rules],
+    roles: [...decision.roles],
+    policySha256: decision.policySha256,
+    say: decision.outcome === 'allow' ? null : decision.say,
+    approvers: hold?.approvers ?? null,
+    withinMs: hold?.withinMs ?? null,
+  };
+}

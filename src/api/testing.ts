@@ -1,0 +1,279 @@
+// In-memory ports for tests of the API: principals by token, approvals and sessions in arrays, a log that can be
+// made to fail. Used by tests only.
+
+import { Registry } from 'prom-client';
+import type { MaskSet } from '../core/decision.ts';
+import { SallyportError } from '../core/error.ts';
+import type { EntryDraft, EntryHeader, Payload } from '../core/event.ts';
+import type { Facts } from '../core/facts.ts';
+import type { Principal } from '../core/identity.ts';
+import { principalKey } from '../core/identity.ts';
+import type { ApprovalId, SessionId, Sha256Hex, TargetName } from '../core/ids.ts';
+import type { Approval, SessionRow } from '../core/ports.ts';
+import type { ApiDeps, PolicyFile } from './ports.ts';
+
+export const NOW_MS = Date.UTC(2026, 10, 21, 9, 0, 0);
+export const CLINIC = 'clinic' as TargetName;
+export const POLICY = 'ab'.repeat(32) as Sha256Hex;
+export const sessionId = (letter: string): SessionId => `ses_${letter.repeat(26)}` as SessionId;
+export const approvalId = (letter: string): ApprovalId => `apr_${letter.repeat(26)}` as ApprovalId;
+
+export function principalOf(subject: string, groups: readonly string[], kind: Principal['kind'] = 'person'): Principal {
+  return {
+    issuer: 'corp',
+    subject,
+    kind,
+    name: subject,
+    groups,
+    claims: { ssn: 'never-to-be-shown' },
+    onBehalfOf: null,
+    expiresAtMs: NOW_MS + 3_600_000,
+  };
+}
+
+export const PEOPLE: Record<string, Principal> = {
+  agent: principalOf('agent-1', ['ai-agents'], 'agent'),
+  other: principalOf('agent-2', ['ai-agents'], 'agent'),
+  stranger: principalOf('stranger', []),
+  officer: principalOf('olga', ['privacy']),
+  operator: principalOf('otto', ['ops']),
+  auditor: principalOf('ada', ['audit']),
+};
+
+const ROLE_OF_GROUP: Record<string, string> = {
+  'ai-agents': 'reporting-agent',
+  privacy: 'privacy-officer',
+  ops: 'operator',
+  audit: 'auditor',
+};
+
+export function approvalOf(letter: string, requester: Principal, change: Partial<Approval> = {}): Approval {
+  return {
+    id: approvalId(letter),
+    state: 'pending',
+    session: sessionId('a'),
+    requester: { issuer: requester.issuer, subject: requester.subject, kind: requester.kind, name: requester.name },
+    onBehalfOf: requester.onBehalfOf,
+    binding: {
+      principal: principalKey(requester),
+      target: CLINIC,
+      textSha256: 'cd'.repeat(32) as Sha256Hex,
+      parametersSha256: 'ef'.repeat(32) as Sha256Hex,
+      policySha256: POLICY,
+      catalogueVersion: 'v1',
+    },
+    action: 'query',
+    statement: 'SELECT * FROM patients',
+    effects: ['read'],
+    relations: [{ name: 'public.patients', access: 'read' }],
+    outputs: [{ name: 'ssn', classes: ['phi.ssn'], mask: 'redact' }],
+    unbounded: true,
+    rules: ['bulk-read-of-phi'],
+    say: null,
+    approvers: { role: 'privacy-officer', count: 1 },
+    createdAtMs: NOW_MS,
+    expiresAtMs: NOW_MS + 900_000,
+    answers: [],
+    ...change,
+  };
+}
+
+export function sessionOf(letter: string, principal: Principal, openIndex: number): SessionRow {
+  return {
+    id: sessionId(letter),
+    target: CLINIC,
+    principal: { issuer: principal.issuer, subject: principal.subject, kind: principal.kind },
+    onBehalfOf: principal.onBehalfOf,
+    openedAtMs: NOW_MS,
+    closedAtMs: null,
+    closeReason: null,
+    statements: 1,
+    denied: 0,
+    held: 0,
+    rows: 3,
+    openIndex,
+  };
+}
+
+export const FACTS: Facts = {
+  verbs: ['SELECT'],
+  statements: 1,
+  effects: ['read'],
+  relations: [{ name: 'public.patients', access: 'read' }],
+  columns: ['public.patients.ssn'],
+  classes: ['phi.ssn'],
+  outputs: [{ name: 'ssn', sources: ['public.patients.ssn'], classes: ['phi.ssn'] }],
+  outputClasses: ['phi.ssn'],
+  predicateClasses: [],
+  unbounded: true,
+  limit: null,
+  unknowns: [],
+  normalised: 'SELECT ssn FROM patients',
+  textBytes: 24,
+  fingerprint: 'f1',
+};
+
+const PLACE = { file: 'policy.yaml', line: 3, column: 5 };
+export const MASKS: MaskSet = { id: 'm1', byClass: { 'phi.ssn': 'partial' } };
+
+export interface Fakes {
+  readonly deps: ApiDeps;
+  readonly approvals: Approval[];
+  readonly sessions: SessionRow[];
+  readonly entries: EntryHeader[];
+  readonly appended: { readonly entry: EntryDraft; readonly payloads: readonly Payload[] }[];
+  readonly explained: Principal[];
+  readonly logged: unknown[];
+  publish(approval: Approval): void;
+  listeners(): number;
+  fail: { audit: boolean; analyse: boolean };
+}
+
+export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
+  const approvals: Approval[] = [];
+  const sessions: SessionRow[] = [];
+  const entries: EntryHeader[] = [];
+  const appended: Fakes['appended'] = [];
+  const explained: Principal[] = [];
+  const logged: unknown[] = [];
+  const listeners = new Set<(approval: Approval) => void>();
+  const fail = { audit: false, analyse: false };
+  const log = (fields: unknown): void => void logged.push(fields);
+
+  const rolesOf = (principal: Principal): string[] =>
+    principal.groups.flatMap((group) => ROLE_OF_GROUP[group] ?? []);
+  const deps: ApiDeps = {
+    authenticator: {
+      authenticate: async (token) => {
+        const principal = PEOPLE[token];
+        if (principal === undefined) throw new SallyportError('SP_AUTH_INVALID_TOKEN', 'signature');
+        return principal;
+      },
+    },
+    rolesOf,
+    approvals: {
+      list: async ({ state, limit }) =>
+        approvals.filter((row) => state === undefined || row.state === state).slice(0, limit),
+      show: async (id) => approvals.find((row) => row.id === id) ?? null,
+      answer: async (id, principal, verdict) => {
+        const at = approvals.findIndex((row) => row.id === id);
+        const row = approvals[at];
+        if (row === undefined) throw new SallyportError('SP_APPROVAL_NOT_FOUND', 'x');
+        if (row.state !== 'pending') throw new SallyportError('SP_APPROVAL_CONFLICT', 'x');
+        if (!rolesOf(principal).includes(row.approvers.role)) throw new SallyportError('SP_API_FORBIDDEN', 'role');
+        const next: Approval = {
+          ...row,
+          state: verdict === 'approve' ? 'approved' : 'denied',
+          answers: [{ by: principal, verdict, atMs: NOW_MS }],
+        };
+        approvals[at] = next;
+        return next;
+      },
+      mayAnswer: (row, principal) =>
+        row.state === 'pending' && rolesOf(principal).includes(row.approvers.role) && row.requester.subject !== principal.subject,
+      subscribe: (listener) => {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+    },
+    sessions: {
+      apply: async () => {},
+      position: async () => entries.length,
+      get: async (id) => sessions.find((row) => row.id === id) ?? null,
+      list: async ({ target, live, limit }) =>
+        sessions
+          .filter((row) => target === undefined || row.target === target)
+          .filter((row) => live === undefined || (row.closedAtMs === null) === live)
+          .slice(0, limit),
+      entriesOf: async (id) => entries.filter((entry) => entry.session === id).map((entry) => entry.seq),
+    },
+    audit: {
+      log: {
+        writable: true,
+        append: async (entry, payloads = []) => {
+          if (fail.audit) throw new SallyportError('SP_AUDIT_UNWRITABLE', 'disk full at /secret/path');
+          appended.push({ entry, payloads });
+          return appended.length - 1;
+        },
+      },
+      reader: {
+        size: () => entries.length,
+        checkpoint: async () => 'audit.example.com/main\n3\nAAAA\n',
+        sealed: async ({ sha256 }) =>
+          sha256 === 'gone' ? null : { ciphertext: new Uint8Array([1, 2, 3]), wrappedKey: 'wrapped' },
+        async *entries(from, to) {
+          yield* entries.slice(from, to);
+        },
+      },
+      file: async (path) => (path === 'tile/0/000.p/3' || path === 'log.vkey' ? new Uint8Array([65]) : null),
+    },
+    analysts: () => [
+      {
+        target: CLINIC,
+        status: () => ({
+          name: CLINIC,
+          protocol: 'postgres',
+          address: 'db.internal:5432',
+          catalogue: 'ready',
+          catalogueVersion: 'v1',
+          protectedColumns: 2,
+        }),
+        analyse: async (text) => {
+          if (fail.analyse) throw new Error(`parser fell over ${text}`);
+          return { facts: FACTS, forward: 'SELECT mask(ssn) FROM patients' };
+        },
+        protectedColumns: async () => new Map(),
+        knowsColumn: async () => true,
+      },
+    ],
+    policy: {
+      current: () => ({ sha256: POLICY, files: [{ path: 'policy.yaml', source: 'version: 1\n' }] }),
+      hasAccess: (principal) => rolesOf(principal).includes('reporting-agent'),
+      masksFor: () => MASKS,
+      explain: (principal) => {
+        explained.push(principal);
+        const base = { reasons: ['rule'] as const, rules: ['bulk'], policySha256: POLICY, masks: MASKS, roles: [] };
+        return {
+          decision: {
+            ...base,
+            outcome: 'hold',
+            approvers: { role: 'privacy-officer', count: 1 },
+            withinMs: 900_000,
+            say: null,
+          },
+          roles: [],
+          access: { entries: [], missingEffects: [] },
+          // oxlint-disable-next-line unicorn/no-thenable -- the word of the policy file
+          rules: [{ rule: 'bulk', then: 'hold', outcome: 'matched', detail: null, when: 'request.unbounded', pack: null, place: PLACE }],
+          masks: [{ class: 'phi.ssn', mask: 'partial', why: 'masks phi.*', place: PLACE }],
+        };
+      },
+      runTests: async (files: readonly PolicyFile[] | null) => ({
+        ok: files === null,
+        faults: [],
+        tests: [{ name: 'a test', place: PLACE, passed: files === null, differences: files === null ? [] : ['decision: want hold'] }],
+      }),
+      check: async () => ({ ok: true, sha256: POLICY, faults: [] }),
+    },
+    metrics: new Registry(),
+    metricsAccess: 'loopback',
+    readiness: async () => ({ ready: true, checks: { audit: 'ok' } }),
+    surfaceRoles: { auditors: ['auditor'], operators: ['operator'] },
+    clock: { nowMs: () => NOW_MS, monotonicMs: () => 0 },
+    logger: { info: log, warn: log, error: log },
+    version: '0.0.0-test',
+    limits,
+  };
+  return {
+    deps,
+    approvals,
+    sessions,
+    entries,
+    appended,
+    explained,
+    logged,
+    fail,
+    publish: (approval) => listeners.forEach((listener) => listener(approval)),
+    listeners: () => listeners.size,
+  };
+}

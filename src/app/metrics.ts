@@ -1,0 +1,37 @@
+// Metrics of the gateway. Labels are names of targets and closed vocabularies; never a principal, a statement or a value.
+
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import type { GateMetrics } from '../session/gate.ts';
+
+export interface GatewayMetrics {
+  readonly registry: Registry;
+  readonly gate: GateMetrics;
+}
+
+export function createMetrics(): GatewayMetrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const registers = [registry];
+  const sessions = new Gauge({ name: 'sallyport_sessions', help: 'Client sessions open now', labelNames: ['target'], registers });
+  const decisions = new Counter({ name: 'sallyport_decisions_total', help: 'Requests decided', labelNames: ['target', 'outcome'], registers });
+  const rows = new Counter({ name: 'sallyport_rows_total', help: 'Result rows released', labelNames: ['target'], registers });
+  const seconds = new Histogram({
+    name: 'sallyport_request_seconds',
+    help: 'From permit to result',
+    labelNames: ['target', 'code'],
+    buckets: [0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30],
+    registers,
+  });
+  return {
+    registry,
+    gate: {
+      sessionOpened: (target) => sessions.inc({ target }),
+      sessionClosed: (target) => sessions.dec({ target }),
+      decided: (target, outcome) => decisions.inc({ target, outcome }),
+      settled(target, result, ms) {
+        rows.inc({ target }, result.rows);
+        seconds.observe({ target, code: result.code === 'ok' ? 'ok' : 'error' }, ms / 1000);
+      },
+    },
+  };
+}

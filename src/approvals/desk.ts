@@ -1,0 +1,386 @@
+// The approvals desk: holds requests until people have answered. The store decides every race; the log is written
+// before an answer takes effect and before a used approval releases anything. Free text goes to sealed payloads only.
+// Deadlines are wall-clock times in the store; timers only say when to look again.
+
+import { SallyportError } from '../core/error.ts';
+import type { EntryDraft, Payload } from '../core/event.ts';
+import type { Principal } from '../core/identity.ts';
+import { approvalId, type ApprovalId } from '../core/ids.ts';
+import type {
+  Approval,
+  ApprovalAnswer,
+  ApprovalDesk,
+  ApprovalOutcome,
+  ApprovalState,
+  ApprovalStore,
+  AuditLog,
+  Clock,
+  Logger,
+  Random,
+} from '../core/ports.ts';
+import { hasAnswered, refusalOf, sameBinding, stateAfter } from './rules.ts';
+import { createTurns } from './turns.ts';
+
+/** Longest justification, in characters. */
+export const MAX_JUSTIFICATION_LENGTH = 4_000;
+/** An approval is looked at again at least this often, so that a stepped clock or another process is noticed. */
+const RECHECK_MS = 1_000;
+const MAX_LISTED = 1_000;
+/** Longest delay that `setTimeout` can hold. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+/** Relations named in an audit header; the sealed statement has them all. */
+const MAX_HEADER_OBJECTS = 200;
+
+/** Why an approval ended without being used; `detail.reason` of the `approval.expired` entry. */
+export type EndReason = 'time' | 'cancelled' | 'policy-changed' | 'locked' | 'shutting-down' | 'restart';
+
+export interface ApprovalDeskDeps {
+  readonly store: ApprovalStore;
+  readonly audit: AuditLog;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly rolesOf: (principal: Principal) => readonly string[];
+  /** Hash of the policy in force. */
+  readonly policySha: () => string;
+}
+
+export interface ApprovalsService extends ApprovalDesk {
+  /** Newest first. */
+  list(filter: { readonly state?: ApprovalState; readonly limit: number }): Promise<Approval[]>;
+  show(id: ApprovalId): Promise<Approval | null>;
+  /** Records the answer of a reviewer, then lets it take effect.
+   *  @param justification free text, at most MAX_JUSTIFICATION_LENGTH characters; stored sealed only.
+   *  @throws SP_APPROVAL_NOT_FOUND, SP_APPROVAL_CONFLICT (not pending, or answered before by this person),
+   *  SP_APPROVAL_VOID (the policy has changed), SP_API_FORBIDDEN, SP_AUTH_EXPIRED, SP_API_BAD_REQUEST,
+   *  SP_AUDIT_UNWRITABLE, SP_STORE_UNAVAILABLE */
+  answer(id: ApprovalId, principal: Principal, verdict: 'approve' | 'deny', justification?: string): Promise<Approval>;
+  /** Whether `answer` would accept this reviewer now, for surfaces. */
+  mayAnswer(approval: Approval, principal: Principal): boolean;
+  /** Calls `listener` after every change of an approval. @returns a function that ends the subscription. */
+  subscribe(listener: (approval: Approval) => void): () => void;
+  /** Call once before the first client: ends what an earlier process left pending. Approved ones stay usable. */
+  recover(): Promise<void>;
+  /** Ends every open approval: a changed policy or a lock. Waiting requests get `void`. */
+  voidAll(reason: 'policy-changed' | 'locked'): Promise<void>;
+  /** No new approvals; waiting requests get `shutting-down`, pending approvals are cancelled. */
+  drain(): Promise<void>;
+}
+
+type Draft = Parameters<ApprovalDesk['open']>[0];
+type WaitEnd = ApprovalOutcome['outcome'];
+
+export function createApprovalDesk(deps: ApprovalDeskDeps): ApprovalsService {
+  const { store, audit, clock, random, logger } = deps;
+  const turns = createTurns();
+  const listeners = new Set<(approval: Approval) => void>();
+  /** Waiting requests by approval; calling one looks at the approval again, or ends the wait. */
+  const waiting = new Map<ApprovalId, Set<(end?: WaitEnd) => void>>();
+  /** Opened for a request that does not wait yet. */
+  const claimed = new Set<ApprovalId>();
+  /** Ends approvals in time that nobody waits for. */
+  const deadlines = new Map<ApprovalId, NodeJS.Timeout>();
+  let draining = false;
+
+  function notify(approval: Approval): void {
+    for (const listener of listeners) {
+      try {
+        listener(approval);
+      } catch (cause) {
+        logger.error({ fault: cause instanceof Error ? cause.name : 'unknown' }, 'a listener of approvals failed');
+      }
+    }
+  }
+
+  function wake(id: ApprovalId, end?: WaitEnd): void {
+    for (const look of waiting.get(id) ?? []) look(end);
+  }
+
+  function forget(id: ApprovalId): void {
+    claimed.delete(id);
+    clearTimeout(deadlines.get(id));
+    deadlines.delete(id);
+  }
+
+  function watchDeadline(approval: Approval): void {
+    const timer = setTimeout(() => {
+      current(approval.id).then(
+        (now) => (now !== null && isOpen(now) ? watchDeadline(now) : forget(approval.id)),
+        (cause: unknown) => {
+          // Nothing is released by this: whoever looks at the approval next meets the same time limit.
+          logger.error({ approval: approval.id, fault: cause instanceof SallyportError ? cause.code : 'unknown' }, 'an approval could not be expired');
+          forget(approval.id);
+        },
+      );
+    }, Math.min(MAX_TIMER_MS, Math.max(1, approval.expiresAtMs - clock.nowMs())));
+    timer.unref();
+    deadlines.set(approval.id, timer);
+  }
+
+  function entryOf(type: EntryDraft['type'], approval: Approval, more: Partial<EntryDraft> = {}): EntryDraft {
+    const { issuer, subject, kind } = approval.requester;
+    const objects = approval.relations.slice(0, MAX_HEADER_OBJECTS).map((relation) => relation.name);
+    return {
+      type,
+      principal: { issuer, subject, kind },
+      ...(approval.onBehalfOf ? { onBehalfOf: approval.onBehalfOf } : {}),
+      session: approval.session,
+      approval: approval.id,
+      resource: { target: approval.binding.target, objects },
+      action: approval.action,
+      rules: approval.rules,
+      policy: { sha256: approval.binding.policySha256 },
+      ...more,
+    };
+  }
+
+  /** Ends an open approval without use. @returns false when something else happened to it first. */
+  async function end(approval: Approval, reason: EndReason): Promise<boolean> {
+    const to: ApprovalState = reason === 'time' ? 'expired' : 'cancelled';
+    if (!(await store.transition(approval.id, approval.state, to))) return false;
+    forget(approval.id);
+    // The transition withdraws a right, so it comes first: if this entry fails, nothing was released.
+    await audit.append(entryOf('approval.expired', approval, { detail: { reason } }));
+    notify({ ...approval, state: to });
+    return true;
+  }
+
+  const isOpen = (approval: Approval): boolean => approval.state === 'pending' || approval.state === 'approved';
+
+  /** The approval as it is now: ends it first if its time is over. */
+  async function current(id: ApprovalId): Promise<Approval | null> {
+    const approval = await store.get(id);
+    if (approval === null || !isOpen(approval) || clock.nowMs() < approval.expiresAtMs) return approval;
+    await end(approval, 'time');
+    return store.get(id);
+  }
+
+  async function openOnes(): Promise<Approval[]> {
+    const pending = await store.list({ state: 'pending', limit: MAX_LISTED });
+    return [...pending, ...(await store.list({ state: 'approved', limit: MAX_LISTED }))];
+  }
+
+  function outcomeOf(approval: Approval | null): WaitEnd | null {
+    if (approval === null) return 'void';
+    switch (approval.state) {
+      case 'pending':
+        return null;
+      case 'approved':
+      case 'denied':
+      case 'expired':
+        return approval.state;
+      case 'cancelled':
+      case 'used':
+        return 'void';
+    }
+  }
+
+  /** A pending approval for the same thing that nobody waits for: its client was lost and asks again. */
+  async function abandoned(draft: Draft): Promise<Approval | null> {
+    for (const approval of await store.find(draft.binding, 'pending')) {
+      const { role, count } = approval.approvers;
+      if (role !== draft.approvers.role || count !== draft.approvers.count) continue;
+      if ((await current(approval.id))?.state !== 'pending') continue;
+      if (!waiting.has(approval.id) && !claimed.has(approval.id)) return approval;
+    }
+    return null;
+  }
+
+  return {
+    async open(draft) {
+      if (draining) throw new SallyportError('SP_SHUTTING_DOWN', 'no new approvals while shutting down');
+      const { role, count } = draft.approvers;
+      if (role === '' || !Number.isInteger(count) || count < 1 || !(draft.withinMs > 0)) {
+        throw new SallyportError('SP_INTERNAL', 'an approval needs a role, at least one answer and some time');
+      }
+      const again = await abandoned(draft);
+      if (again !== null) {
+        claimed.add(again.id);
+        return again;
+      }
+      const { withinMs, ...rest } = draft;
+      const nowMs = clock.nowMs();
+      const approval: Approval = {
+        ...rest,
+        id: approvalId(random.bytes(16)),
+        state: 'pending',
+        answers: [],
+        createdAtMs: nowMs,
+        expiresAtMs: nowMs + withinMs,
+      };
+      await audit.append(entryOf('approval.requested', approval, { detail: { role, count, withinMs } }));
+      await store.create(approval);
+      claimed.add(approval.id);
+      watchDeadline(approval);
+      notify(approval);
+      return approval;
+    },
+
+    async find(binding) {
+      for (const approval of await store.find(binding, 'approved')) {
+        if ((await current(approval.id))?.state === 'approved') return approval.id;
+      }
+      return null;
+    },
+
+    wait(id, signal) {
+      return new Promise<ApprovalOutcome>((resolve, reject) => {
+        let timer: NodeJS.Timeout | undefined;
+        let settled = false;
+
+        const finish = (settle: () => void): void => {
+          if (settled) return;
+          settled = true;
+          clearTimeout(timer);
+          signal.removeEventListener('abort', abort);
+          const others = waiting.get(id);
+          others?.delete(look);
+          if (others?.size === 0) waiting.delete(id);
+          settle();
+        };
+        const finishWith = (outcome: WaitEnd): void => finish(() => resolve({ outcome, approval: id }));
+
+        const look = (ended?: WaitEnd): void => {
+          if (ended !== undefined) return finishWith(ended);
+          clearTimeout(timer);
+          current(id).then((approval) => {
+            if (settled) return;
+            const outcome = outcomeOf(approval);
+            if (outcome !== null || approval === null) return finishWith(outcome ?? 'void');
+            // Two looks may overlap (an answer and the timer); only one timer stays.
+            clearTimeout(timer);
+            timer = setTimeout(look, Math.min(RECHECK_MS, Math.max(1, approval.expiresAtMs - clock.nowMs())));
+          }, (fault: unknown) => finish(() => reject(fault)));
+        };
+
+        const abort = (): void => {
+          const lost = signal.reason instanceof SallyportError && signal.reason.code === 'SP_CLIENT_LOST';
+          if (lost) return finishWith('cancelled');
+          // An approval that came in the same moment stays valid: it was given, and a retry may use it.
+          turns
+            .take(id, async () => {
+              const approval = await store.get(id);
+              if (approval?.state === 'pending') await end(approval, 'cancelled');
+            })
+            .then(() => finishWith('cancelled'), (fault: unknown) => finish(() => reject(fault)));
+        };
+
+        if (draining) return finishWith('shutting-down');
+        const others = waiting.get(id) ?? new Set();
+        waiting.set(id, others.add(look));
+        claimed.delete(id);
+        signal.addEventListener('abort', abort, { once: true });
+        if (signal.aborted) abort();
+        else look();
+      });
+    },
+
+    async use(id, binding) {
+      const approval = await current(id);
+      if (approval?.state !== 'approved' || !sameBinding(approval.binding, binding)) return false;
+      if (stateAfter(approval, approval.answers) !== 'approved') return false;
+      // INVARIANT: durable transition first, so it is used at most once even if the entry or the process fails now.
+      if (!(await store.transition(id, 'approved', 'used'))) return false;
+      forget(id);
+      await audit.append(entryOf('approval.used', approval));
+      notify({ ...approval, state: 'used' });
+      return true;
+    },
+
+    async list(filter) {
+      const nowMs = clock.nowMs();
+      const overdue = (await store.list(filter)).filter((approval) => isOpen(approval) && approval.expiresAtMs <= nowMs);
+      for (const approval of overdue) await end(approval, 'time');
+      return store.list(filter);
+    },
+    show: (id) => current(id),
+
+    answer(id, principal, verdict, justification) {
+      // One at a time per approval, so that what the log says about an answer is what happened to it.
+      return turns.take(id, async () => {
+        if (justification !== undefined && justification.length > MAX_JUSTIFICATION_LENGTH) {
+          throw new SallyportError('SP_API_BAD_REQUEST', `a justification has at most ${MAX_JUSTIFICATION_LENGTH} characters`);
+        }
+        const approval = await current(id);
+        if (approval === null) throw new SallyportError('SP_APPROVAL_NOT_FOUND', 'no such approval');
+        const nowMs = clock.nowMs();
+        const refusal = refusalOf(approval, principal, deps.rolesOf(principal), nowMs);
+        if (refusal !== null) throw refusal;
+        if (approval.state !== 'pending') throw new SallyportError('SP_APPROVAL_CONFLICT', `it is ${approval.state} already`);
+        if (hasAnswered(approval, principal)) throw new SallyportError('SP_APPROVAL_CONFLICT', 'this person has answered already');
+        if (approval.binding.policySha256 !== deps.policySha()) {
+          await end(approval, 'policy-changed');
+          wake(id);
+          throw new SallyportError('SP_APPROVAL_VOID', 'the policy has changed since it was requested');
+        }
+        const by = { issuer: principal.issuer, subject: principal.subject, kind: principal.kind };
+        const answer: ApprovalAnswer = { by, verdict, atMs: nowMs };
+        const state = stateAfter(approval, [...approval.answers, answer]);
+        const payloads: Payload[] = justification
+          ? [{ kind: 'justification', bytes: new TextEncoder().encode(justification) }]
+          : [];
+        await audit.append(
+          entryOf('approval.answered', approval, {
+            answer: { by, verdict },
+            detail: { role: approval.approvers.role, count: approval.approvers.count, state },
+          }),
+          payloads,
+        );
+        let row = await store.answer(id, answer, state);
+        if (row === null) throw new SallyportError('SP_APPROVAL_CONFLICT', 'it was answered or ended at the same moment');
+        // Another gateway's answer may have come between: the answers in the row decide.
+        const settled = stateAfter(row, row.answers);
+        if (row.state === 'pending' && settled !== 'pending' && (await store.transition(id, 'pending', settled))) {
+          row = { ...row, state: settled };
+        }
+        notify(row);
+        wake(id);
+        return row;
+      });
+    },
+
+    mayAnswer(approval, principal) {
+      const nowMs = clock.nowMs();
+      return (
+        approval.state === 'pending' &&
+        nowMs < approval.expiresAtMs &&
+        !hasAnswered(approval, principal) &&
+        refusalOf(approval, principal, deps.rolesOf(principal), nowMs) === null
+      );
+    },
+
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => {
+        listeners.delete(listener);
+      };
+    },
+
+    async recover() {
+      const nowMs = clock.nowMs();
+      for (const approval of await openOnes()) {
+        if (approval.expiresAtMs <= nowMs) await end(approval, 'time');
+        else if (approval.state === 'pending') await end(approval, 'restart');
+        else watchDeadline(approval);
+      }
+    },
+
+    async voidAll(reason) {
+      for (const approval of await openOnes()) {
+        const ended = await turns.take(approval.id, async () => {
+          const now = await store.get(approval.id);
+          return now !== null && isOpen(now) && end(now, reason);
+        });
+        if (ended) wake(approval.id, 'void');
+      }
+    },
+
+    async drain() {
+      draining = true;
+      for (const timer of deadlines.values()) clearTimeout(timer);
+      deadlines.clear();
+      for (const id of [...waiting.keys()]) wake(id, 'shutting-down');
+      for (const approval of await store.list({ state: 'pending', limit: MAX_LISTED })) await end(approval, 'shutting-down');
+    },
+  };
+}

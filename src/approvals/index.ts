@@ -1,0 +1,3 @@
+// The approvals service, as the root composes it.
+
+export { createApprovalDesk, type ApprovalDeskDeps, type ApprovalsService, type EndReason } from './desk.ts';

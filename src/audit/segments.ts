@@ -1,0 +1,148 @@
+// The live journal: the segment being written and the closed ones that are not packed yet. One commit is one write and
+// one datasync. The caller serialises `commit` and `retire`d segments are never written again.
+
+import { join } from 'node:path';
+import type { Disk, DiskFile } from './disk.ts';
+import { isAbsent, replaceFile, writeAll } from './disk.ts';
+import { encodeRecord, encodeSegmentHeader, recordBytes, SEGMENT_HEADER_BYTES, segmentName } from './journal.ts';
+import type { BlobPlace, Packs } from './packs.ts';
+import { readExactly } from './packs.ts';
+import type { SealedBlob } from './sealing.ts';
+
+export interface Segment {
+  readonly firstSeq: number;
+  /** Index behind its last entry. */
+  endSeq: number;
+  readonly blobs: Map<string, BlobPlace>;
+}
+
+export interface CommitItem {
+  readonly entry: Buffer;
+  readonly sealed: readonly SealedBlob[];
+}
+
+/** Where writing goes on. */
+export interface JournalPosition {
+  readonly closed: Segment[];
+  readonly active: Segment;
+  /** End of the last record of the active segment. */
+  readonly offset: number;
+  /** Number of its next commit. */
+  readonly commit: number;
+}
+
+/** Creates an empty segment, durably. */
+export async function createSegment(disk: Disk, dir: string, firstSeq: number): Promise<JournalPosition['active']> {
+  await replaceFile(disk, join(dir, segmentName(firstSeq)), [encodeSegmentHeader(firstSeq)]);
+  await disk.syncDir(dir);
+  return { firstSeq, endSeq: firstSeq, blobs: new Map() };
+}
+
+export class Segments {
+  readonly #disk: Disk;
+  readonly #dir: string;
+  readonly #maxBytes: number;
+  readonly #closed: Segment[];
+  #active: Segment;
+  #file: DiskFile;
+  #offset: number;
+  #commit: number;
+
+  private constructor(disk: Disk, dir: string, maxBytes: number, position: JournalPosition, file: DiskFile) {
+    this.#disk = disk;
+    this.#dir = dir;
+    this.#maxBytes = maxBytes;
+    this.#closed = position.closed;
+    this.#active = position.active;
+    this.#offset = position.offset;
+    this.#commit = position.commit;
+    this.#file = file;
+  }
+
+  static async open(disk: Disk, dir: string, maxBytes: number, position: JournalPosition): Promise<Segments> {
+    const file = await disk.open(join(dir, segmentName(position.active.firstSeq)), 'write');
+    return new Segments(disk, dir, maxBytes, position, file);
+  }
+
+  /** Index behind the last durable entry. */
+  get endSeq(): number {
+    return this.#active.endSeq;
+  }
+
+  /** Writes entries with their payloads. On resolve all survive power loss; on rejection any prefix may. */
+  async commit(items: readonly CommitItem[]): Promise<void> {
+    if (this.#offset >= this.#maxBytes) await this.#rotate();
+    const buffers: Buffer[] = [];
+    const places: BlobPlace[] = [];
+    let offset = this.#offset;
+    for (const [at, item] of items.entries()) {
+      for (const { blob, ref } of item.sealed) {
+        buffers.push(...encodeRecord('blob', blob, this.#commit, false));
+        offset += recordBytes(blob);
+        places.push({ sha256: ref.sha256, offset: offset - blob.length, bytes: blob.length });
+      }
+      buffers.push(...encodeRecord('entry', item.entry, this.#commit, at === items.length - 1));
+      offset += recordBytes(item.entry);
+    }
+    await writeAll(this.#file, [Buffer.concat(buffers)], this.#offset);
+    await this.#file.datasync();
+    this.#offset = offset;
+    this.#commit += 1;
+    this.#active.endSeq += items.length;
+    for (const place of places) this.#active.blobs.set(place.sha256, place);
+  }
+
+  /** @returns null when the blob is in no live segment. */
+  async find(sha256: string): Promise<Buffer | null> {
+    for (const segment of [this.#active, ...this.#closed]) {
+      const place = segment.blobs.get(sha256);
+      if (place === undefined) continue;
+      try {
+        const file = await this.#disk.open(join(this.#dir, segmentName(segment.firstSeq)), 'read');
+        try {
+          return await readExactly(file, place.offset, place.bytes);
+        } finally {
+          await file.close();
+        }
+      } catch (error) {
+        // Packed and removed since: the packs have it.
+        if (isAbsent(error)) return null;
+        throw error;
+      }
+    }
+    return null;
+  }
+
+  /** Packs the payloads of closed segments whose entries are all under a checkpoint, and removes those segments. */
+  async retire(publishedSize: number, packs: Packs): Promise<void> {
+    for (const segment of [...this.#closed]) {
+      if (segment.endSeq > publishedSize) continue;
+      const path = join(this.#dir, segmentName(segment.firstSeq));
+      if (segment.blobs.size > 0 && !packs.has(segment.firstSeq)) {
+        const file = await this.#disk.open(path, 'read');
+        try {
+          await packs.add(segment.firstSeq, segment.endSeq, file, [...segment.blobs.values()]);
+        } finally {
+          await file.close();
+        }
+      }
+      this.#closed.splice(this.#closed.indexOf(segment), 1);
+      await this.#disk.remove(path);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close();
+  }
+
+  async #rotate(): Promise<void> {
+    const next = await createSegment(this.#disk, this.#dir, this.#active.endSeq);
+    const file = await this.#disk.open(join(this.#dir, segmentName(next.firstSeq)), 'write');
+    await this.#file.close();
+    this.#closed.push(this.#active);
+    this.#active = next;
+    this.#file = file;
+    this.#offset = SEGMENT_HEADER_BYTES;
+    this.#commit = 0;
+  }
+}

@@ -1,0 +1,34 @@
+// Checkpoints: the signed tree head. SPEC: c2sp.org/tlog-checkpoint; three lines, no extension lines.
+
+import { SallyportError } from '../../core/error.ts';
+import { HASH_BYTES } from './hash.ts';
+import type { NoteSigner, NoteVerifier } from './note.ts';
+import { openNote } from './note.ts';
+
+export interface TreeHead {
+  readonly size: number;
+  readonly root: Uint8Array;
+}
+
+/** The origin of the log is the name of its key. */
+export function signCheckpoint(head: TreeHead, signer: NoteSigner): string {
+  return signer.sign(`${signer.name}\n${head.size}\n${Buffer.from(head.root).toString('base64')}\n`);
+}
+
+/** @throws SP_AUDIT_CORRUPT when the note is not a checkpoint of this log, signed by this key. */
+export function openCheckpoint(note: string, verifier: NoteVerifier): TreeHead {
+  const [origin, sizeText = '', rootText = '', ...rest] = openNote(note, verifier).split('\n');
+  const size = Number(sizeText);
+  const root = Buffer.from(rootText, 'base64');
+  if (
+    origin !== verifier.name ||
+    !/^(0|[1-9][0-9]*)$/.test(sizeText) ||
+    !Number.isSafeInteger(size) ||
+    root.length !== HASH_BYTES ||
+    root.toString('base64') !== rootText ||
+    rest.at(-1) !== ''
+  ) {
+    throw new SallyportError('SP_AUDIT_CORRUPT', 'the checkpoint does not name this log, its size and its root');
+  }
+  return { size, root };
+}

@@ -1,0 +1,305 @@
+// Offline verification of a whole log: signature, every entry and tile against the root, order, session counters, and
+// the sealed payloads that are present. Streaming, dependency-free, needs no private key. Reads, never writes.
+// A verdict says what is wrong; it cannot tell a rollback to an older signed state: compare with an anchored checkpoint.
+
+import { join } from 'node:path';
+import { SallyportError } from '../core/error.ts';
+import type { Disk, DiskFile } from './disk.ts';
+import { isAbsent, nodeDisk, readWhole } from './disk.ts';
+import { readRecords, segmentFirstSeq } from './journal.ts';
+import type { AuditDirs } from './log-files.ts';
+import { auditDirs, readBundle, tileReader } from './log-files.ts';
+import { packOf, readExactly, readPackIndex } from './packs.ts';
+import { SessionCounters } from './session-counters.ts';
+import type { NoteVerifier, Tile, TreeHead } from './tlog/index.ts';
+import {
+  emptyRoot,
+  equalHashes,
+  Frontier,
+  HASH_BYTES,
+  hashAt,
+  leafHash,
+  openCheckpoint,
+  parseVerifierKey,
+  sha256,
+  TILE_WIDTH,
+} from './tlog/index.ts';
+
+export const PROBLEM_CODES = [
+  'checkpoint-missing',
+  'checkpoint-invalid',
+  'entries-missing',
+  'entry-altered',
+  'entry-malformed',
+  'entry-out-of-order',
+  'tile-missing',
+  'tile-altered',
+  'root-mismatch',
+  'session-gap',
+  'payload-altered',
+] as const;
+export type ProblemCode = (typeof PROBLEM_CODES)[number];
+
+export interface Problem {
+  readonly code: ProblemCode;
+  /** Index of the entry it is about; null when it is about a file. */
+  readonly index: number | null;
+  /** Never holds data of an entry. */
+  readonly what: string;
+}
+
+export interface LogVerdict {
+  readonly ok: boolean;
+  readonly origin: string | null;
+  /** Entries under the checkpoint. */
+  readonly size: number;
+  /** Root of the checkpoint, base64. */
+  readonly root: string | null;
+  /** The first 100. */
+  readonly problems: readonly Problem[];
+  readonly problemCount: number;
+  readonly entries: { readonly checked: number; readonly firstTs: string | null; readonly lastTs: string | null };
+  readonly payloads: { readonly named: number; readonly present: number };
+}
+
+export interface VerifyOptions {
+  /** Public key of the log, from somewhere else than the log's own directory. */
+  readonly vkey: string;
+  /** Called about every 65,536 entries. */
+  readonly onProgress?: (checked: number, size: number) => void;
+  readonly signal?: AbortSignal;
+  readonly disk?: Disk;
+}
+
+const MAX_PROBLEMS = 100;
+const PROGRESS_ENTRIES = 65_536;
+
+/** @param dir the directory given to `openAuditLog`, or any directory with a copy of its `log/`.
+ *  The verdict is about the checkpoint found at the start; a gateway may go on writing meanwhile. */
+export async function verifyLog(dir: string, options: VerifyOptions): Promise<LogVerdict> {
+  const run = new Verification(dir, options);
+  return run.verdict();
+}
+
+class Verification {
+  readonly #disk: Disk;
+  readonly #dirs: AuditDirs;
+  readonly #options: VerifyOptions;
+  readonly #problems: Problem[] = [];
+  readonly #sessions = new SessionCounters();
+  #problemCount = 0;
+  #checked = 0;
+  #firstTs: string | null = null;
+  #lastTs: string | null = null;
+  #named = 0;
+  #present = 0;
+
+  constructor(dir: string, options: VerifyOptions) {
+    this.#disk = options.disk ?? nodeDisk;
+    this.#dirs = auditDirs(dir);
+    this.#options = options;
+  }
+
+  async verdict(): Promise<LogVerdict> {
+    const verifier = this.#verifier();
+    const head = verifier === null ? null : await this.#head(verifier);
+    if (head !== null) {
+      await this.#tree(head);
+      await this.#packs();
+      await this.#journal();
+    }
+    return {
+      ok: this.#problemCount === 0,
+      origin: verifier?.name ?? null,
+      size: head?.size ?? 0,
+      root: head === null ? null : Buffer.from(head.root).toString('base64'),
+      problems: this.#problems,
+      problemCount: this.#problemCount,
+      entries: { checked: this.#checked, firstTs: this.#firstTs, lastTs: this.#lastTs },
+      payloads: { named: this.#named, present: this.#present },
+    };
+  }
+
+  #report(code: ProblemCode, index: number | null, what: string): void {
+    this.#problemCount += 1;
+    if (this.#problems.length < MAX_PROBLEMS) this.#problems.push({ code, index, what });
+  }
+
+  #verifier(): NoteVerifier | null {
+    try {
+      return parseVerifierKey(this.#options.vkey);
+    } catch (error) {
+      this.#report('checkpoint-invalid', null, messageOf(error));
+      return null;
+    }
+  }
+
+  async #head(verifier: NoteVerifier): Promise<TreeHead | null> {
+    const note = await readWhole(this.#disk, this.#dirs.checkpoint);
+    if (note === null) {
+      this.#report('checkpoint-missing', null, 'there is no log/checkpoint');
+      return null;
+    }
+    try {
+      return openCheckpoint(note.toString('utf8'), verifier);
+    } catch (error) {
+      this.#report('checkpoint-invalid', null, messageOf(error));
+      return null;
+    }
+  }
+
+  async #tree(head: TreeHead): Promise<void> {
+    const frontier = new Frontier();
+    for (let first = 0; first < head.size; first += TILE_WIDTH) {
+      this.#options.signal?.throwIfAborted();
+      const width = Math.min(TILE_WIDTH, head.size - first);
+      const index = first / TILE_WIDTH;
+      const entries = await this.#bundle(index, width);
+      const tile = await this.#tile(0, index, width);
+      if (entries === null) return;
+      for (const [at, entry] of entries.entries()) {
+        const seq = first + at;
+        const leaf = leafHash(entry);
+        if (tile !== null && !equalHashes(leaf, hashAt(tile, at))) this.#report('entry-altered', seq, 'the entry does not have the hash in its tile');
+        this.#header(entry, seq);
+        for (const full of frontier.push(leaf)) if (full.level > 0) await this.#compare(full);
+      }
+      this.#checked += entries.length;
+      if (this.#checked % PROGRESS_ENTRIES === 0) this.#options.onProgress?.(this.#checked, head.size);
+    }
+    for (const partial of frontier.partial()) if (partial.level > 0) await this.#compare(partial);
+    const root = head.size === 0 ? emptyRoot() : frontier.root();
+    if (!equalHashes(root, head.root)) this.#report('root-mismatch', null, 'the entries do not have the root that the checkpoint signs');
+    this.#options.onProgress?.(this.#checked, head.size);
+  }
+
+  async #bundle(index: number, width: number): Promise<Buffer[] | null> {
+    let entries: Buffer[] | null = null;
+    try {
+      entries = await readBundle(this.#disk, this.#dirs.log, index, width);
+    } catch (error) {
+      if (!(error instanceof SallyportError)) throw error;
+      this.#report('entries-missing', index * TILE_WIDTH, messageOf(error));
+      return null;
+    }
+    const first = index * TILE_WIDTH;
+    if (entries === null || entries.length < width) {
+      const missing = first + (entries?.length ?? 0);
+      this.#report('entries-missing', missing, `entries from ${missing} on are missing, the checkpoint has more`);
+      return null;
+    }
+    if (entries.length !== width && entries.length !== TILE_WIDTH) {
+      this.#report('entry-malformed', first, `entry bundle ${index} has ${entries.length} entries`);
+    }
+    return entries.slice(0, width);
+  }
+
+  /** First `width` hashes of a tile, or null when it cannot be used (reported). */
+  async #tile(level: number, index: number, width: number): Promise<Uint8Array | null> {
+    try {
+      const tile = await tileReader(this.#disk, this.#dirs.log)(level, index, width);
+      if (tile.length % HASH_BYTES === 0 && tile.length >= width * HASH_BYTES) return tile.subarray(0, width * HASH_BYTES);
+      this.#report('tile-altered', null, `tile ${level}/${index} has a wrong length`);
+    } catch (error) {
+      if (!(error instanceof SallyportError)) throw error;
+      this.#report('tile-missing', null, messageOf(error));
+    }
+    return null;
+  }
+
+  async #compare(expected: Tile): Promise<void> {
+    const found = await this.#tile(expected.level, expected.index, expected.width);
+    if (found !== null && !equalHashes(found, expected.bytes)) {
+      this.#report('tile-altered', null, `tile ${expected.level}/${expected.index} is not the hash of what is below it`);
+    }
+  }
+
+  #header(entry: Buffer, seq: number): void {
+    const header = parseObject(entry);
+    if (header === null || header['v'] !== 1 || typeof header['type'] !== 'string' || typeof header['ts'] !== 'string') {
+      this.#report('entry-malformed', seq, 'the entry is not a version 1 header');
+      return;
+    }
+    if (header['seq'] !== seq) this.#report('entry-out-of-order', seq, 'the entry names another index');
+    this.#firstTs ??= header['ts'];
+    this.#lastTs = header['ts'];
+    if (Array.isArray(header['sealed'])) this.#named += header['sealed'].length;
+    const gap = this.#sessions.apply(header);
+    if (gap !== null) this.#report('session-gap', seq, gap);
+  }
+
+  async #packs(): Promise<void> {
+    for (const name of await this.#disk.list(this.#dirs.blobs)) {
+      if (packOf(name) === null) continue;
+      await this.#withFile(join(this.#dirs.blobs, name), async (file) => {
+        for (const place of await readPackIndex(file)) {
+          this.#options.signal?.throwIfAborted();
+          this.#present += 1;
+          const blob = await readExactly(file, place.offset, place.bytes);
+          if (sha256(blob).toString('hex') !== place.sha256) this.#report('payload-altered', null, `a sealed payload in ${name} was altered`);
+        }
+      });
+    }
+  }
+
+  /** Payloads that are still in the journal, against the entry that follows them. */
+  async #journal(): Promise<void> {
+    for (const name of await this.#disk.list(this.#dirs.journal)) {
+      const first = segmentFirstSeq(name);
+      if (first === null) continue;
+      await this.#withFile(join(this.#dirs.journal, name), async (file) => {
+        let seq = first;
+        let blobs: string[] = [];
+        for await (const record of readRecords(file)) {
+          this.#options.signal?.throwIfAborted();
+          if (record.kind === 'blob') {
+            blobs.push(sha256(record.bytes).toString('hex'));
+            continue;
+          }
+          const sealed = blobs.length === 0 ? [] : sealedHashes(record.bytes);
+          this.#present += blobs.length;
+          if (blobs.some((hash, at) => hash !== sealed[at])) this.#report('payload-altered', seq, 'a sealed payload in the journal was altered');
+          blobs = [];
+          seq += 1;
+        }
+      });
+    }
+  }
+
+  async #withFile(path: string, read: (file: DiskFile) => Promise<void>): Promise<void> {
+    let file: DiskFile;
+    try {
+      file = await this.#disk.open(path, 'read');
+    } catch (error) {
+      // A running gateway retires segments; their payloads are in a pack by then.
+      if (isAbsent(error)) return;
+      throw error;
+    }
+    try {
+      await read(file);
+    } catch (error) {
+      if (!(error instanceof SallyportError)) throw error;
+      this.#report('payload-altered', null, messageOf(error));
+    } finally {
+      await file.close();
+    }
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof SallyportError ? error.message : 'unreadable';
+}
+
+function parseObject(bytes: Buffer): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(bytes.toString('utf8'));
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : null;
+  } catch {
+    return null;
+  }
+}
+
+function sealedHashes(entry: Buffer): unknown[] {
+  const sealed = parseObject(entry)?.['sealed'];
+  return Array.isArray(sealed) ? sealed.map((ref: unknown) => (typeof ref === 'object' && ref !== null && 'sha256' in ref ? ref.sha256 : null)) : [];
+}

@@ -1,0 +1,172 @@
+// The parts of API answers that the command line reads. Everything else passes through to --json untouched.
+
+import { z } from 'zod';
+
+const actor = z.object({ issuer: z.string(), subject: z.string(), kind: z.string() });
+export type Actor = z.infer<typeof actor>;
+
+export const approvalAnswer = z.object({
+  id: z.string(),
+  state: z.string(),
+  session: z.string(),
+  target: z.string(),
+  requester: actor.extend({ name: z.string() }),
+  onBehalfOf: actor.nullable(),
+  statement: z.string().nullable(),
+  effects: z.array(z.string()),
+  relations: z.array(z.object({ name: z.string(), access: z.string() })),
+  outputs: z.array(z.object({ name: z.string(), classes: z.array(z.string()), mask: z.string() })),
+  unbounded: z.boolean(),
+  rules: z.array(z.string()),
+  say: z.string().nullable(),
+  approvers: z.object({ role: z.string(), count: z.number() }),
+  answers: z.array(z.object({ by: actor, verdict: z.string(), at: z.string() })),
+  createdAt: z.string(),
+  expiresAt: z.string(),
+});
+export type ApprovalAnswerView = z.infer<typeof approvalAnswer>;
+export const approvalsAnswer = z.object({ approvals: z.array(approvalAnswer) });
+
+export const sessionAnswer = z.object({
+  id: z.string(),
+  target: z.string(),
+  principal: actor,
+  onBehalfOf: actor.nullable(),
+  openedAt: z.string(),
+  closedAt: z.string().nullable(),
+  closeReason: z.string().nullable(),
+  statements: z.number(),
+  denied: z.number(),
+  held: z.number(),
+  rows: z.number(),
+});
+export const sessionsAnswer = z.object({ sessions: z.array(sessionAnswer) });
+
+export const entryAnswer = z.object({
+  seq: z.number(),
+  ts: z.string(),
+  type: z.string(),
+  session: z.string().optional(),
+  principal: actor.optional(),
+  intent: z.number().optional(),
+  decision: z.string().optional(),
+  reasons: z.array(z.string()).optional(),
+  rules: z.array(z.string()).optional(),
+  statement: z.object({ normalised: z.string().optional(), bytes: z.number() }).optional(),
+  result: z
+    .object({
+      rows: z.number(),
+      code: z.string(),
+      ms: z.number(),
+      columns: z.array(z.object({ name: z.string(), mask: z.string() })).optional(),
+    })
+    .optional(),
+  answer: z.object({ by: actor, verdict: z.string() }).optional(),
+  detail: z.record(z.string(), z.unknown()).optional(),
+});
+export type EntryAnswer = z.infer<typeof entryAnswer>;
+
+export const sessionEntriesAnswer = sessionAnswer.extend({ entries: z.array(entryAnswer), next: z.number().nullable() });
+export const entriesAnswer = z.object({
+  entries: z.array(entryAnswer.loose()),
+  size: z.number(),
+  next: z.number(),
+});
+
+export const recordingAnswer = z.object({
+  session: sessionAnswer,
+  items: z.array(
+    z.object({
+      seq: z.number(),
+      ts: z.string(),
+      type: z.string(),
+      sealed: z.object({
+        kind: z.enum(['statement', 'parameters', 'messages', 'result', 'justification']),
+        sha256: z.string(),
+        bytes: z.number(),
+        commitment: z.string(),
+        key: z.string(),
+      }),
+      ciphertext: z.base64().nullable(),
+      wrappedKey: z.string().nullable(),
+    }),
+  ),
+  next: z.number().nullable(),
+});
+export type RecordingItem = z.infer<typeof recordingAnswer>['items'][number];
+
+export const targetsAnswer = z.object({
+  targets: z.array(
+    z.object({
+      name: z.string(),
+      protocol: z.string(),
+      address: z.string().nullable(),
+      catalogue: z.string(),
+      protectedColumns: z.number(),
+    }),
+  ),
+});
+
+const fault = z.object({
+  severity: z.enum(['error', 'warning']),
+  file: z.string(),
+  line: z.number(),
+  column: z.number(),
+  path: z.string(),
+  what: z.string(),
+  suggestion: z.string().nullable(),
+});
+export type PolicyFaultView = z.infer<typeof fault>;
+export const checkAnswer = z.object({ ok: z.boolean(), sha256: z.string().nullable(), faults: z.array(fault) });
+export const testAnswer = z.object({
+  ok: z.boolean(),
+  faults: z.array(fault),
+  tests: z.array(z.object({ name: z.string(), passed: z.boolean(), differences: z.array(z.string()) })),
+});
+
+export const explainAnswer = z.object({
+  target: z.string(),
+  as: z.object({ issuer: z.string(), subject: z.string(), kind: z.string(), groups: z.array(z.string()) }),
+  decision: z.object({
+    outcome: z.string(),
+    reasons: z.array(z.string()),
+    rules: z.array(z.string()),
+    roles: z.array(z.string()),
+    policySha256: z.string(),
+    say: z.string().nullable(),
+    approvers: z.object({ role: z.string(), count: z.number() }).nullable(),
+    withinMs: z.number().nullable(),
+  }),
+  facts: z.object({
+    effects: z.array(z.string()),
+    relations: z.array(z.object({ name: z.string(), access: z.string() })),
+    predicateClasses: z.array(z.string()),
+    unbounded: z.boolean(),
+    unknowns: z.array(z.object({ code: z.string(), what: z.string(), remedy: z.string() })),
+  }),
+  outputs: z.array(
+    z.object({
+      name: z.string(),
+      sources: z.array(z.string()),
+      classes: z.array(z.string()),
+      mask: z.string(),
+    }),
+  ),
+  missingEffects: z.array(z.string()),
+  rules: z.array(
+    z.object({
+      rule: z.string(),
+      // oxlint-disable-next-line unicorn/no-thenable -- the word of the policy file; a text, never called
+      then: z.string(),
+      outcome: z.string(),
+      detail: z.string().nullable(),
+      when: z.string().nullable(),
+    }),
+  ),
+  forward: z.string().nullable(),
+});
+
+export function actorText(actor: Actor, onBehalfOf: Actor | null = null): string {
+  const text = `${actor.issuer}/${actor.subject}`;
+  return onBehalfOf === null ? text : `${text} for ${onBehalfOf.issuer}/${onBehalfOf.subject}`;
+}

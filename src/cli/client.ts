@@ -1,0 +1,155 @@
+// HTTP client of the Sallyport API. Faults of the connection and problems (RFC 9457) become CliFailure.
+// REFUSES: sending a token over plain HTTP to anything but this machine, redirects, answers over 256 MiB.
+
+import { request as requestHttp } from 'node:http';
+import { request as requestHttps } from 'node:https';
+import { z } from 'zod';
+import type { Secret } from '../core/secret.ts';
+import { CliFailure, EXIT } from './failure.ts';
+
+const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
+const SILENCE_MS = 60_000;
+const LOOPBACK = new Set(['127.0.0.1', '[::1]', 'localhost']);
+
+export interface ClientOptions {
+  readonly url: URL;
+  readonly token: Secret;
+  /** PEM certificates to trust instead of the system's. */
+  readonly ca: string | null;
+  readonly signal: AbortSignal;
+}
+
+export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
+
+const problemSchema = z.object({
+  code: z.string(),
+  title: z.string(),
+  remedy: z.string(),
+  request: z.string(),
+  faults: z.array(z.object({ path: z.string(), what: z.string() })).optional(),
+});
+
+export class ApiClient {
+  readonly #options: ClientOptions;
+
+  /** @throws CliFailure when the token would travel in the clear */
+  constructor(options: ClientOptions) {
+    const { protocol, hostname } = options.url;
+    if (protocol !== 'https:' && !(protocol === 'http:' && LOOPBACK.has(hostname))) {
+      throw new CliFailure({
+        exitCode: EXIT.usage,
+        code: 'SP_CLI_USAGE',
+        what: 'refusing to send a token without TLS',
+        why: `${options.url.origin} is neither https nor on this machine`,
+        next: 'Use the https address of the API (--api or SALLYPORT_API).',
+      });
+    }
+    this.#options = options;
+  }
+
+  /** @returns the JSON answer as received, and the same checked against `schema`. */
+  async get<T>(path: string, query: Query, schema: z.ZodType<T>): Promise<{ raw: unknown; value: T }> {
+    return this.#call('GET', path, query, undefined, schema);
+  }
+
+  async post<T>(path: string, body: unknown, schema: z.ZodType<T>): Promise<{ raw: unknown; value: T }> {
+    return this.#call('POST', path, {}, body, schema);
+  }
+
+  async #call<T>(method: string, path: string, query: Query, body: unknown, schema: z.ZodType<T>) {
+    const url = new URL(path, this.#options.url);
+    for (const [key, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(key, String(value));
+    const { status, text } = await this.#exchange(method, url, body);
+    const raw = parseJson(text);
+    if (status < 200 || status > 299) throw refused(url, status, raw);
+    const checked = schema.safeParse(raw);
+    if (!checked.success) throw notUnderstood(url, `answer ${status} has another shape than this version expects`);
+    return { raw, value: checked.data };
+  }
+
+  #exchange(method: string, url: URL, body: unknown): Promise<{ status: number; text: string }> {
+    const { token, ca, signal } = this.#options;
+    const payload = body === undefined ? null : JSON.stringify(body);
+    const headers: Record<string, string> = { accept: 'application/json', authorization: `Bearer ${token.reveal()}` };
+    if (payload !== null) {
+      headers['content-type'] = 'application/json';
+      headers['content-length'] = String(Buffer.byteLength(payload));
+    }
+    return new Promise((resolve, reject) => {
+      const options = { method, headers, signal, timeout: SILENCE_MS, agent: false };
+      const outgoing =
+        url.protocol === 'https:' ? requestHttps(url, { ...options, ...(ca === null ? {} : { ca }) }) : requestHttp(url, options);
+      outgoing.once('timeout', () => outgoing.destroy(new Error(`no answer for ${SILENCE_MS / 1000} s`)));
+      outgoing.once('error', (error) => reject(signal.aborted ? error : unreachable(url, error)));
+      outgoing.once('response', (answer) => {
+        const chunks: Buffer[] = [];
+        let bytes = 0;
+        answer.on('data', (chunk: Buffer) => {
+          bytes += chunk.length;
+          if (bytes > MAX_ANSWER_BYTES) outgoing.destroy(new Error('the answer is too large'));
+          else chunks.push(chunk);
+        });
+        answer.once('end', () => resolve({ status: answer.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }));
+        answer.once('error', (error) => reject(signal.aborted ? error : unreachable(url, error)));
+      });
+      outgoing.end(payload ?? undefined);
+    });
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function refused(url: URL, status: number, raw: unknown): CliFailure {
+  const problem = problemSchema.safeParse(raw);
+  if (!problem.success) return notUnderstood(url, `it answered ${status} without a problem document`);
+  const { code, title, remedy, request, faults = [] } = problem.data;
+  const where = faults.map((fault) => `${fault.path === '' ? 'request' : fault.path}: ${fault.what}`).join('; ');
+  return new CliFailure({
+    exitCode: code === 'SP_API_BAD_REQUEST' || code === 'SP_CONFIG_INVALID' ? EXIT.usage : EXIT.failed,
+    code,
+    what: title,
+    why: `${url.host} answered ${status} ${code}${where === '' ? '' : ` (${where})`}, ${request}`,
+    next: remedy,
+  });
+}
+
+function notUnderstood(url: URL, why: string): CliFailure {
+  return new CliFailure({
+    exitCode: EXIT.failed,
+    code: 'SP_CLI_NOT_UNDERSTOOD',
+    what: `what answers at ${url.origin} is not understood`,
+    why,
+    next: 'Check the address (--api or SALLYPORT_API), and that gateway and command line have the same version.',
+  });
+}
+
+const TLS_NEXT = 'Give the CA certificate of the gateway with --ca FILE or SALLYPORT_CA, and use a name that is in its certificate.';
+const NEXT_BY_CODE: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'Check that the gateway runs (`sallyport serve`) and the address (--api or SALLYPORT_API).',
+  ENOTFOUND: 'Check the host name in --api or SALLYPORT_API.',
+  ERR_TLS_CERT_ALTNAME_INVALID: TLS_NEXT,
+  SELF_SIGNED_CERT_IN_CHAIN: TLS_NEXT,
+  DEPTH_ZERO_SELF_SIGNED_CERT: TLS_NEXT,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: TLS_NEXT,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: TLS_NEXT,
+  CERT_HAS_EXPIRED: 'Ask the operator for a new certificate of the gateway.',
+  EPROTO: 'The address may be plain HTTP on this machine: try http:// instead of https://.',
+  ECONNRESET: 'The address may want TLS: try https:// instead of http://.',
+};
+
+function unreachable(url: URL, error: NodeJS.ErrnoException): CliFailure {
+  return new CliFailure({
+    exitCode: EXIT.failed,
+    code: 'SP_CLI_UNREACHABLE',
+    what: `cannot reach the API at ${url.origin}`,
+    why: error.code === undefined ? error.message : `${error.message} (${error.code})`,
+    next: NEXT_BY_CODE[error.code ?? ''] ?? NEXT_BY_CODE['ECONNREFUSED'] ?? null,
+    cause: error,
+  });
+}

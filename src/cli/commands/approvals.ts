@@ -1,0 +1,110 @@
+// `sallyport approvals`: list, show and answer held requests.
+
+import type { Command } from 'commander';
+import { Option } from 'commander';
+import type { ApprovalAnswerView } from '../answers.ts';
+import { actorText, approvalAnswer, approvalsAnswer } from '../answers.ts';
+import { rowLimit } from '../arguments.ts';
+import type { Output } from '../output.ts';
+import { printable } from '../output.ts';
+import type { CommandSetting } from '../run.ts';
+import { runOf, withExamples } from '../run.ts';
+
+const STATES = ['pending', 'approved', 'denied', 'expired', 'cancelled', 'used'];
+const EXAMPLE_ID = 'apr_aaaaaaaaaaaaaaaaaaaaaaaaaa';
+
+export function approvalCommands(program: Command, setting: CommandSetting): void {
+  const approvals = program.command('approvals').description('held requests and their answers');
+
+  withExamples(
+    approvals
+      .command('ls')
+      .description('list held requests you may see, newest first')
+      .addOption(new Option('--state <state>', 'only this state').choices(STATES))
+      .option('--limit <n>', 'how many', rowLimit, 50)
+      .action(async (options: { state?: string; limit: number }, command: Command) => {
+        const { out, api } = runOf(command, setting);
+        const { raw, value } = await (await api()).get('/v1/approvals', { state: options.state, limit: options.limit }, approvalsAnswer);
+        if (out.isJson) return out.json(raw);
+        if (value.approvals.length === 0) return out.note('nothing is held');
+        out.table(
+          ['approval', 'state', 'who', 'target', 'rules', 'expires', 'statement'],
+          value.approvals.map((row) => [
+            row.id,
+            row.state,
+            actorText(row.requester, row.onBehalfOf),
+            row.target,
+            row.rules.join(' '),
+            row.expiresAt,
+            row.statement ?? '(not shown)',
+          ]),
+          (cell, column) => (column === 1 ? paintState(out, cell) : cell),
+        );
+      }),
+    ['sallyport approvals ls', 'sallyport approvals ls --state pending --json'],
+  );
+
+  withExamples(
+    approvals
+      .command('show <id>')
+      .description('everything a reviewer needs to know about one held request')
+      .action(async (id: string, _options: object, command: Command) => {
+        const { out, api } = runOf(command, setting);
+        const { raw, value } = await (await api()).get(`/v1/approvals/${encodeURIComponent(id)}`, {}, approvalAnswer);
+        if (out.isJson) return out.json(raw);
+        printApproval(out, value);
+      }),
+    [`sallyport approvals show ${EXAMPLE_ID}`],
+  );
+
+  for (const verdict of ['approve', 'deny'] as const) {
+    withExamples(
+      approvals
+        .command(`${verdict} <id>`)
+        .description(verdict === 'approve' ? 'let exactly this statement run, once' : 'refuse it; the client gets an error')
+        .option('--reason <text>', 'why; kept sealed, read only by auditors')
+        .action(async (id: string, options: { reason?: string }, command: Command) => {
+          const { out, api } = runOf(command, setting);
+          const body = { verdict, ...(options.reason === undefined ? {} : { justification: options.reason }) };
+          const { raw, value } = await (await api()).post(`/v1/approvals/${encodeURIComponent(id)}/answer`, body, approvalAnswer);
+          if (out.isJson) return out.json(raw);
+          out.line(`${printable(value.id)} is ${paintState(out, printable(value.state))}`);
+          const missing = value.approvers.count - value.answers.filter((answer) => answer.verdict === 'approve').length;
+          if (value.state === 'pending') out.note(`${missing} more of role ${value.approvers.role} must approve`);
+        }),
+      [`sallyport approvals ${verdict} ${EXAMPLE_ID} --reason "ticket 4711"`],
+    );
+  }
+}
+
+function printApproval(out: Output, approval: ApprovalAnswerView): void {
+  out.facts([
+    ['approval', approval.id],
+    ['state', approval.state],
+    ['who', actorText(approval.requester, approval.onBehalfOf)],
+    ['target', approval.target],
+    ['session', approval.session],
+    ['statement', approval.statement ?? '(not shown: it could not be redacted safely)'],
+    ['does', approval.effects.join(', ') || 'nothing'],
+    ['touches', approval.relations.map((relation) => `${relation.name} (${relation.access})`).join(', ') || '-'],
+    ['bounded', approval.unbounded ? 'no: it can return whole tables' : 'yes'],
+    ['held by', approval.rules.join(', ')],
+    ...(approval.say === null ? [] : [['says', approval.say] as const]),
+    ['needs', `${approval.approvers.count} of role ${approval.approvers.role}`],
+    ...approval.answers.map((answer) => ['answer', `${answer.verdict} by ${actorText(answer.by)} at ${answer.at}`] as const),
+    ['asked', approval.createdAt],
+    ['expires', approval.expiresAt],
+  ]);
+  if (approval.outputs.length === 0) return;
+  out.line();
+  out.table(
+    ['column', 'classes', 'shown as'],
+    approval.outputs.map((output) => [output.name, output.classes.join(' ') || '-', output.mask]),
+  );
+}
+
+function paintState(out: Output, state: string): string {
+  if (state === 'pending') return out.colors.yellow(state);
+  if (state === 'approved' || state === 'used') return out.colors.green(state);
+  return state === 'denied' ? out.colors.red(state) : state;
+}

@@ -1,0 +1,21 @@
+// Which columns of one target carry which class: what the SQL engine closes over views, partitions and the like.
+
+import { globMatches } from './patterns.ts';
+import type { Policy } from './policy.ts';
+
+/** `pattern` is `schema.relation.column`, each part a name or with `*`. The same shape as the SQL engine's rule. */
+export interface PolicyColumnRule {
+  readonly class: string;
+  readonly pattern: string;
+}
+
+/** Without duplicates, in policy order. */
+export function classRules(policy: Policy, target: string): PolicyColumnRule[] {
+  const rules = new Map<string, PolicyColumnRule>();
+  for (const { class: name, patterns } of policy.classes) {
+    for (const pattern of patterns) {
+      if (globMatches(pattern.target, target)) rules.set(`${name} ${pattern.column}`, { class: name, pattern: pattern.column });
+    }
+  }
+  return [...rules.values()];
+}

@@ -1,0 +1,420 @@
+// What `app/compose` registers: listeners for clients, one catalogue per target, live sessions, cancel requests, and
+// the analyst that explains statements without running them. One adapter serves every PostgreSQL target.
+
+import { timingSafeEqual } from 'node:crypto';
+import type { Socket } from 'node:net';
+import type { SecureContext } from 'node:tls';
+import type { MaskSet } from '../../core/decision.ts';
+import { SallyportError } from '../../core/error.ts';
+import type { TargetName } from '../../core/ids.ts';
+import type { Authenticator, Clock, Logger, Random, TargetAnalyst } from '../../core/ports.ts';
+import type { Secret } from '../../core/secret.ts';
+import type { Target } from '../../core/target.ts';
+import type { Gate, GateSession } from '../../session/gate.ts';
+import { lineage } from '../../sql/lineage-statement.ts';
+import type { Parser } from '../../sql/parser.ts';
+import { plan } from '../../sql/plan.ts';
+import { protect } from '../../sql/protection.ts';
+import { TOKEN_KEY_SETTING } from '../../masking/index.ts';
+import { FailureLimit } from '../../transport/failure-limit.ts';
+import { type ListenerConfig, type Listening, listen } from '../../transport/listener.ts';
+import { serverContext } from '../../transport/tls-context.ts';
+import { CatalogueLoader } from './catalogue-loader.ts';
+import { type Arrival, receive, refuse } from './handshake.ts';
+import { authenticationOk, backendKeyData, parameterStatus, readyForQuery } from './messages.ts';
+import { Planner, type SqlEngine, type TargetPolicy } from './planner.ts';
+import { LiveObjects } from './session-objects.ts';
+import { PostgresSession, type SessionLimits } from './session.ts';
+import { PROTOCOL, StartupRefusal, type StartupWishes } from './startup.ts';
+import { type UpstreamConfig, type UpstreamConnection, type UpstreamTls, checkUpstreamTls, connectUpstream } from './upstream.ts';
+
+export interface PostgresTargetConfig {
+  readonly name: TargetName;
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly user: string;
+  readonly password: Secret | (() => Promise<Secret>);
+  readonly tls: UpstreamTls;
+  /** Schemas unqualified names are looked up in, `pg_catalog` not among them. */
+  readonly searchPath: readonly string[];
+  /** Key of `token` and `hash` masks on this target; reaches the server as a setting of the session. */
+  readonly tokenKey: Secret;
+  /** Server-side limit of one statement at the start of a session; null = the target's own. */
+  readonly statementTimeoutMs: number | null;
+  readonly idleInTransactionTimeoutMs: number | null;
+}
+
+export interface PostgresLimits extends SessionLimits {
+  /** From accept to token, and from token to the first ReadyForQuery. */
+  readonly loginTimeoutMs: number;
+  readonly connectTimeoutMs: number;
+  readonly catalogueProbeMs: number;
+  readonly catalogueMaxStaleMs: number;
+  readonly catalogueReadTimeoutMs: number;
+  readonly maxCachedPlans: number;
+  /** Failed log-ins and wrong cancel keys of one address per minute. */
+  readonly maxLoginFailures: number;
+}
+
+export const defaultPostgresLimits: PostgresLimits = {
+  maxMessageBytes: 64 * 1024 * 1024,
+  maxUpstreamMessageBytes: 16 * 1024 * 1024,
+  messageTimeoutMs: 60_000,
+  stalledClientMs: 600_000,
+  idleMs: null,
+  maxPrepared: 10_000,
+  recordRows: 100,
+  recordBytes: 256 * 1024,
+  loginTimeoutMs: 20_000,
+  connectTimeoutMs: 10_000,
+  catalogueProbeMs: 2_000,
+  catalogueMaxStaleMs: 60_000,
+  catalogueReadTimeoutMs: 60_000,
+  maxCachedPlans: 2_000,
+  maxLoginFailures: 20,
+};
+
+export interface PostgresAdapterDeps {
+  readonly gate: Gate;
+  readonly authenticator: Authenticator;
+  readonly targets: readonly PostgresTargetConfig[];
+  /** Policy in force for one target. `version` changes with every change of what it says. */
+  readonly policy: (target: TargetName) => TargetPolicy;
+  readonly parser: Parser;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly limits?: Partial<PostgresLimits>;
+}
+
+export interface PostgresAdapter {
+  /** Reads the catalogues. Never rejects: a target that cannot be read refuses statements until it can. */
+  start(): Promise<void>;
+  /** @throws SP_CONFIG_INVALID */
+  listen(config: ListenerConfig): Promise<Listening>;
+  analysts(): readonly TargetAnalyst[];
+  readonly liveSessions: number;
+  /** No new connections; idle sessions end, running statements finish, held ones are given up. Resolves when no session is
+   *  left or `signal` fires, which cuts the rest off. */
+  drain(signal: AbortSignal): Promise<void>;
+  /** Ends everything at once. */
+  close(): Promise<void>;
+}
+
+/** @throws SP_CONFIG_INVALID for targets that may not be dialled as configured. */
+export function createPostgresAdapter(deps: PostgresAdapterDeps): PostgresAdapter {
+  return new Adapter(deps);
+}
+
+const engine: SqlEngine = {
+  plan,
+  protect: (catalogue, rules, safeFunctions, parser) => protect(catalogue, rules, parser, lineage, safeFunctions),
+};
+
+interface LiveTarget {
+  readonly config: PostgresTargetConfig;
+  readonly target: Target;
+  readonly loader: CatalogueLoader;
+  readonly planner: Planner;
+}
+
+interface LiveSession {
+  readonly session: PostgresSession;
+  readonly key: Uint8Array;
+}
+
+class Adapter implements PostgresAdapter {
+  readonly #deps: PostgresAdapterDeps;
+  readonly #limits: PostgresLimits;
+  readonly #targets = new Map<string, LiveTarget>();
+  readonly #listeners: Listening[] = [];
+  /** By the process id that we made up for BackendKeyData. */
+  readonly #sessions = new Map<number, LiveSession>();
+  readonly #arriving = new Set<Socket>();
+  readonly #failures: FailureLimit;
+  readonly #closing = new AbortController();
+  #isDraining = false;
+  #onEmpty: (() => void) | null = null;
+
+  constructor(deps: PostgresAdapterDeps) {
+    this.#deps = deps;
+    this.#limits = { ...defaultPostgresLimits, ...deps.limits };
+    this.#failures = new FailureLimit({ clock: deps.clock, maxFailures: this.#limits.maxLoginFailures, windowMs: 60_000 });
+    for (const config of deps.targets) this.#targets.set(config.name, this.#liveTarget(config));
+  }
+
+  get liveSessions(): number {
+    return this.#sessions.size;
+  }
+
+  async start(): Promise<void> {
+    await Promise.all([...this.#targets.values()].map(({ loader }) => loader.start()));
+  }
+
+  async listen(config: ListenerConfig): Promise<Listening> {
+    const tls = config.security.mode === 'tls' ? serverContext(config.security.tls) : null;
+    const listening = await listen({
+      config,
+      logger: this.#deps.logger,
+      onConnection: (socket, address) => void this.#arrive(socket, address, tls),
+    });
+    this.#listeners.push(listening);
+    return listening;
+  }
+
+  analysts(): readonly TargetAnalyst[] {
+    return [...this.#targets.values()].map((live) => analystOf(live));
+  }
+
+  async drain(signal: AbortSignal): Promise<void> {
+    this.#isDraining = true;
+    await Promise.all(this.#listeners.map((listener) => listener.close()));
+    for (const socket of this.#arriving) socket.destroy();
+    for (const { session } of this.#sessions.values()) session.drain();
+    if (this.#sessions.size > 0 && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        this.#onEmpty = resolve;
+        signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+    }
+    await this.close();
+  }
+
+  async close(): Promise<void> {
+    this.#isDraining = true;
+    await Promise.all(this.#listeners.map((listener) => listener.close()));
+    this.#closing.abort(new SallyportError('SP_SHUTTING_DOWN', 'adapter is closed'));
+    for (const socket of this.#arriving) socket.destroy();
+    for (const { session } of this.#sessions.values()) session.fail(new SallyportError('SP_SHUTTING_DOWN', 'gateway stops'));
+    for (const { loader } of this.#targets.values()) loader.close();
+    if (this.#sessions.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.#onEmpty = resolve;
+      });
+    }
+  }
+
+  #liveTarget(config: PostgresTargetConfig): LiveTarget {
+    checkUpstreamTls(config.host, config.tls);
+    const { clock, logger, parser, policy } = this.#deps;
+    const limits = this.#limits;
+    const loader = new CatalogueLoader({
+      connect: (signal) => connectUpstream(this.#upstreamConfig(config), catalogueSettings(), signal),
+      clock,
+      logger,
+      target: config.name,
+      probeMs: limits.catalogueProbeMs,
+      maxStaleMs: limits.catalogueMaxStaleMs,
+      readTimeoutMs: limits.catalogueReadTimeoutMs,
+    });
+    const planner = new Planner({
+      engine,
+      parser,
+      policy: () => policy(config.name),
+      catalogue: () => loader.current(),
+      searchPath: config.searchPath,
+      maxCachedTexts: limits.maxCachedPlans,
+    });
+    const target: Target = { name: config.name, protocol: 'postgres', address: `${config.host}:${config.port}/${config.database}` };
+    return { config, target, loader, planner };
+  }
+
+  #upstreamConfig(config: PostgresTargetConfig): UpstreamConfig {
+    return { ...config, connectTimeoutMs: this.#limits.connectTimeoutMs };
+  }
+
+  async #arrive(socket: Socket, address: string, tls: SecureContext | null): Promise<void> {
+    const { logger } = this.#deps;
+    this.#arriving.add(socket);
+    socket.once('close', () => this.#arriving.delete(socket));
+    try {
+      const arrival = await receive(socket, { tls, deadlineMs: this.#limits.loginTimeoutMs });
+      if (arrival.kind === 'cancel') this.#cancel(arrival, address);
+      else if (arrival.kind === 'login') await this.#logIn(arrival, address);
+    } catch (fault) {
+      const code = fault instanceof SallyportError ? fault.code : 'SP_INTERNAL';
+      const reason = fault instanceof SallyportError ? fault.message : 'unexpected fault';
+      logger.warn({ address, code, reason }, 'connection was refused');
+    } finally {
+      this.#arriving.delete(socket);
+    }
+  }
+
+  async #logIn(arrival: Extract<Arrival, { kind: 'login' }>, address: string): Promise<void> {
+    const { socket, wishes } = arrival;
+    // A client that goes away while we work on its log-in must not crash us; its socket is looked at afterwards.
+    socket.on('error', () => undefined);
+    const login = new AbortController();
+    const abandon = (): void => login.abort(new SallyportError('SP_WIRE_UNEXPECTED', 'client closed during log-in'));
+    socket.once('close', abandon);
+    const signal = AbortSignal.any([login.signal, this.#closing.signal, AbortSignal.timeout(this.#limits.loginTimeoutMs)]);
+    let gate: GateSession | null = null;
+    let upstream: UpstreamConnection | null = null;
+    try {
+      const live = this.#targets.get(wishes.target);
+      gate = await this.#identify(arrival, address, live, signal);
+      if (live === undefined) throw new SallyportError('SP_TARGET_UNKNOWN', 'no such target');
+      if (wishes.database !== null && wishes.database !== live.config.database) {
+        throw new StartupRefusal('database', `Connect to ${live.config.name}, or to ${live.config.name}/${live.config.database}.`);
+      }
+      upstream = await connectUpstream(this.#upstreamConfig(live.config), sessionSettings(live.config, wishes, gate), signal);
+      if (socket.destroyed || !socket.writable) throw new SallyportError('SP_WIRE_UNEXPECTED', 'client closed during log-in');
+      if (this.#isDraining) throw new SallyportError('SP_SHUTTING_DOWN', 'no new sessions while draining');
+      socket.off('close', abandon);
+      this.#begin(socket, wishes, live, gate, upstream);
+    } catch (fault) {
+      upstream?.terminate();
+      refuse(socket, fault);
+      await gate?.close('fault');
+      throw fault;
+    }
+  }
+
+  /** Verifies the token and opens the session. Unknown targets are told only to those whose token is good. */
+  async #identify(
+    arrival: Extract<Arrival, { kind: 'login' }>,
+    address: string,
+    live: LiveTarget | undefined,
+    signal: AbortSignal,
+  ): Promise<GateSession> {
+    const { gate, authenticator } = this.#deps;
+    const { wishes, token } = arrival;
+    if (this.#isDraining) throw new SallyportError('SP_SHUTTING_DOWN', 'no new sessions while draining');
+    if (this.#failures.isBlocked(address)) throw new SallyportError('SP_SESSION_LIMIT', 'too many failed log-ins from this address');
+    const target = live?.target.name ?? null;
+    let principal;
+    try {
+      principal = await authenticator.authenticate(token.reveal(), signal);
+    } catch (fault) {
+      this.#failures.record(address);
+      const code = fault instanceof SallyportError ? fault.code : 'SP_INTERNAL';
+      await gate.recordAuthFailure(target, code === 'SP_AUTH_UNAVAILABLE' ? 'unavailable' : 'token', { address });
+      throw fault;
+    }
+    if (live === undefined) {
+      this.#failures.record(address);
+      await gate.recordAuthFailure(null, 'unknown-target', { address });
+      throw new SallyportError('SP_TARGET_UNKNOWN', 'no such target');
+    }
+    return gate.openSession(principal, live.target, { address, application: wishes.application.slice(0, 63) });
+  }
+
+  #begin(socket: Socket, wishes: StartupWishes, live: LiveTarget, gate: GateSession, upstream: UpstreamConnection): void {
+    const { clock, logger, random } = this.#deps;
+    const pid = this.#freePid();
+    const key = random.bytes(wishes.version >= PROTOCOL.v3_2 ? 32 : 4);
+    const session = new PostgresSession({
+      client: socket,
+      upstream,
+      gate,
+      planner: live.planner,
+      clock,
+      logger,
+      limits: this.#limits,
+      refreshCatalogue: () => live.loader.refresh(),
+      onClosed: () => {
+        this.#sessions.delete(pid);
+        if (this.#sessions.size === 0) this.#onEmpty?.();
+      },
+    });
+    this.#sessions.set(pid, { session, key });
+    const greeting: Uint8Array[] = [authenticationOk()];
+    for (const [name, value] of upstream.parameters) {
+      greeting.push(parameterStatus(name, name === 'application_name' ? wishes.application : value));
+    }
+    greeting.push(backendKeyData(pid, key), readyForQuery('I'));
+    socket.write(Buffer.concat(greeting));
+    session.start();
+    logger.info({ session: gate.id, target: live.config.name, subject: gate.principal.subject }, 'session opened');
+  }
+
+  #cancel(arrival: Extract<Arrival, { kind: 'cancel' }>, address: string): void {
+    const { pid, key, socket } = arrival;
+    socket.on('error', () => undefined);
+    const live = this.#failures.isBlocked(address) ? undefined : this.#sessions.get(pid);
+    if (live !== undefined && live.key.length === key.length && timingSafeEqual(live.key, key)) live.session.cancel();
+    else this.#failures.record(address);
+    socket.end();
+    socket.setTimeout(2000, () => socket.destroy());
+    socket.resume();
+  }
+
+  #freePid(): number {
+    for (;;) {
+      const [a = 0, b = 0, c = 0, d = 0] = this.#deps.random.bytes(4);
+      const pid = ((a & 0x7f) << 24) | (b << 16) | (c << 8) | d;
+      if (pid !== 0 && !this.#sessions.has(pid)) return pid;
+    }
+  }
+}
+
+/** What the analyser relies on, bound at start-up: stronger than the role's defaults, and what RESET goes back to. */
+function pinnedSettings(): [string, string][] {
+  return [
+    ['client_encoding', 'UTF8'],
+    ['standard_conforming_strings', 'on'],
+    ['client_min_messages', 'notice'],
+    ['row_security', 'on'],
+  ];
+}
+
+function sessionSettings(config: PostgresTargetConfig, wishes: StartupWishes, gate: GateSession): ReadonlyMap<string, string> {
+  const settings = new Map(wishes.settings);
+  for (const [name, value] of pinnedSettings()) settings.set(name, value);
+  settings.set('search_path', config.searchPath.map((schema) => `"${schema.replaceAll('"', '""')}"`).join(', '));
+  settings.set(TOKEN_KEY_SETTING, config.tokenKey.reveal());
+  settings.set('application_name', `sallyport ${gate.id}`);
+  if (config.statementTimeoutMs !== null) settings.set('statement_timeout', lower(settings.get('statement_timeout'), config.statementTimeoutMs));
+  if (config.idleInTransactionTimeoutMs !== null) {
+    const name = 'idle_in_transaction_session_timeout';
+    settings.set(name, lower(settings.get(name), config.idleInTransactionTimeoutMs));
+  }
+  return settings;
+}
+
+/** The client's wish when it is a plain number of milliseconds below the limit, else the limit. */
+function lower(wish: string | undefined, limitMs: number): string {
+  const wishMs = Number(wish ?? '');
+  return Number.isSafeInteger(wishMs) && wishMs > 0 && wishMs < limitMs ? String(wishMs) : String(limitMs);
+}
+
+function catalogueSettings(): ReadonlyMap<string, string> {
+  return new Map([...pinnedSettings(), ['search_path', 'pg_catalog'], ['application_name', 'sallyport catalogue'], ['DateStyle', 'ISO']]);
+}
+
+function analystOf({ config, target, loader, planner }: LiveTarget): TargetAnalyst {
+  const ready = async (): Promise<void> => {
+    if (loader.current() === null) await loader.refresh();
+  };
+  return {
+    target: config.name,
+    status() {
+      const catalogue = loader.current();
+      return {
+        name: config.name,
+        protocol: 'postgres',
+        address: target.address,
+        catalogue: loader.state,
+        catalogueVersion: catalogue?.version ?? null,
+        protectedColumns: catalogue === null ? 0 : planner.protection().columns.size,
+      };
+    },
+    async analyse(text: string, masks: MaskSet) {
+      await ready();
+      const { plan: planned } = planner.plan(text, masks, new LiveObjects());
+      return { facts: planned.facts, forward: planned.forward };
+    },
+    async protectedColumns() {
+      await ready();
+      return planner.protection().columns;
+    },
+    async knowsColumn(qualified: string) {
+      await ready();
+      const parts = qualified.split('.');
+      const column = parts.pop() ?? '';
+      const name = parts.pop() ?? '';
+      return loader.current()?.relation(parts.join('.'), name)?.byName.has(column) ?? false;
+    },
+  };
+}

@@ -1,0 +1,337 @@
+// Upstream -> client: counts and passes rows, holds results back until they are recorded, checks the origin of every
+// result column, scrubs messages, and keeps the session's idea of the upstream's state exact.
+// INVARIANT: no result byte reaches the client before its intent is durable, and the last bytes not before the result is.
+// INVARIANT: a protected column as the origin of a result column ends the session before the first row.
+
+import type { MaskSet } from '../../core/decision.ts';
+import { SallyportError } from '../../core/error.ts';
+import type { Payload } from '../../core/event.ts';
+import type { Clock } from '../../core/ports.ts';
+import type { GateSession } from '../../session/gate.ts';
+import type { MessagePolicy } from '../../sql/plan.ts';
+import type { ClientOutput } from './client-output.ts';
+import type { Answer, Exchange } from './exchange.ts';
+import {
+  type TransactionStatus,
+  UPSTREAM,
+  parseFields,
+  parseParameterStatus,
+  parseRowDescription,
+  parseStatus,
+} from './messages.ts';
+import type { Planner } from './planner.ts';
+import type { Prepared } from './prepared.ts';
+import { scrubError, scrubNotice, stricter } from './scrub.ts';
+import type { LiveObjects } from './session-objects.ts';
+import type { ScannerSink } from './upstream-scanner.ts';
+import { type Work, resultOf } from './work.ts';
+import { errorMessage, sqlstateOf } from './errors.ts';
+
+export interface AnswersDeps {
+  readonly gate: GateSession;
+  readonly clock: Clock;
+  readonly planner: Planner;
+  readonly exchange: Exchange<Work>;
+  readonly output: ClientOutput;
+  readonly objects: LiveObjects;
+  readonly prepared: Prepared;
+  /** Start-up parameters of the upstream, kept current. */
+  readonly onReady: (status: TransactionStatus) => void;
+  /** DDL passed: the catalogue must be read again before the next plan. */
+  readonly onCatalogueChanged: () => void;
+  /** The upstream ends the connection; `message` is what the client is told. */
+  readonly onFatal: (message: Uint8Array) => void;
+}
+
+export class Answers implements ScannerSink {
+  status: TransactionStatus = 'I';
+  readonly #deps: AnswersDeps;
+  /** Results that are being recorded; the next end of an answer waits for them. */
+  #settling: Promise<unknown>[] = [];
+  /** End of a simple query, until it is known to be the end. */
+  #tail: Uint8Array[] = [];
+  /** ReadyForQuery answered so far. */
+  #readies = 0;
+  /** Strictest policy since the transaction began: a deferred trigger speaks at its end. */
+  #transactionPolicy: MessagePolicy = 'pass';
+
+  constructor(deps: AnswersDeps) {
+    this.#deps = deps;
+  }
+
+  rowStarts(type: number, frameBytes: number): void {
+    const { exchange } = this.#deps;
+    const oldest = exchange.oldest;
+    if (oldest === undefined || !('of' in oldest) || !exchange.takesRows(type)) throw unexpectedRows();
+    const work = oldest.of;
+    if (type === UPSTREAM.dataRow) {
+      if (oldest.kind === 'execute' && work.portal?.shape !== 'columns') throw unexpectedRows();
+    } else if (!work.planned?.plan.statements.some((statement) => statement.copy === 'out')) throw unexpectedRows();
+    if (work.rows === 0) this.#gateOnIntent(work);
+    work.rows += 1;
+    work.bytes += frameBytes;
+  }
+
+  rowBytes(bytes: Uint8Array, isBoundary: boolean): void {
+    const oldest = this.#deps.exchange.oldest;
+    if (oldest !== undefined && 'of' in oldest && oldest.of.recording !== null) {
+      oldest.of.recording.addRows(this.#elapsedMs(oldest.of), bytes);
+    }
+    this.#deps.output.write(bytes, isBoundary);
+  }
+
+  message(type: number, bytes: Uint8Array, body: Uint8Array): void {
+    const { exchange, output } = this.#deps;
+    switch (type) {
+      case UPSTREAM.parameterStatus:
+        this.#parameterChanged(body);
+        output.write(bytes);
+        return;
+      case UPSTREAM.notificationResponse:
+        // REFUSES: payloads of other sessions would bypass every mask.
+        return;
+      case UPSTREAM.noticeResponse: {
+        const oldest = exchange.oldest;
+        const policy = oldest === undefined ? 'trim' : 'of' in oldest ? this.#policyFor(oldest.of) : this.#transactionPolicy;
+        const notice = scrubNotice(parseFields(body), policy);
+        if (notice !== null) {
+          if (oldest !== undefined && 'of' in oldest) {
+            this.#gateOnIntent(oldest.of);
+            oldest.of.recording?.add(this.#elapsedMs(oldest.of), notice);
+          }
+          this.#flushTail();
+          output.write(notice);
+        }
+        return;
+      }
+      case UPSTREAM.errorResponse:
+        this.#failed(body);
+        return;
+    }
+    const answer = exchange.answered(type);
+    const { to } = answer;
+    if (to === null) throw new SallyportError('SP_UPSTREAM_PROTOCOL', 'message outside of any request');
+    switch (to.kind) {
+      case 'sync':
+      case 'refusal':
+        this.#ready(bytes, body);
+        return;
+      case 'query':
+        this.#queryAnswered(to.of, type, bytes, body);
+        return;
+      case 'execute':
+        this.#executeAnswered(to.of, type, bytes, body, answer.isLast);
+        return;
+      case 'describe-portal': {
+        const { portal } = to.of;
+        if (type === UPSTREAM.rowDescription) this.#checkOrigins(body);
+        if (portal !== null) portal.shape = type === UPSTREAM.rowDescription ? 'columns' : 'none';
+        if (!to.isOurs) output.write(bytes);
+        return;
+      }
+      case 'describe-statement':
+        if (type === UPSTREAM.rowDescription) this.#checkOrigins(body);
+        output.write(bytes);
+        return;
+      case 'parse':
+        this.#gateOnIntent(to.of);
+        this.#settle(to.of, 'ok');
+        output.write(bytes);
+        return;
+      case 'bind':
+      case 'close':
+        output.write(bytes);
+    }
+  }
+
+  /** The session ends: every request that was let through gets its result entry. */
+  async abandon(code: string): Promise<void> {
+    for (const expectation of this.#deps.exchange.all()) if ('of' in expectation) this.#settle(expectation.of, code);
+    await Promise.allSettled(this.#settling);
+  }
+
+  #queryAnswered(work: Work, type: number, bytes: Uint8Array, body: Uint8Array): void {
+    const { output } = this.#deps;
+    if (type === UPSTREAM.readyForQuery) {
+      this.#settle(work, work.fault ?? 'ok');
+      this.#ready(bytes, body);
+      work.wake?.();
+      return;
+    }
+    this.#gateOnIntent(work);
+    this.#flushTail();
+    if (type === UPSTREAM.rowDescription) this.#checkOrigins(body);
+    if (type === UPSTREAM.rowDescription || type === UPSTREAM.commandComplete) work.recording?.add(this.#elapsedMs(work), bytes);
+    if (type === UPSTREAM.commandComplete || type === UPSTREAM.emptyQueryResponse) {
+      if (type === UPSTREAM.commandComplete) this.#confirm(work, body);
+      this.#tail.push(bytes);
+      return;
+    }
+    this.#checkCopy(work, type);
+    output.write(bytes);
+    if (type === UPSTREAM.copyInResponse) work.wake?.();
+  }
+
+  #executeAnswered(work: Work, type: number, bytes: Uint8Array, body: Uint8Array, isLast: boolean): void {
+    const { output } = this.#deps;
+    this.#gateOnIntent(work);
+    this.#checkCopy(work, type);
+    if (type === UPSTREAM.commandComplete) {
+      work.recording?.add(this.#elapsedMs(work), bytes);
+      this.#confirm(work, body);
+    }
+    if (isLast) {
+      this.#settle(work, 'ok');
+      this.#gateOnResults();
+    }
+    output.write(bytes);
+    if (isLast || type === UPSTREAM.copyInResponse) work.wake?.();
+  }
+
+  /** The running statement of `work` was carried out. */
+  #confirm(work: Work, body: Uint8Array): void {
+    const { objects, prepared } = this.#deps;
+    const tag = Buffer.from(body.subarray(0, Math.max(0, body.length - 1))).toString();
+    const statement = work.planned?.plan.statements[work.statement];
+    work.statement += 1;
+    for (const change of statement?.changes ?? []) {
+      objects.apply(change);
+      if (change.kind === 'deallocate') prepared.deallocate(change.name);
+      else if (change.kind === 'discard-all') {
+        prepared.deallocate(null);
+        prepared.dropPortal(null);
+      } else if (change.kind === 'declare' || change.kind === 'close') prepared.dropPortal(change.name);
+    }
+    objects.completed(tag);
+    this.#transactionPolicy = stricter(this.#transactionPolicy, work.planned === null ? 'trim' : work.planned.messages);
+  }
+
+  #failed(body: Uint8Array): void {
+    const { exchange, output, objects, onFatal } = this.#deps;
+    const fields = parseFields(body);
+    const severity = fields.get('V') ?? fields.get('S') ?? '';
+    const state = fields.get('C') ?? 'XX000';
+    const oldest = exchange.oldest;
+    if (severity === 'FATAL' || severity === 'PANIC' || oldest === undefined) {
+      // Texts of these classes are fixed: shutdown, timeouts, limits. Anything else is told as a lost connection.
+      const isPlain = /^(57P|25P|53)/.test(state) && severity !== 'PANIC';
+      onFatal(
+        isPlain
+          ? scrubError(fields, 'trim')
+          : errorMessage('FATAL', { sqlstate: sqlstateOf('SP_UPSTREAM_LOST'), message: 'sallyport: the target ended the connection' }),
+      );
+      return;
+    }
+    const answer: Answer<Work> = exchange.answered(UPSTREAM.errorResponse);
+    objects.failed();
+    const { to } = answer;
+    const policy = to !== null && 'of' in to ? this.#policyFor(to.of) : this.#transactionPolicy;
+    const error = to?.kind === 'refusal' ? to.error : scrubError(fields, policy);
+
+    if (to?.kind === 'query') {
+      this.#gateOnIntent(to.of);
+      this.#flushTail();
+      to.of.fault = state;
+      to.of.recording?.add(this.#elapsedMs(to.of), error);
+      this.#tail.push(error);
+      return;
+    }
+    if (to !== null && 'of' in to) {
+      this.#gateOnIntent(to.of);
+      to.of.recording?.add(this.#elapsedMs(to.of), error);
+    }
+    // Newest first, so that a name gets back what it stood for before the first of them.
+    for (const skipped of answer.skipped.toReversed()) if ('of' in skipped) skipped.of.undo?.();
+    for (const skipped of answer.skipped) {
+      if (!('of' in skipped)) continue;
+      this.#settle(skipped.of, skipped === to ? state : '25P02');
+    }
+    this.#gateOnResults();
+    output.write(error);
+    for (const skipped of answer.skipped) if ('of' in skipped) skipped.of.wake?.();
+  }
+
+  /** COMMIT runs what earlier statements deferred: the strictest of them counts. */
+  #policyFor(work: Work): MessagePolicy {
+    const own = work.planned?.messages ?? 'trim';
+    const isEnd = work.planned?.plan.statements.some((statement) => statement.transaction === 'commit') === true;
+    return isEnd ? stricter(own, this.#transactionPolicy) : own;
+  }
+
+  #ready(bytes: Uint8Array, body: Uint8Array): void {
+    const { output, objects, prepared, onCatalogueChanged, onReady } = this.#deps;
+    this.status = parseStatus(body);
+    this.#readies += 1;
+    if (objects.ready(this.status)) onCatalogueChanged();
+    if (this.status === 'I') {
+      prepared.transactionEnded(this.#readies);
+      this.#transactionPolicy = 'pass';
+    }
+    this.#gateOnResults();
+    this.#flushTail();
+    output.write(bytes);
+    onReady(this.status);
+  }
+
+  #flushTail(): void {
+    if (this.#tail.length === 0) return;
+    for (const bytes of this.#tail) this.#deps.output.write(bytes);
+    this.#tail = [];
+  }
+
+  #gateOnIntent(work: Work): void {
+    if (work.isIntentDurable || work.permit === null) return;
+    // Once is enough: the gate keeps everything behind it, whatever it belongs to.
+    work.isIntentDurable = true;
+    this.#deps.output.gate(work.permit.facts.intent);
+  }
+
+  #gateOnResults(): void {
+    if (this.#settling.length === 0) return;
+    this.#deps.output.gate(Promise.all(this.#settling));
+    this.#settling = [];
+  }
+
+  #settle(work: Work, code: string): void {
+    if (!work.isRequest || work.isSettled || work.permit === null) return;
+    work.isSettled = true;
+    const payloads: Payload[] = [];
+    if (work.recording !== null) payloads.push({ kind: 'result', bytes: work.recording.finish(this.#elapsedMs(work), work.rows) });
+    const settled = this.#deps.gate.settle(work.permit, resultOf(work, code, work.permit.facts.masks), payloads);
+    settled.catch(() => undefined);
+    this.#settling.push(settled);
+  }
+
+  #checkOrigins(body: Uint8Array): void {
+    if (this.#deps.planner.exposesProtected(parseRowDescription(body), this.#masks())) {
+      throw new SallyportError('SP_MASK_TRIPWIRE', 'a protected column is the origin of a result column');
+    }
+  }
+
+  #checkCopy(work: Work, type: number): void {
+    const direction = type === UPSTREAM.copyInResponse ? 'in' : type === UPSTREAM.copyOutResponse ? 'out' : null;
+    if (direction === null) return;
+    if (work.planned?.plan.statements[work.statement]?.copy !== direction) {
+      throw new SallyportError('SP_UPSTREAM_PROTOCOL', 'COPY that was not planned');
+    }
+  }
+
+  #parameterChanged(body: Uint8Array): void {
+    const { name, value } = parseParameterStatus(body);
+    if ((name === 'standard_conforming_strings' && value !== 'on') || (name === 'client_encoding' && value !== 'UTF8')) {
+      throw new SallyportError('SP_UPSTREAM_PROTOCOL', 'target does not keep UTF8 and standard_conforming_strings');
+    }
+  }
+
+  #masks(): MaskSet {
+    return this.#deps.gate.masks();
+  }
+
+  #elapsedMs(work: Work): number {
+    return this.#deps.clock.monotonicMs() - work.startedMs;
+  }
+}
+
+function unexpectedRows(): SallyportError {
+  return new SallyportError('SP_UPSTREAM_PROTOCOL', 'rows that nothing asked for, or whose columns were not checked');
+}

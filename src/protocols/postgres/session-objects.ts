@@ -1,0 +1,116 @@
+// What one session has created so far: SQL-level prepared statements, cursors, temporary relations.
+// INVARIANT: it never claims an object that the upstream has not, in a way that could change what a name means. When
+// a transaction ends badly, what it created is forgotten; forgetting is always safe, remembering wrongly is not.
+
+import type { Facts } from '../../core/facts.ts';
+import type { Relation } from '../../sql/catalogue.ts';
+import type { SessionChange, SessionObjects } from '../../sql/plan.ts';
+import type { TransactionStatus } from './messages.ts';
+
+export class LiveObjects implements SessionObjects {
+  readonly #prepared = new Map<string, Facts>();
+  readonly #cursors = new Map<string, { readonly facts: Facts; readonly hold: boolean }>();
+  readonly #temporaries = new Map<string, Relation>();
+  /** Created since the transaction began. */
+  readonly #fresh = { cursors: new Set<string>(), temporaries: new Set<string>() };
+  #hasFailed = false;
+  /** A statement changed the catalogue; visible to others once the transaction is over. */
+  #hasChangedCatalogue = false;
+
+  get isEmpty(): boolean {
+    return this.#prepared.size === 0 && this.#cursors.size === 0 && this.#temporaries.size === 0;
+  }
+
+  /** Something was created that the transaction may still take back. */
+  get hasUncommitted(): boolean {
+    return this.#fresh.cursors.size > 0 || this.#fresh.temporaries.size > 0;
+  }
+
+  prepared(name: string): Facts | undefined {
+    return this.#prepared.get(name);
+  }
+
+  cursor(name: string): Facts | undefined {
+    return this.#cursors.get(name)?.facts;
+  }
+
+  temporary(name: string): Relation | undefined {
+    return this.#temporaries.get(name);
+  }
+
+  /** The upstream confirmed a statement. */
+  apply(change: SessionChange): void {
+    switch (change.kind) {
+      case 'prepare':
+        this.#prepared.set(change.name, change.facts);
+        return;
+      case 'deallocate':
+        if (change.name === null) this.#prepared.clear();
+        else this.#prepared.delete(change.name);
+        return;
+      case 'declare':
+        this.#cursors.set(change.name, { facts: change.facts, hold: change.hold });
+        this.#fresh.cursors.add(change.name);
+        return;
+      case 'close':
+        if (change.name === null) this.#cursors.clear();
+        else this.#cursors.delete(change.name);
+        return;
+      case 'discard-all':
+        this.#prepared.clear();
+        this.#cursors.clear();
+        this.#temporaries.clear();
+        return;
+      case 'create-temporary':
+        this.#temporaries.set(change.relation.name, change.relation);
+        this.#fresh.temporaries.add(change.relation.name);
+        return;
+      case 'drop-temporary':
+        this.#temporaries.delete(change.name);
+        return;
+      case 'catalogue-changed':
+        this.#hasChangedCatalogue = true;
+    }
+  }
+
+  /** Protocol-level Close shares the name spaces of SQL. */
+  closed(what: 'statement' | 'portal', name: string): void {
+    if (what === 'statement') this.#prepared.delete(name);
+    else this.#cursors.delete(name);
+  }
+
+  /** Command tag of a confirmed statement: `ROLLBACK` also stands for ROLLBACK TO and for a COMMIT that failed. */
+  completed(tag: string): void {
+    if (tag === 'ROLLBACK') this.#forgetFresh();
+    else if (tag === 'COMMIT') this.#committed();
+  }
+
+  failed(): void {
+    this.#hasFailed = true;
+  }
+
+  /** @returns true when the catalogue must be read again before the next plan. */
+  ready(status: TransactionStatus): boolean {
+    if (status === 'I') {
+      if (this.#hasFailed) this.#forgetFresh();
+      this.#committed();
+      this.#hasFailed = false;
+    }
+    const mustRefresh = this.#hasChangedCatalogue;
+    if (status === 'I') this.#hasChangedCatalogue = false;
+    return mustRefresh;
+  }
+
+  #forgetFresh(): void {
+    for (const name of this.#fresh.cursors) this.#cursors.delete(name);
+    for (const name of this.#fresh.temporaries) this.#temporaries.delete(name);
+    this.#fresh.cursors.clear();
+    this.#fresh.temporaries.clear();
+  }
+
+  #committed(): void {
+    this.#fresh.cursors.clear();
+    this.#fresh.temporaries.clear();
+    for (const [name, cursor] of this.#cursors) if (!cursor.hold) this.#cursors.delete(name);
+  }
+}

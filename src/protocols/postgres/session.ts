@@ -1,0 +1,652 @@
+// One session after log-in: takes client messages strictly in order, asks the gate, forwards what was permitted and
+// refuses the rest so that the client's and the target's transaction state stay the same. Answers come back through
+// `answers.ts`. SPEC: "Message Flow". REFUSES: FunctionCall, COPY BOTH, unknown names, whatever the planner refuses.
+//
+// A refusal outside of a transaction is answered here. Anywhere else a statement of ours that must fail is sent in its
+// place, and its error replaced by ours: the target itself then aborts the block and skips to Sync.
+
+import type { Socket } from 'node:net';
+import { SallyportError } from '../../core/error.ts';
+import type { Clock, Logger } from '../../core/ports.ts';
+import type { ParameterShape, Request, RequestAction } from '../../core/request.ts';
+import type { GateSession, Held } from '../../session/gate.ts';
+import type { Permit } from '../../session/permit.ts';
+import { type Frame, Framer } from '../../wire/framer.ts';
+import { RecordingWriter } from '../../wire/pg-recording.ts';
+import { Answers } from './answers.ts';
+import { ClientOutput } from './client-output.ts';
+import { type NativeError, errorMessage, nativeDenial, nativeFault, noticeMessage, sqlstateOf, withSession } from './errors.ts';
+import { Exchange } from './exchange.ts';
+import { type ClientMessage, parseClientMessage, parseMessage, queryMessage, readyForQuery } from './messages.ts';
+import { type PlannedText, type Planner, sha256 } from './planner.ts';
+import { Prepared, type Portal } from './prepared.ts';
+import { LiveObjects } from './session-objects.ts';
+import type { UpstreamConnection } from './upstream.ts';
+import { UpstreamScanner } from './upstream-scanner.ts';
+import type { Work } from './work.ts';
+
+export interface SessionLimits {
+  /** Largest client message. */
+  readonly maxMessageBytes: number;
+  /** Largest upstream message other than a row. */
+  readonly maxUpstreamMessageBytes: number;
+  /** A started client message must go on within this time. */
+  readonly messageTimeoutMs: number;
+  /** A client that does not take its result for so long is cut off. */
+  readonly stalledClientMs: number;
+  /** Silence between requests; null = no limit. */
+  readonly idleMs: number | null;
+  /** Prepared statements and portals of one session. */
+  readonly maxPrepared: number;
+  /** Kept of each result for replay; 0 rows = none. */
+  readonly recordRows: number;
+  readonly recordBytes: number;
+}
+
+export interface SessionDeps {
+  readonly client: Socket;
+  readonly upstream: UpstreamConnection;
+  readonly gate: GateSession;
+  readonly planner: Planner;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly limits: SessionLimits;
+  /** Reads the catalogue again; resolves when a newer one is in force or nothing changed. */
+  readonly refreshCatalogue: (signal: AbortSignal) => Promise<void>;
+  readonly onClosed: () => void;
+}
+
+/** Client messages may wait in memory up to this many bytes before the socket is paused. */
+const inboxHighWaterBytes = 1024 * 1024;
+const maxOpenExpectations = 4096;
+const emptySha256 = sha256(new Uint8Array());
+
+export class PostgresSession {
+  readonly #deps: SessionDeps;
+  readonly #framer: Framer;
+  readonly #exchange = new Exchange<Work>();
+  readonly #objects = new LiveObjects();
+  readonly #prepared = new Prepared();
+  readonly #output: ClientOutput;
+  readonly #answers: Answers;
+  readonly #scanner: UpstreamScanner;
+  /** Fires when the session is over, so that nothing waits on. */
+  readonly #over = new AbortController();
+  #inbox: Frame[] = [];
+  #inboxBytes = 0;
+  #isPumping = false;
+  #isClientPaused = false;
+  #isUpstreamCorked = false;
+  #isDraining = false;
+  /** What a CancelRequest aborts while a request waits for approval. */
+  #held: AbortController | null = null;
+  #catalogueRefresh: Promise<void> | null = null;
+  /** ReadyForQuery owed or answered. */
+  #readiesOwed = 0;
+  #quietWaiters: (() => void)[] = [];
+  #drainWaiters: (() => void)[] = [];
+  #silence: NodeJS.Timeout | null = null;
+  #stall: NodeJS.Timeout | null = null;
+
+  constructor(deps: SessionDeps) {
+    this.#deps = deps;
+    const { client, upstream, gate, limits } = deps;
+    this.#framer = new Framer(limits.maxMessageBytes);
+    this.#output = new ClientOutput({
+      socket: client,
+      onFull: () => {
+        upstream.pause();
+        this.#stall ??= setTimeout(() => this.fail(new SallyportError('SP_WIRE_TIMEOUT', 'client does not read')), limits.stalledClientMs);
+      },
+      onReady: () => {
+        upstream.resume();
+        if (this.#stall !== null) clearTimeout(this.#stall);
+        this.#stall = null;
+      },
+      onFault: (fault) => this.fail(asFault(fault)),
+    });
+    this.#answers = new Answers({
+      gate,
+      clock: deps.clock,
+      planner: deps.planner,
+      exchange: this.#exchange,
+      output: this.#output,
+      objects: this.#objects,
+      prepared: this.#prepared,
+      onReady: () => this.#onReady(),
+      onCatalogueChanged: () => {
+        this.#catalogueRefresh = deps.refreshCatalogue(this.#over.signal);
+        this.#catalogueRefresh.catch(() => undefined);
+      },
+      onFatal: (message) => this.#end('upstream', message, '08006'),
+    });
+    this.#scanner = new UpstreamScanner(this.#answers, limits.maxUpstreamMessageBytes);
+  }
+
+  /** Takes over both sockets. The client has been sent its ReadyForQuery. */
+  start(): void {
+    const { client, upstream, gate } = this.#deps;
+    client.on('data', (chunk: Buffer) => this.#fromClient(chunk));
+    client.on('end', () => this.#end('client', null, '57014'));
+    client.on('close', () => this.#end('client', null, '57014'));
+    client.on('error', () => this.#end('client', null, '57014'));
+    upstream.attach({
+      data: (chunk) => this.#fromUpstream(chunk),
+      closed: () => this.fail(new SallyportError('SP_UPSTREAM_LOST', 'target closed the connection')),
+      drained: () => {
+        for (const wake of this.#drainWaiters.splice(0)) wake();
+      },
+    });
+    const ended = (): void => this.fail(asFault(gate.ended.reason));
+    if (gate.ended.aborted) ended();
+    else gate.ended.addEventListener('abort', ended, { once: true });
+    this.#watchSilence();
+    client.resume();
+  }
+
+  /** CancelRequest of the client that owns this session. */
+  cancel(): void {
+    if (this.#held !== null) this.#held.abort(new SallyportError('SP_REQUEST_CANCELLED', 'cancelled by the client'));
+    else if (this.#exchange.open > 0) void this.#deps.upstream.cancel();
+  }
+
+  /** Ends at the next moment when nothing runs; a held request is given up at once. */
+  drain(): void {
+    this.#isDraining = true;
+    const fault = new SallyportError('SP_SHUTTING_DOWN', 'gateway drains');
+    if (this.#held !== null) this.#held.abort(fault);
+    else if (this.#exchange.open === 0 && !this.#isPumping) this.fail(fault);
+  }
+
+  /** Ends the session; the client is told the public text of the fault. */
+  fail(fault: SallyportError): void {
+    if (this.#over.signal.aborted) return;
+    const { gate, logger } = this.#deps;
+    logger.warn({ session: gate.id, code: fault.code, reason: fault.message }, 'session ended by a fault');
+    const reason =
+      fault.code === 'SP_AUTH_EXPIRED' ? 'expired' : fault.code === 'SP_SHUTTING_DOWN' ? 'shutdown' : fault.category === 'upstream' ? 'upstream' : 'fault';
+    const alarmed = fault.code === 'SP_MASK_TRIPWIRE' ? gate.alarm('tripwire').catch(() => undefined) : Promise.resolve();
+    this.#end(reason, errorMessage('FATAL', nativeFault(fault, gate.id)), sqlstateOf(fault.code), alarmed);
+  }
+
+  #end(reason: string, last: Uint8Array | null, code: string, before: Promise<unknown> = Promise.resolve()): void {
+    if (this.#over.signal.aborted) return;
+    const { client, upstream, gate, onClosed, logger } = this.#deps;
+    this.#over.abort(new SallyportError('SP_REQUEST_CANCELLED', 'session is over'));
+    this.#held?.abort(this.#over.signal.reason);
+    if (this.#silence !== null) clearTimeout(this.#silence);
+    if (this.#stall !== null) clearTimeout(this.#stall);
+    this.#output.end(last);
+    client.setTimeout(2000, () => client.destroy());
+    client.resume();
+    if (this.#exchange.open > 0) void upstream.cancel().finally(() => upstream.destroy());
+    else upstream.terminate();
+    this.#inbox = [];
+    for (const wake of [...this.#quietWaiters.splice(0), ...this.#drainWaiters.splice(0)]) wake();
+    void before
+      .then(() => this.#answers.abandon(code))
+      .then(() => gate.close(reason))
+      .catch((cause: unknown) => logger.error({ session: gate.id, code: asFault(cause).code }, 'the end of a session could not be recorded'))
+      .finally(onClosed);
+    for (const expectation of this.#exchange.all()) if ('of' in expectation) expectation.of.wake?.();
+  }
+
+  #fromUpstream(chunk: Uint8Array): void {
+    if (this.#over.signal.aborted) return;
+    try {
+      this.#scanner.push(chunk);
+    } catch (fault) {
+      this.fail(asFault(fault));
+      return;
+    }
+    if (this.#over.signal.aborted) return;
+    this.#output.flush();
+    if (this.#exchange.open === 0) for (const wake of this.#quietWaiters.splice(0)) wake();
+  }
+
+  #onReady(): void {
+    if (this.#isDraining && this.#exchange.open === 0) {
+      // After this turn, so that the answer itself still goes out.
+      setImmediate(() => {
+        if (this.#exchange.open === 0) this.fail(new SallyportError('SP_SHUTTING_DOWN', 'gateway drains'));
+      });
+    }
+    this.#watchSilence();
+  }
+
+  #fromClient(chunk: Uint8Array): void {
+    if (this.#over.signal.aborted) return;
+    try {
+      for (const frame of this.#framer.push(chunk)) {
+        this.#inbox.push(frame);
+        this.#inboxBytes += frame.bytes.length;
+      }
+    } catch (fault) {
+      this.fail(asFault(fault));
+      return;
+    }
+    this.#watchSilence();
+    if (this.#inboxBytes > inboxHighWaterBytes && this.#isPumping) {
+      this.#isClientPaused = true;
+      this.#deps.client.pause();
+    }
+    if (!this.#isPumping && this.#inbox.length > 0) void this.#pump();
+  }
+
+  /** One timer: for a message that does not go on, or for a client that is idle too long. */
+  #watchSilence(): void {
+    const { limits } = this.#deps;
+    const limitMs = this.#framer.pendingBytes > 0 ? limits.messageTimeoutMs : limits.idleMs;
+    if (limitMs === null) {
+      if (this.#silence !== null) clearTimeout(this.#silence);
+      this.#silence = null;
+      return;
+    }
+    if (this.#silence !== null) clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => {
+      if (this.#framer.pendingBytes > 0 || (this.#exchange.open === 0 && !this.#isPumping)) {
+        this.fail(new SallyportError('SP_WIRE_TIMEOUT', 'client is silent'));
+      }
+    }, limitMs);
+  }
+
+  async #pump(): Promise<void> {
+    this.#isPumping = true;
+    try {
+      for (let next = this.#inbox.shift(); next !== undefined; next = this.#inbox.shift()) {
+        this.#inboxBytes -= next.bytes.length;
+        this.#cork();
+        await this.#handle(next);
+        if (this.#over.signal.aborted) return;
+        if (this.#isClientPaused && this.#inboxBytes < inboxHighWaterBytes / 2) {
+          this.#isClientPaused = false;
+          this.#deps.client.resume();
+        }
+      }
+    } catch (fault) {
+      this.fail(asFault(fault));
+    } finally {
+      this.#isPumping = false;
+      this.#uncork();
+    }
+    if (this.#isDraining && this.#exchange.open === 0) this.fail(new SallyportError('SP_SHUTTING_DOWN', 'gateway drains'));
+  }
+
+  #cork(): void {
+    if (this.#isUpstreamCorked) return;
+    this.#isUpstreamCorked = true;
+    this.#deps.upstream.cork();
+  }
+
+  #uncork(): void {
+    if (!this.#isUpstreamCorked) return;
+    this.#isUpstreamCorked = false;
+    this.#deps.upstream.uncork();
+  }
+
+  #handle(frame: Frame): Promise<void> | void {
+    const message = parseClientMessage(frame);
+    const copyIn = this.#copyIn();
+    if (copyIn !== null) return this.#copyMessage(copyIn, message, frame);
+    if (message.kind === 'terminate') return this.#end('client', null, '57014');
+    if (this.#exchange.isSkipping && message.kind !== 'sync') return;
+    if (this.#exchange.open >= maxOpenExpectations) return this.#quiet().then(() => this.#dispatch(message, frame));
+    return this.#dispatch(message, frame);
+  }
+
+  #dispatch(message: ClientMessage, frame: Frame): Promise<void> | void {
+    if (this.#exchange.isSkipping && message.kind !== 'sync') return;
+    switch (message.kind) {
+      case 'query':
+        return this.#query(message, frame);
+      case 'parse':
+        return this.#parse(message, frame);
+      case 'bind':
+        return this.#bind(message, frame);
+      case 'describe':
+        return this.#describe(message.what, message.name, frame);
+      case 'close':
+        return this.#close(message.what, message.name);
+      case 'execute':
+        return this.#execute(message, frame);
+      case 'flush':
+        this.#deps.upstream.control('flush');
+        return;
+      case 'sync':
+        this.#readiesOwed += 1;
+        this.#exchange.sent({ kind: 'sync', phase: 'running' });
+        this.#deps.upstream.control('sync');
+        return;
+      case 'function-call':
+        return this.#refuseSimple({
+          sqlstate: '0A000',
+          message: 'sallyport: fast-path function calls are not supported',
+          hint: withSession('Call the function in a SELECT.', this.#deps.gate.id),
+        });
+      case 'copy-data':
+      case 'copy-done':
+      case 'copy-fail':
+        // As the target: what is left of a COPY that has failed.
+        return;
+    }
+  }
+
+  async #query(message: Extract<ClientMessage, { kind: 'query' }>, frame: Frame): Promise<void> {
+    const planned = await this.#plan(message.text);
+    if (this.#exchange.isSkipping) return;
+    const answer = await this.#ask(this.#request('query', planned, null), planned);
+    if (this.#exchange.isSkipping) return;
+    if ('refusal' in answer) return this.#refuseSimple(answer.refusal);
+    const work = this.#work({ permit: answer.permit, planned, isRequest: true });
+    this.#readiesOwed += 1;
+    this.#exchange.sent({ kind: 'query', of: work, phase: 'running' });
+    this.#forward(answer.permit, planned.plan.forward === message.text ? frame.bytes : queryMessage(planned.plan.forward ?? ''));
+    await this.#turn(work);
+  }
+
+  async #parse(message: Extract<ClientMessage, { kind: 'parse' }>, frame: Frame): Promise<void> {
+    const { name, text, parameterTypes } = message;
+    const planned = await this.#plan(text);
+    if (this.#exchange.isSkipping) return;
+    if (this.#prepared.size >= this.#deps.limits.maxPrepared && this.#prepared.statement(name) === undefined) {
+      return this.#refuseExtended({ sqlstate: '53400', message: 'sallyport: too many prepared statements', hint: 'Close or DEALLOCATE some.' });
+    }
+    const answer = await this.#ask(this.#request('prepare', planned, null), planned);
+    if (this.#exchange.isSkipping) return;
+    if ('refusal' in answer) return this.#refuseExtended(answer.refusal);
+    const { permit } = answer;
+    const undo = this.#prepared.addStatement({ name, text, planned, permit, parameterTypes });
+    this.#exchange.sent({ kind: 'parse', of: this.#work({ permit, planned, isRequest: true, undo }) });
+    this.#forward(permit, planned.plan.forward === text ? frame.bytes : parseMessage(name, planned.plan.forward ?? '', parameterTypes));
+  }
+
+  async #bind(message: Extract<ClientMessage, { kind: 'bind' }>, frame: Frame): Promise<void> {
+    const statement = this.#prepared.statement(message.statement);
+    if (statement === undefined) return this.#refuseExtended(noStatement(message.statement));
+    let { planned } = statement;
+    if (this.#isStale(planned)) {
+      planned = await this.#plan(statement.text);
+      if (this.#exchange.isSkipping) return;
+      // The target still holds the text of the old plan: only an identical rewrite may go on.
+      if (planned.plan.forward === null || planned.plan.forward !== statement.planned.plan.forward) {
+        return this.#refuseExtended({
+          sqlstate: '0A000',
+          message: 'cached plan must not change result type',
+          hint: 'sallyport: the policy or the schema has changed; prepare the statement again.',
+        });
+      }
+    }
+    const isUnknownType = (index: number): boolean => (statement.parameterTypes[index] ?? 0) === 0;
+    const parameters = message.parameterLengths.map(
+      (bytes, index): ParameterShape => ({ type: isUnknownType(index) ? 'unspecified' : String(statement.parameterTypes[index]), bytes }),
+    );
+    const hasParameters = parameters.length > 0;
+    const portal: Portal = {
+      name: message.portal,
+      statement,
+      planned,
+      parameters,
+      parametersSha256: hasParameters ? sha256(message.parameterBytes) : emptySha256,
+      parameterBytes: hasParameters ? message.parameterBytes : null,
+      epoch: this.#readiesOwed,
+      isDescribeSent: false,
+      shape: 'unknown',
+      permit: null,
+    };
+    const undo = this.#prepared.addPortal(portal);
+    this.#exchange.sent({ kind: 'bind', of: this.#work({ permit: statement.permit, planned, portal, undo }) });
+    this.#forward(statement.permit, frame.bytes);
+  }
+
+  #describe(what: 'statement' | 'portal', name: string, frame: Frame): Promise<void> | void {
+    if (what === 'statement') {
+      const statement = this.#prepared.statement(name);
+      if (statement === undefined) return this.#refuseExtended(noStatement(name));
+      const of = this.#work({ permit: statement.permit, planned: statement.planned });
+      this.#exchange.sent({ kind: 'describe-statement', of, phase: 'parameters' });
+      this.#forward(statement.permit, frame.bytes);
+      return;
+    }
+    const portal = this.#prepared.portal(name);
+    if (portal === undefined) return this.#refuseExtended(noPortal(name));
+    portal.isDescribeSent = true;
+    const of = this.#work({ permit: portal.statement.permit, planned: portal.planned, portal });
+    this.#exchange.sent({ kind: 'describe-portal', of, isOurs: false });
+    this.#forward(portal.statement.permit, frame.bytes);
+  }
+
+  #close(what: 'statement' | 'portal', name: string): void {
+    const undo = this.#prepared.close(what, name);
+    this.#objects.closed(what, name);
+    this.#exchange.sent({ kind: 'close', of: this.#work({ permit: null, planned: null, undo }) });
+    this.#deps.upstream.name('close', what, name);
+  }
+
+  async #execute(message: Extract<ClientMessage, { kind: 'execute' }>, frame: Frame): Promise<void> {
+    const portal = this.#prepared.portal(message.portal);
+    if (portal === undefined) return this.#refuseExtended(noPortal(message.portal));
+    const { planned } = portal;
+    await this.#settled();
+    if (this.#exchange.isSkipping) return;
+    if (portal.permit === null || planned.maskSetId !== this.#deps.gate.masks().id) {
+      const answer = await this.#ask(this.#request('execute', planned, portal), planned);
+      if (this.#exchange.isSkipping) return;
+      if ('refusal' in answer) return this.#refuseExtended(answer.refusal);
+      portal.permit = answer.permit;
+    }
+    const { permit } = portal;
+    if (!portal.isDescribeSent) {
+      portal.isDescribeSent = true;
+      const of = this.#work({ permit, planned, portal });
+      this.#exchange.sent({ kind: 'describe-portal', of, isOurs: true });
+      this.#deps.upstream.name('describe', 'portal', portal.name);
+    }
+    const work = this.#work({ permit, planned, portal, isRequest: true });
+    this.#exchange.sent({ kind: 'execute', of: work, phase: 'running' });
+    this.#forward(permit, frame.bytes);
+    if (planned.plan.statements.some((statement) => statement.copy === 'in')) await this.#turn(work);
+  }
+
+  async #copyMessage(work: Work, message: ClientMessage, frame: Frame): Promise<void> {
+    switch (message.kind) {
+      case 'copy-data':
+        if (work.permit !== null && !this.#deps.upstream.forward(work.permit, frame.bytes)) {
+          this.#uncork();
+          await new Promise<void>((wake) => this.#drainWaiters.push(wake));
+        }
+        return;
+      case 'copy-done':
+      case 'copy-fail':
+        if (work.permit !== null) this.#forward(work.permit, frame.bytes);
+        await this.#turn(work);
+        return;
+      case 'flush':
+      case 'sync':
+        // The target ignores both while it takes COPY data.
+        return;
+      case 'terminate':
+        return this.#end('client', null, '57014');
+      default:
+        throw new SallyportError('SP_WIRE_UNEXPECTED', 'message during COPY FROM STDIN');
+    }
+  }
+
+  /** Waits until `work` is answered or takes COPY data. */
+  async #turn(work: Work): Promise<void> {
+    if (this.#over.signal.aborted) return;
+    this.#uncork();
+    await new Promise<void>((wake) => {
+      work.wake = wake;
+    });
+    work.wake = null;
+  }
+
+  /** COPY FROM STDIN that takes data now. */
+  #copyIn(): Work | null {
+    const { oldest } = this.#exchange;
+    return oldest !== undefined && (oldest.kind === 'query' || oldest.kind === 'execute') && oldest.phase === 'copy-in' ? oldest.of : null;
+  }
+
+  /** Waits until everything sent is answered. */
+  async #quiet(): Promise<void> {
+    if (this.#exchange.open === 0 || this.#over.signal.aborted) return;
+    if (this.#exchange.isUnsynced) this.#deps.upstream.control('flush');
+    this.#uncork();
+    await new Promise<void>((wake) => this.#quietWaiters.push(wake));
+  }
+
+  /** A plan must know what earlier statements made of the names it uses. */
+  async #settled(): Promise<void> {
+    const hasOpenChanges = (): boolean =>
+      this.#exchange.all().some((expectation) => 'of' in expectation && expectation.of.planned?.hasChanges === true);
+    if (this.#exchange.open > 0 && (this.#objects.hasUncommitted || hasOpenChanges())) await this.#quiet();
+    if (this.#catalogueRefresh !== null) {
+      await this.#catalogueRefresh.catch(() => undefined);
+      this.#catalogueRefresh = null;
+    }
+  }
+
+  async #plan(text: string): Promise<PlannedText> {
+    await this.#settled();
+    const { planner, gate, refreshCatalogue } = this.#deps;
+    const planned = planner.plan(text, gate.masks(), this.#objects);
+    if (!planned.plan.facts.unknowns.some((unknown) => unknown.code === 'relation' || unknown.code === 'catalogue')) return planned;
+    // The catalogue may be behind: once, then the answer stands.
+    const version = planner.catalogueVersion;
+    await refreshCatalogue(this.#over.signal).catch(() => undefined);
+    return planner.catalogueVersion === version ? planned : planner.plan(text, gate.masks(), this.#objects);
+  }
+
+  #isStale(planned: PlannedText): boolean {
+    const { planner, gate } = this.#deps;
+    return planned.catalogueVersion !== planner.catalogueVersion || planned.maskSetId !== gate.masks().id;
+  }
+
+  #request(action: RequestAction, planned: PlannedText, portal: Portal | null): Request {
+    return {
+      target: this.#deps.gate.target.name,
+      action,
+      facts: planned.plan.facts,
+      textSha256: planned.textSha256,
+      parametersSha256: portal?.parametersSha256 ?? emptySha256,
+      parameters: portal?.parameters ?? [],
+      maskSetId: planned.maskSetId,
+      catalogueVersion: planned.catalogueVersion,
+      sealed: { statement: planned.textBytes, parameters: portal?.parameterBytes ?? null },
+    };
+  }
+
+  async #ask(request: Request, planned: PlannedText): Promise<{ permit: Permit } | { refusal: NativeError }> {
+    const { gate, planner } = this.#deps;
+    let answer = await gate.ask(request, this.#over.signal);
+    if (answer.kind === 'held') {
+      const held = answer;
+      this.#uncork();
+      this.#output.urgent(noticeMessage(this.#heldNotice(held)));
+      const waiting = new AbortController();
+      this.#held = waiting;
+      try {
+        if (this.#isDraining) waiting.abort(new SallyportError('SP_SHUTTING_DOWN', 'gateway drains'));
+        if (this.#over.signal.aborted) waiting.abort(this.#over.signal.reason);
+        answer = await held.wait(waiting.signal);
+      } finally {
+        this.#held = null;
+      }
+      if (answer.kind === 'permit' && waiting.signal.aborted) {
+        // Approved in the very moment of the cancel: the cancel wins, and the permit is recorded as unused.
+        await gate.settle(answer.permit, { rows: 0, bytes: 0, code: '57014' });
+        return { refusal: nativeFault(new SallyportError('SP_REQUEST_CANCELLED', 'cancelled'), gate.id) };
+      }
+    }
+    if (answer.kind === 'denied' && !planner.isReady) {
+      return { refusal: nativeFault(new SallyportError('SP_CATALOGUE_UNAVAILABLE', 'no catalogue'), gate.id) };
+    }
+    if (answer.kind === 'denied') return { refusal: nativeDenial(answer.decision, request.facts, gate.id) };
+    if (answer.kind === 'permit' && planned.plan.forward !== null && !this.#exchange.isSkipping) return { permit: answer.permit };
+    if (answer.kind === 'permit') {
+      // An error of the target came first, or the plan has nothing that may be sent: recorded as not run.
+      await gate.settle(answer.permit, { rows: 0, bytes: 0, code: planned.plan.forward === null ? '42501' : '25P02' });
+    }
+    return { refusal: nativeFault(new SallyportError('SP_REQUEST_NOT_UNDERSTOOD', 'nothing may be sent'), gate.id) };
+  }
+
+  #heldNotice(held: Held): NativeError {
+    const { role, count } = held.approvers;
+    const say = held.say === null ? '' : ` ${held.say}`;
+    return {
+      sqlstate: '00000',
+      message: `sallyport: held for approval ${held.approval}.${say}`,
+      detail: `needs ${count} ${count === 1 ? 'approval' : 'approvals'} of role ${role}; expires ${new Date(held.expiresAtMs).toISOString()}`,
+      hint: withSession(`Approve with: sallyport approvals approve ${held.approval}. Cancel with Ctrl-C.`, this.#deps.gate.id),
+    };
+  }
+
+  async #refuseSimple(error: NativeError): Promise<void> {
+    const bytes = errorMessage('ERROR', error);
+    if (this.#isIdle()) {
+      this.#output.write(bytes);
+      this.#output.write(readyForQuery('I'));
+      this.#output.flush();
+      return;
+    }
+    this.#readiesOwed += 1;
+    this.#exchange.sent({ kind: 'refusal', protocol: 'simple', error: bytes, phase: 'running' });
+    this.#deps.upstream.fail('simple');
+    await this.#quiet();
+  }
+
+  #refuseExtended(error: NativeError): void {
+    const bytes = errorMessage('ERROR', error);
+    if (this.#isIdle()) {
+      this.#exchange.skipToSync();
+      this.#output.write(bytes);
+      this.#output.flush();
+      return;
+    }
+    this.#exchange.sent({ kind: 'refusal', protocol: 'extended', error: bytes, phase: 'running' });
+    this.#deps.upstream.fail('extended');
+  }
+
+  /** Nothing runs and no transaction is open, explicit or implicit: a refusal needs nothing of the target. */
+  #isIdle(): boolean {
+    return this.#answers.status === 'I' && this.#exchange.open === 0 && !this.#exchange.isUnsynced;
+  }
+
+  #forward(permit: Permit, bytes: Uint8Array): void {
+    this.#deps.upstream.forward(permit, bytes);
+  }
+
+  #work(of: Pick<Work, 'permit' | 'planned'> & Partial<Pick<Work, 'portal' | 'undo' | 'isRequest'>>): Work {
+    const { limits, clock } = this.#deps;
+    const isRequest = of.isRequest ?? false;
+    const hasRows = isRequest && limits.recordRows > 0;
+    return {
+      permit: of.permit,
+      planned: of.planned,
+      portal: of.portal ?? null,
+      undo: of.undo ?? null,
+      isRequest,
+      recording: hasRows ? new RecordingWriter({ maxRows: limits.recordRows, maxBytes: limits.recordBytes }) : null,
+      startedMs: clock.monotonicMs(),
+      statement: 0,
+      rows: 0,
+      bytes: 0,
+      fault: null,
+      isIntentDurable: false,
+      isSettled: false,
+      wake: null,
+    };
+  }
+}
+
+function noStatement(name: string): NativeError {
+  return { sqlstate: '26000', message: name === '' ? 'unnamed prepared statement does not exist' : `prepared statement "${name}" does not exist` };
+}
+
+function noPortal(name: string): NativeError {
+  return { sqlstate: '34000', message: `portal "${name}" does not exist` };
+}
+
+function asFault(fault: unknown): SallyportError {
+  return fault instanceof SallyportError ? fault : new SallyportError('SP_INTERNAL', 'unexpected fault', { cause: fault });
+}

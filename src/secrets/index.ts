@@ -1,0 +1,3 @@
+// Secrets from where the configuration says they are.
+
+export { resolveSecret, type SecretDeps, type SecretSource } from './resolve-secret.ts';

@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { testCatalogue, testCatalogueRows } from '../../test/support/catalogue.ts';
+import { buildCatalogue } from './catalogue-build.ts';
+
+const PATH = ['public'];
+const HASH = /^[0-9a-f]{32}$/;
+
+describe('buildCatalogue', () => {
+  const catalogue = testCatalogue({
+    tables: {
+      'public.patients': {
+        columns: { id: 'integer not null', ssn: 'varchar(11)', dob: 'date', full_name: "text generated (ssn || 'x'::text)", mood: 'public.mood[]', at: 'timestamptz default now()' },
+        primaryKey: ['id'],
+        unique: [['ssn'], ['dob', 'ssn']],
+      },
+      'legacy.patients': { columns: { id: 'integer' } },
+      'public.visits': { columns: { id: 'integer', day: 'date' }, kind: 'partitioned' },
+      'public.visits_2024': { columns: { id: 'integer', day: 'date' }, inherits: ['public.visits'] },
+    },
+    views: { 'public.v': { columns: { id: 'integer' }, sql: 'SELECT id FROM public.patients' } },
+    types: { 'public.mood': { kind: 'enum' } },
+  });
+  const patients = catalogue.relation('public', 'patients');
+  assert.ok(patients);
+
+  it('reads columns with their types, defaults and generation expressions', () => {
+    assert.deepEqual(
+      patients.columns.map((column) => [column.name, column.attnum, column.typeName, column.notNull, column.hasDefault, column.generated]),
+      [
+        ['id', 1, 'integer', true, false, null],
+        ['ssn', 2, 'varchar(11)', false, false, null],
+        ['dob', 3, 'date', false, false, null],
+        ['full_name', 4, 'text', false, false, "(ssn || 'x'::text)"],
+        ['mood', 5, 'public.mood[]', false, false, null],
+        ['at', 6, 'timestamp with time zone', false, true, null],
+      ],
+    );
+    assert.equal(patients.byName.get('mood')?.typeSchema, 'public');
+  });
+
+  it('reads keys', () => {
+    assert.deepEqual(patients.primaryKey, ['id']);
+    assert.deepEqual(patients.uniqueKeys, [['id'], ['ssn'], ['dob', 'ssn']]);
+  });
+
+  it('links partitions both ways', () => {
+    const [root, part] = [catalogue.relation('public', 'visits'), catalogue.relation('public', 'visits_2024')];
+    assert.deepEqual(root?.children, [part?.oid]);
+    assert.deepEqual(part?.parents, [root?.oid]);
+  });
+
+  it('resolves names on the path, pg_catalog first', () => {
+    assert.equal(catalogue.resolveRelation('patients', PATH)?.qualified, 'public.patients');
+    assert.equal(catalogue.resolveRelation('patients', ['legacy', 'public'])?.qualified, 'legacy.patients');
+    assert.equal(catalogue.resolveRelation('patients', []), undefined);
+    assert.equal(catalogue.resolveRelation('pg_class', PATH)?.qualified, 'pg_catalog.pg_class');
+    assert.equal(catalogue.relation('nowhere', 'patients'), undefined);
+    assert.ok(catalogue.hasSchema('legacy'));
+    assert.ok(!catalogue.hasSchema('nowhere'));
+  });
+
+  it('keeps the definition of views', () => {
+    assert.equal(catalogue.relation('public', 'v')?.definition, 'SELECT id FROM public.patients');
+    assert.equal(patients.definition, null);
+  });
+
+  it('knows identifiers of every kind and no others', () => {
+    for (const name of ['patients', 'ssn', 'legacy', 'mood', 'lower', 'int4', 'pg_class', 'clinic']) assert.ok(catalogue.knowsIdentifier(name), name);
+    for (const name of ['quackenbush', 'SSN', '']) assert.ok(!catalogue.knowsIdentifier(name), name);
+  });
+
+  it('has a version that follows every change and nothing else', () => {
+    const one = { tables: { 'public.t': { columns: { a: 'integer' } } } };
+    const { version } = testCatalogue(one);
+    assert.match(version, HASH);
+    assert.equal(testCatalogue(one).version, version);
+    assert.notEqual(testCatalogue({ tables: { 'public.t': { columns: { a: 'bigint' } } } }).version, version);
+    assert.notEqual(testCatalogue({ ...one, functions: { 'public.upper(integer)': { returns: 'text' } } }).version, version);
+  });
+
+  it('is quick', () => {
+    const rows = testCatalogueRows();
+    buildCatalogue(rows);
+    const started = performance.now();
+    buildCatalogue(rows);
+    assert.ok(performance.now() - started < 150);
+  });
+});
+
+describe('code that the server runs by itself', () => {
+  const catalogue = testCatalogue({
+    functions: {
+      'public.leak(integer)': { returns: 'text' },
+      'public.check_it(text)': { returns: 'boolean' },
+      'public.pure(text)': { returns: 'text', extension: 'hstore', volatility: 'immutable' },
+      'public.fire()': { returns: 'trigger', language: 'plpgsql' },
+    },
+    types: { 'public.checked': { kind: 'domain', base: 'text', checks: [{ sql: 'public.check_it(VALUE)', uses: ['public.check_it(text)'] }] } },
+    tables: {
+      'public.plain': { columns: { id: "integer default nextval('s'::regclass)", at: 'timestamptz default now()' }, checks: [{ sql: "(id > 0) AND (lower('x') = 'x')" }] },
+      'public.defaulted': { columns: { k: 'text', v: 'text default public.leak(1)' } },
+      'public.xml_default': { columns: { v: "xml default query_to_xml('select 1', true, false, '')" } },
+      'public.triggered': { columns: { k: 'text' }, triggers: ['public.fire()'] },
+      'public.ruled': { columns: { k: 'text' }, rules: ['also'] },
+      'public.checked_table': { columns: { k: 'text' }, checks: [{ sql: 'public.check_it(k)', uses: ['public.check_it(text)'] }] },
+      'public.indexed': { columns: { k: 'text' }, indexExpressions: [{ sql: 'public.check_it(k)', uses: ['public.check_it(text)'] }] },
+      'public.indexed_purely': { columns: { k: 'text' }, indexExpressions: [{ sql: 'public.pure(lower(k))', uses: ['public.pure(text)'] }] },
+      'public.of_domain': { columns: { k: 'public.checked' } },
+      'public.of_domains': { columns: { k: 'public.checked[]' } },
+    },
+    views: {
+      'public.clean_view': { columns: { k: 'text' }, sql: 'SELECT lower(k) AS k FROM public.triggered' },
+      'public.calling_view': { columns: { k: 'text' }, sql: 'SELECT public.leak(1) AS k', uses: ['public.leak(integer)'] },
+      'public.xml_view': { columns: { k: 'xml' }, sql: "SELECT query_to_xml('select 1', true, false, '') AS k" },
+      'public.setting_view': { columns: { k: 'text' }, sql: "SELECT current_setting('app.tenant') AS k" },
+    },
+  });
+  const oid = (name: string): number => catalogue.relation('public', name)?.oid ?? -1;
+
+  it('finds it on write', () => {
+    assert.deepEqual(catalogue.codeOnWrite(oid('plain')), []);
+    assert.deepEqual(catalogue.codeOnWrite(oid('indexed_purely')), []);
+    assert.deepEqual(catalogue.codeOnWrite(oid('defaulted')), ['public.leak(integer)']);
+    assert.deepEqual(catalogue.codeOnWrite(oid('xml_default')), ['pg_catalog.query_to_xml']);
+    assert.deepEqual(catalogue.codeOnWrite(oid('triggered')), ['public.fire()']);
+    assert.deepEqual(catalogue.codeOnWrite(oid('ruled')), ['rule also']);
+    for (const name of ['checked_table', 'indexed', 'of_domain', 'of_domains']) assert.deepEqual(catalogue.codeOnWrite(oid(name)), ['public.check_it(text)'], name);
+  });
+
+  it('finds it in columns', () => {
+    assert.deepEqual(catalogue.codeOfColumn(oid('defaulted'), 'v'), ['public.leak(integer)']);
+    assert.deepEqual(catalogue.codeOfColumn(oid('defaulted'), 'k'), []);
+  });
+
+  it('finds it in views', () => {
+    assert.deepEqual(catalogue.codeOnRead(oid('clean_view')), []);
+    assert.deepEqual(catalogue.codeOnRead(oid('setting_view')), []);
+    assert.deepEqual(catalogue.codeOnRead(oid('calling_view')), ['public.leak(integer)']);
+    assert.deepEqual(catalogue.codeOnRead(oid('xml_view')), ['pg_catalog.query_to_xml']);
+  });
+
+  it('refuses casts to a domain with an unvetted check', () => {
+    assert.equal(catalogue.vetType(null, 'checked', PATH), 'public.check_it(text)');
+    assert.equal(catalogue.vetType(null, '_checked', PATH), 'public.check_it(text)');
+    assert.equal(catalogue.vetType(null, 'of_domain', PATH), 'public.check_it(text)');
+    assert.equal(catalogue.vetType(null, 'checked', PATH, new Set(['public.check_it(text)'])), null);
+  });
+});

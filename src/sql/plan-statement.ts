@@ -1,0 +1,178 @@
+// Plans a client text: parse, walk and rewrite each statement, print, parse again and compare. One refused statement
+// refuses the text. When nothing had to change, the client's own text is forwarded.
+
+import type { Facts, Unknown } from '../core/facts.ts';
+import { EFFECTS } from '../core/facts.ts';
+import type { Plan, PlanContext, PlannedStatement, SessionChange } from './plan.ts';
+import type { Node, ParseResult, Parser } from './parser.ts';
+import { redact } from './redact.ts';
+import { maskBook, SYSTEM_COLUMNS } from './rewrite.ts';
+import type { Body, MaskBook } from './rewrite.ts';
+import { StandIns, writeTree } from './rewrite-text.ts';
+import { isHeld } from './statements-query.ts';
+import { StatementPlan, tagged } from './statements-plan.ts';
+
+const encoder = new TextEncoder();
+
+/** Never throws for anything a client can write. */
+export function plan(text: string, context: PlanContext, parser: Parser): Plan {
+  const parsed = parser.parse(text);
+  if (!parsed.ok) return refusedText(text, context, parser, parsed.fault);
+  const masks = maskBook(context.protection, context.maskColumn, parser);
+  const roots = parsed.tree.stmts ?? [];
+  const system = systemColumns(text, parsed.tree);
+  const standIns = new StandIns();
+  const plans = roots.flatMap((root) => (root.stmt === undefined ? [] : [planOne(root.stmt, context, masks, standIns, system)]));
+  roots.forEach((root, index) => {
+    const planned = plans[index];
+    if (planned !== undefined) root.stmt = planned.node;
+  });
+  const facts = withCatalogueFaults(factsOf(text, plans, context, parser), context, masks);
+  const refused = facts.unknowns.length > 0;
+  const changed = masks.anyMasked && plans.some((each) => each.findings.changed);
+  const edits = plans.flatMap((each) => each.walker.edits);
+  const written = changed && !refused ? writeTree(parsed.tree, text, edits, standIns, parser) : text;
+  const forward = refused ? null : written;
+  const statements = plans.map((each) => plannedStatement(each, facts, context));
+  if (refused || forward !== null) return { facts, forward, statements };
+  return { facts: { ...facts, unknowns: [ROUND_TRIP] }, forward: null, statements };
+}
+
+/** An implicit cast to unvetted code may hide in any expression: then nothing is understood. */
+function withCatalogueFaults(facts: Facts, context: PlanContext, masks: MaskBook): Facts {
+  const { implicitCastFunctions } = context.protection.catalogue;
+  const unsafe = implicitCastFunctions.find((signature) => !context.safeFunctions.has(signature));
+  if (unsafe === undefined || !masks.anyMasked) return facts;
+  const remedy = 'Ask the operator to vouch for the function of this implicit cast in policy, or to drop the cast.';
+  return { ...facts, unknowns: [...facts.unknowns, { code: 'catalogue', what: unsafe, remedy }] };
+}
+
+const ROUND_TRIP: Unknown = {
+  code: 'round-trip',
+  what: 'the rewritten statement',
+  remedy: 'Write the statement without rare clauses such as WITH TIES or GROUP BY DISTINCT.',
+};
+
+function planOne(node: Node, context: PlanContext, masks: MaskBook, standIns: StandIns, system: readonly string[]): StatementPlan {
+  const planned = new StatementPlan(node, context, masks, standIns, system);
+  planned.run();
+  return planned;
+}
+
+/** System columns the text mentions, when it has no `*` that would show them unasked. */
+function systemColumns(text: string, tree: ParseResult): string[] {
+  if (!/\b(ctid|tableoid|[xc]m(in|ax))\b/i.test(text)) return [];
+  const found = new Set<string>();
+  return collectSystemColumns(tree, found) ? [...found].sort() : [];
+}
+
+function collectSystemColumns(value: unknown, found: Set<string>): boolean {
+  if (Array.isArray(value)) return value.every((item) => collectSystemColumns(item, found));
+  if (value === null || typeof value !== 'object') return true;
+  const body = value as Body;
+  if (body['A_Star'] !== undefined || body['isNatural'] === true) return false;
+  const reference = body['ColumnRef'] as Body | undefined;
+  if (reference !== undefined) {
+    const last = (reference['fields'] as Body[]).at(-1);
+    if (last?.['A_Star'] !== undefined) return false;
+    const name = (last?.['String'] as Body | undefined)?.['sval'];
+    if (typeof name === 'string' && SYSTEM_COLUMNS.has(name)) found.add(name);
+    return true;
+  }
+  return Object.values(body).every((item) => collectSystemColumns(item, found));
+}
+
+function plannedStatement(each: StatementPlan, facts: Facts, context: PlanContext): PlannedStatement {
+  return {
+    verb: each.verb,
+    messages: each.messages,
+    changes: [...each.changes, ...objectChanges(each, facts, context)],
+    outputs: each.verb === 'PREPARE' || each.verb === 'DECLARE CURSOR' ? [] : each.outputs,
+    transaction: each.transaction,
+    copy: each.copy,
+  };
+}
+
+/** PREPARE and DECLARE keep the facts of their query for EXECUTE and FETCH. */
+function objectChanges(each: StatementPlan, facts: Facts, context: PlanContext): SessionChange[] {
+  const [type, body] = tagged(each.node);
+  if (type !== 'PrepareStmt' && type !== 'DeclareCursorStmt') return [];
+  const own: Facts = {
+    ...factsWithoutText([each], context),
+    normalised: facts.normalised,
+    textBytes: facts.textBytes,
+    fingerprint: facts.fingerprint,
+    outputs: each.outputs,
+    outputClasses: classUnion(each.outputs),
+  };
+  if (type === 'PrepareStmt') return [{ kind: 'prepare', name: String(body['name']), facts: own }];
+  return [{ kind: 'declare', name: String(body['portalname']), facts: own, hold: isHeld(body) }];
+}
+
+function factsOf(text: string, plans: readonly StatementPlan[], context: PlanContext, parser: Parser): Facts {
+  return {
+    ...factsWithoutText(plans, context),
+    normalised: redact(text, parser, (name) => context.protection.catalogue.knowsIdentifier(name)),
+    textBytes: encoder.encode(text).length,
+    fingerprint: parser.fingerprint(text),
+  };
+}
+
+type AnalysedFacts = Omit<Facts, 'normalised' | 'textBytes' | 'fingerprint'>;
+
+function factsWithoutText(plans: readonly StatementPlan[], context: PlanContext): AnalysedFacts {
+  const columns = sorted(plans.flatMap((each) => [...each.lineages.flatMap((found) => found.columns), ...(each.inherited?.columns ?? [])]));
+  const predicates = plans.flatMap((each) => each.lineages.flatMap((found) => found.predicates));
+  const classesOf = (names: readonly string[]): string[] =>
+    names.flatMap((name) => [...(context.protection.columns.get(name) ?? [])]);
+  const outputs = plans.findLast((each) => each.outputs.length > 0)?.outputs ?? [];
+  const effects = new Set(plans.flatMap((each) => each.findings.effects));
+  const uses = new Map(plans.flatMap((each) => each.findings.relations).map((use) => [`${use.name} ${use.access}`, use]));
+  return {
+    verbs: plans.map((each) => each.verb),
+    statements: plans.length,
+    effects: EFFECTS.filter((effect) => effects.has(effect)),
+    relations: [...uses.values()].sort((a, b) => compare(a.name, b.name) || compare(a.access, b.access)),
+    columns,
+    classes: sorted([...classesOf(columns), ...plans.flatMap((each) => each.inherited?.classes ?? [])]),
+    outputs,
+    outputClasses: sorted(plans.flatMap((each) => classUnion(each.outputs))),
+    predicateClasses: sorted([...classesOf(predicates), ...plans.flatMap((each) => each.inherited?.predicateClasses ?? [])]),
+    unbounded: plans.some((each) => isUnbounded(each, context)),
+    limit: plans.at(-1)?.limit ?? null,
+    unknowns: plans.flatMap((each) => each.findings.unknowns),
+  };
+}
+
+/** Reads a relation that has a protected class without a bound. */
+function isUnbounded(each: StatementPlan, context: PlanContext): boolean {
+  if (each.bounded || each.verb === 'PREPARE') return false;
+  if (each.inherited?.unbounded === true) return true;
+  const open = new Set(each.lineages.flatMap((found) => found.unboundedRelations));
+  if (open.size === 0) return false;
+  const { protection } = context;
+  return protection.catalogue.relations.some((relation) => open.has(relation.qualified) && protection.isProtected(relation.oid));
+}
+
+function classUnion(outputs: Facts['outputs']): string[] {
+  return sorted(outputs.flatMap((output) => output.classes));
+}
+
+function sorted(values: readonly string[]): string[] {
+  return [...new Set(values)].sort(compare);
+}
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+const FAULTS: Readonly<Record<string, Pick<Unknown, 'code' | 'remedy'>>> = {
+  syntax: { code: 'syntax', remedy: 'Check the statement; it is not PostgreSQL syntax.' },
+  'too-large': { code: 'too-large', remedy: 'Send a shorter or less deeply nested statement.' },
+  encoding: { code: 'syntax', remedy: 'Send valid UTF-8 text without NUL bytes.' },
+  internal: { code: 'syntax', remedy: 'Simplify the statement.' },
+};
+
+function refusedText(text: string, context: PlanContext, parser: Parser, fault: string): Plan {
+  const { code, remedy } = FAULTS[fault] ?? { code: 'syntax' as const, remedy: 'Simplify the statement.' };
+  const facts = factsOf(text, [], context, parser);
+  return { facts: { ...facts, unknowns: [{ code, what: fault, remedy }] }, forward: null, statements: [] };
+}

@@ -1,0 +1,140 @@
+// The plan of one statement while it is made: what the walk found, what lineage says, and what the adapter needs to know.
+
+import type { Effect, Facts, OutputColumn, Unknown } from '../core/facts.ts';
+import { lineage } from './lineage.ts';
+import type { Lineage } from './lineage.ts';
+import type { MessagePolicy, PlanContext, PlannedStatement, SessionChange } from './plan.ts';
+import type { Node } from './parser.ts';
+import type { Body, MaskBook } from './rewrite.ts';
+import type { StandIns } from './rewrite-text.ts';
+import { STATEMENTS } from './statements.ts';
+import { Findings, Walker } from './walk.ts';
+import { newFrame } from './walk-scope.ts';
+
+export class StatementPlan {
+  readonly context: PlanContext;
+  readonly masks: MaskBook;
+  readonly walker: Walker;
+  readonly findings = new Findings();
+  /** The statement to send: the client's tree, changed in place or replaced. */
+  node: Node;
+  verb = '';
+  lineages: Lineage[] = [];
+  outputs: readonly OutputColumn[] = [];
+  /** Facts of a prepared statement or cursor this one runs. */
+  inherited: Facts | null = null;
+  /** Reads nothing by itself: PREPARE, FETCH of a declared cursor. */
+  bounded = false;
+  limit: number | null = null;
+  readonly changes: SessionChange[] = [];
+  transaction: PlannedStatement['transaction'] = null;
+  copy: PlannedStatement['copy'] = null;
+  #strictMessages = false;
+
+  constructor(node: Node, context: PlanContext, masks: MaskBook, standIns: StandIns, systemColumns: readonly string[]) {
+    this.node = node;
+    this.context = context;
+    this.masks = masks;
+    this.walker = new Walker(context, masks, this.findings, standIns, systemColumns);
+  }
+
+  /** Nothing is masked for this principal. */
+  get lenient(): boolean {
+    return this.walker.lenient;
+  }
+
+  run(): void {
+    const [type, body] = tagged(this.node);
+    const row = STATEMENTS[type];
+    if (row === undefined) {
+      this.verb = 'UNKNOWN';
+      this.refuse('statement-kind', type, 'This statement is not supported by the gateway.');
+      return;
+    }
+    this.verb = row.verb;
+    if (row.plan !== undefined) row.plan(this, body);
+    else this.#opaque(type, body, row.opaque ?? []);
+  }
+
+  /** A statement whose inside is not analysed: only when there is nothing to protect from it. */
+  #opaque(type: string, body: Body, effects: readonly Effect[]): void {
+    this.findings.effect(...effects);
+    const relation = body['relation'] as Body | undefined;
+    if (typeof relation?.['relname'] === 'string') this.useIfKnown(relation);
+    if (!this.lenient) this.refuse('statement-kind', type, 'This statement is only for principals who see the data in clear.');
+    if (effects.includes('ddl')) this.changes.push({ kind: 'catalogue-changed' });
+  }
+
+  /** Records a relation a statement changes, without asking that it exists. */
+  useIfKnown(relation: Body): void {
+    const schema = relation['schemaname'];
+    const place = this.walker.names.relation(typeof schema === 'string' ? schema : null, String(relation['relname']));
+    if (place !== null) this.findings.use(place.temporary ? `pg_temp.${place.relation.name}` : place.relation.qualified, 'write');
+  }
+
+  /** Takes lineage of a query or write, then walks and rewrites it. @returns the node to put in its place. */
+  analyse(node: Node): Node {
+    const found = lineage(node, {
+      catalogue: this.context.protection.catalogue,
+      searchPath: this.context.searchPath,
+      temporary: (name) => this.context.objects.temporary(name),
+    });
+    this.lineages.push(found);
+    this.limit = found.limit;
+    const walked = this.walker.node(node, newFrame(null)) as Node;
+    this.#refuseStores(found);
+    return walked;
+  }
+
+  /** Masked values must not end up in a table, where they would look like data. */
+  #refuseStores(found: Lineage): void {
+    for (const write of found.writes) {
+      if (write.sources.some((source) => this.masks.maskedColumns.has(source))) this.refuseStore(write.column);
+    }
+  }
+
+  refuseStore(column: string): void {
+    this.refuse(
+      'write-of-protected',
+      `${column}: a masked value would be stored`,
+      'Store unmasked columns, literals or parameters only.',
+    );
+  }
+
+  /** Output columns of a lineage with their classes. Facts go into records: a name that is neither of the catalogue nor
+   *  a plain word may be data, and is not shown. */
+  classified(found: Lineage): OutputColumn[] {
+    const { catalogue } = this.context.protection;
+    return found.outputs.map(({ name, sources }) => {
+      const shown = /^[A-Za-z_][A-Za-z_ ]{0,40}\d{0,3}$/.test(name) || name === '?column?' || catalogue.knowsIdentifier(name);
+      return { name: shown ? name : '?', sources, classes: this.classesOf(sources) };
+    });
+  }
+
+  classesOf(columns: readonly string[]): string[] {
+    const classes = new Set<string>();
+    for (const column of columns) for (const each of this.context.protection.columns.get(column) ?? []) classes.add(each);
+    return [...classes].sort();
+  }
+
+  refuse(code: Unknown['code'], what: string, remedy: string): void {
+    this.findings.refuse({ code, what, remedy });
+  }
+
+  /** Opaque code may run in this statement, whatever it names: a commit runs deferred triggers. */
+  hideMessages(): void {
+    this.#strictMessages = true;
+  }
+
+  get messages(): MessagePolicy {
+    if (this.lenient) return 'pass';
+    if (this.#strictMessages || this.findings.sensitive) return 'code-only';
+    return this.findings.writes ? 'trim' : 'pass';
+  }
+}
+
+/** Type and fields of a tagged node. */
+export function tagged(node: Node): [string, Body] {
+  const [entry] = Object.entries(node);
+  return entry === undefined ? ['', {}] : [entry[0], entry[1] as Body];
+}

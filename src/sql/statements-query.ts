@@ -1,0 +1,138 @@
+// Queries, writes, and the statements that wrap them: PREPARE, EXECUTE, DECLARE, FETCH, EXPLAIN.
+
+import type { Facts } from '../core/facts.ts';
+import { selectInto } from './statements-ddl.ts';
+import type { StatementPlan } from './statements-plan.ts';
+import { tagged } from './statements-plan.ts';
+import type { Node } from './parser.ts';
+import type { Body } from './rewrite.ts';
+import { newFrame } from './walk-scope.ts';
+
+const QUERIES = new Set(['SelectStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt']);
+
+/** SELECT, VALUES, TABLE, SELECT INTO. */
+export function query(plan: StatementPlan, body: Body): void {
+  if (body['intoClause'] !== undefined) selectInto(plan, body);
+  else analysed(plan);
+}
+
+export function analysed(plan: StatementPlan): void {
+  plan.node = inner(plan, plan.node);
+}
+
+/** Plans the query inside another statement. @returns the node to put in its place. */
+export function inner(plan: StatementPlan, node: Node): Node {
+  const [type] = tagged(node);
+  if (!QUERIES.has(type)) {
+    plan.refuse('statement-kind', type, 'Use a SELECT, INSERT, UPDATE or DELETE here.');
+    return node;
+  }
+  if (type === 'SelectStmt') plan.findings.effect('read');
+  const walked = plan.analyse(node);
+  const found = plan.lineages.at(-1);
+  if (found !== undefined) plan.outputs = plan.classified(found);
+  return walked;
+}
+
+export function prepare(plan: StatementPlan, body: Body): void {
+  const frame = newFrame(null);
+  plan.walker.list(body['argtypes'], frame);
+  body['query'] = inner(plan, body['query'] as Node);
+}
+
+export function execute(plan: StatementPlan, body: Body): void {
+  const name = String(body['name']);
+  plan.walker.list(body['params'], newFrame(null));
+  const prepared = plan.context.objects.prepared(name);
+  if (prepared === undefined) {
+    plan.refuse('session-object', 'prepared statement', 'PREPARE it in this session first.');
+    return;
+  }
+  inherit(plan, prepared);
+}
+
+/** Runs what was planned before: its facts are this statement's facts. */
+function inherit(plan: StatementPlan, facts: Facts): void {
+  plan.inherited = facts;
+  plan.outputs = facts.outputs;
+  plan.limit = facts.limit;
+  plan.findings.effect(...facts.effects);
+  const { catalogue } = plan.context.protection;
+  for (const { name, access } of facts.relations) {
+    plan.findings.use(name, access);
+    if (access === 'write') plan.findings.writes = true;
+    const relation = catalogue.relations.find((each) => each.qualified === name);
+    if (relation === undefined) continue;
+    const { protection } = plan.context;
+    const opaque = access === 'write' && (protection.isOpaqueOnWrite(relation.oid) || plan.masks.masked(relation) !== null);
+    const foreign = relation.kind === 'foreign' && protection.isProtected(relation.oid);
+    if (opaque || foreign || protection.touchesProtected(relation.oid)) plan.findings.sensitive = true;
+  }
+}
+
+export function deallocate(plan: StatementPlan, body: Body): void {
+  plan.changes.push({ kind: 'deallocate', name: body['name'] === undefined ? null : String(body['name']) });
+}
+
+const CURSOR_OPTION_HOLD = 0x0020;
+
+export function declare(plan: StatementPlan, body: Body): void {
+  body['query'] = inner(plan, body['query'] as Node);
+}
+
+export function isHeld(body: Body): boolean {
+  return (Number(body['options'] ?? 0) & CURSOR_OPTION_HOLD) !== 0;
+}
+
+export function fetch(plan: StatementPlan, body: Body): void {
+  const cursor = plan.context.objects.cursor(String(body['portalname']));
+  const moves = body['ismove'] === true;
+  if (moves) plan.verb = 'MOVE';
+  if (cursor === undefined) {
+    plan.refuse('session-object', 'cursor', 'DECLARE the cursor in this session first.');
+    return;
+  }
+  inherit(plan, cursor);
+  // DECLARE was decided with the whole query; a FETCH is a part of it.
+  plan.bounded = true;
+  if (moves) plan.outputs = [];
+}
+
+export function close(plan: StatementPlan, body: Body): void {
+  plan.changes.push({ kind: 'close', name: body['portalname'] === undefined ? null : String(body['portalname']) });
+}
+
+const EXPLAIN_OPTIONS = new Set([
+  'analyze', 'verbose', 'costs', 'settings', 'generic_plan', 'buffers', 'serialize', 'wal', 'timing', 'summary', 'memory', 'format',
+]);
+
+export function explain(plan: StatementPlan, body: Body): void {
+  const options = ((body['options'] ?? []) as Body[]).map((option) => (option['DefElem'] ?? {}) as Body);
+  for (const option of options) {
+    if (!EXPLAIN_OPTIONS.has(String(option['defname']))) plan.walker.refuseNode('ExplainStmt.options');
+  }
+  const analyze = options.some((option) => option['defname'] === 'analyze' && isOn(option['arg']));
+  const node = body['query'] as Node;
+  const [type, fields] = tagged(node);
+  if (type === 'ExecuteStmt') execute(plan, fields);
+  else if (type === 'DeclareCursorStmt') declare(plan, fields);
+  else if (type === 'CreateTableAsStmt' && !analyze) fields['query'] = inner(plan, fields['query'] as Node);
+  else body['query'] = inner(plan, node);
+  if (analyze && plan.findings.effects.some((effect) => effect !== 'read')) {
+    if (!plan.lenient) plan.refuse('statement-kind', 'EXPLAIN ANALYZE of a write', 'Use EXPLAIN without ANALYZE.');
+  }
+  plan.bounded = !analyze;
+  plan.outputs = [{ name: 'QUERY PLAN', sources: [], classes: [] }];
+}
+
+/** Value of a boolean option: absent means on. */
+export function isOn(value: unknown): boolean {
+  if (value === undefined || value === null) return true;
+  const body = value as Body;
+  const text = (body['String'] as Body | undefined)?.['sval'];
+  const flag = (body['Boolean'] as Body | undefined)?.['boolval'];
+  const number = (body['Integer'] as Body | undefined)?.['ival'] ?? (body['Integer'] === undefined ? undefined : 0);
+  if (typeof text === 'string') return !['off', 'false', '0', 'no'].includes(text.toLowerCase());
+  if (body['Boolean'] !== undefined) return flag === true;
+  return number !== 0;
+}

@@ -1,0 +1,179 @@
+// Names inside expressions: columns, functions, operators, types. Each is resolved and vetted; a column of a table
+// that is being written is refused when it is masked, because the target of a write stays raw.
+
+import type { Effect } from '../core/facts.ts';
+import type { Handler } from './walk-handlers.ts';
+import { nameList } from './resolve.ts';
+import { constantText } from './statements-session.ts';
+import { isReadableSetting, isSettable } from './settings.ts';
+import { quoteName } from './rewrite.ts';
+import type { Body } from './rewrite.ts';
+import type { Walker } from './walk.ts';
+import { rawTargetOf } from './walk-scope.ts';
+
+const columnRef: Handler = (walker, body, frame) => {
+  walker.known('ColumnRef', body);
+  const fields = body['fields'] as Body[];
+  const star = fields.at(-1)?.['A_Star'] !== undefined;
+  const parts = nameList(star ? fields.slice(0, -1) : fields);
+  if (parts === null) {
+    walker.refuseNode('ColumnRef.fields');
+    return null;
+  }
+  const column = star ? null : (parts.at(-1) ?? null);
+  const qualifier = star ? parts : parts.slice(0, -1);
+  if (column !== null && qualifier.length > 0) walker.unvetted(walker.names.attribute(column));
+  const target = rawTargetOf({ qualifier, column }, frame);
+  if (target !== null) walker.refuseWrite(target.relation, 'reads');
+  dropSchema(walker, body, qualifier);
+  return null;
+};
+
+/** `public.patients.id` names a stand-in by its alias only: the schema goes. */
+function dropSchema(walker: Walker, body: Body, qualifier: readonly string[]): void {
+  const fields = body['fields'] as Body[];
+  const table = qualifier.at(-1);
+  const schema = qualifier.at(-2);
+  if (table === undefined || schema === undefined) return;
+  const place = walker.names.relation(schema, table);
+  if (place === null || place.temporary || walker.masks.masked(place.relation) === null) return;
+  walker.editName(body, qualifier.length, quoteName(table));
+  fields.splice(0, qualifier.length - 1);
+  walker.findings.changed = true;
+}
+
+const indirection: Handler = (walker, body, frame) => {
+  walker.fields('A_Indirection', body, frame);
+  for (const step of body['indirection'] as Body[]) {
+    const name = (step['String'] as Body | undefined)?.['sval'];
+    if (typeof name === 'string') walker.unvetted(walker.names.attribute(name));
+    else walker.node(step, frame);
+  }
+  return null;
+};
+
+const functionCall: Handler = (walker, body, frame) => {
+  const args = (body['args'] ?? []) as Body[];
+  const names = nameList(body['funcname']);
+  if (names === null) {
+    walker.refuseNode('FuncCall.funcname');
+    return null;
+  }
+  if (!vouchedByArguments(walker, names, args)) {
+    walker.unvetted(walker.names.function(names), ...effectsOfUnvetted(walker, names));
+  }
+  walker.fields('FuncCall', body, frame);
+  return null;
+};
+
+/** What an unvetted function may do, at most. */
+function effectsOfUnvetted(walker: Walker, names: readonly string[]): Effect[] {
+  if (!walker.lenient) return [];
+  const schema = names.length > 1 ? (names.at(-2) ?? null) : null;
+  const reachable = walker.names.overloads(schema, names.at(-1) ?? '');
+  const effects: Effect[] = ['read'];
+  if (reachable.some((info) => info.volatility === 'volatile')) effects.push('write', 'ddl');
+  if (reachable.some((info) => info.schema === 'pg_catalog' || info.extension !== null)) effects.push('admin');
+  return effects;
+}
+
+/** Functions that are harmless with some constant arguments only. */
+function vouchedByArguments(walker: Walker, names: readonly string[], args: readonly Body[]): boolean {
+  const name = names.at(-1);
+  if (names.length > 2 || (names.length === 2 && names[0] !== 'pg_catalog')) return false;
+  const shadowed = names.length === 1 && walker.names.overloads(null, name ?? '').some((info) => info.schema !== 'pg_catalog');
+  if (shadowed) return false;
+  const first = constantText(args[0]);
+  if (name === 'current_setting') return first !== null && isReadableSetting(first);
+  if (name === 'set_config') {
+    const value = constantText(args[1]);
+    return args.length === 3 && first !== null && value !== null && constantText(args[2]) !== null && isSettable(first, value);
+  }
+  if (name === 'nextval' || name === 'currval') {
+    // A sequence takes no value from the statement; moving it on is a write.
+    if (first === null || args.length !== 1) return false;
+    if (name === 'nextval') walker.findings.effect('write');
+    return true;
+  }
+  return name === 'lastval' && args.length === 0;
+}
+
+/** Operators an expression kind uses beside those it names. */
+const IMPLIED: Readonly<Record<string, readonly string[]>> = {
+  AEXPR_BETWEEN: ['>=', '<='],
+  AEXPR_NOT_BETWEEN: ['<', '>'],
+  AEXPR_BETWEEN_SYM: ['>=', '<='],
+  AEXPR_NOT_BETWEEN_SYM: ['<', '>'],
+};
+
+const KINDS = new Set([
+  'AEXPR_OP', 'AEXPR_OP_ANY', 'AEXPR_OP_ALL', 'AEXPR_DISTINCT', 'AEXPR_NOT_DISTINCT', 'AEXPR_NULLIF', 'AEXPR_IN', 'AEXPR_LIKE', 'AEXPR_ILIKE', 'AEXPR_SIMILAR',
+]);
+
+const expression: Handler = (walker, body, frame) => {
+  const kind = String(body['kind']);
+  const implied = IMPLIED[kind];
+  if (implied !== undefined) for (const name of implied) walker.unvetted(walker.names.operator([name]));
+  else if (KINDS.has(kind)) operatorName(walker, body['name']);
+  else walker.refuseNode(`A_Expr.${kind}`);
+  walker.fields('A_Expr', body, frame);
+  return null;
+};
+
+function operatorName(walker: Walker, value: unknown): void {
+  const names = nameList(value);
+  if (names === null) walker.refuseNode('A_Expr.name');
+  else walker.unvetted(walker.names.operator(names));
+}
+
+const typeName: Handler = (walker, body, frame) => {
+  const names = nameList(body['names']);
+  if (names === null || body['pct_type'] === true || body['setof'] === true) walker.refuseNode('TypeName.names');
+  else walker.unvetted(walker.names.type(names));
+  walker.fields('TypeName', body, frame);
+  return null;
+};
+
+const sortBy: Handler = (walker, body, frame) => {
+  if (body['useOp'] !== undefined) operatorName(walker, body['useOp']);
+  walker.fields('SortBy', body, frame);
+  return null;
+};
+
+const subLink: Handler = (walker, body, frame) => {
+  if (body['operName'] !== undefined) operatorName(walker, body['operName']);
+  else if (body['testexpr'] !== undefined) walker.unvetted(walker.names.operator(['=']));
+  walker.fields('SubLink', body, frame);
+  return null;
+};
+
+const caseExpression: Handler = (walker, body, frame) => {
+  if (body['arg'] !== undefined) {
+    walker.unvetted(walker.names.operator(['=']));
+    walker.child(body, 'arg', frame);
+  }
+  walker.fields('CaseExpr', body, frame);
+  return null;
+};
+
+const currentOf: Handler = (walker, body) => {
+  walker.known('CurrentOfExpr', body);
+  const cursor = body['cursor_name'];
+  if (typeof cursor !== 'string' || walker.context.objects.cursor(cursor) === undefined) {
+    walker.findings.refuse({ code: 'session-object', what: 'cursor', remedy: 'DECLARE the cursor in this session first.' });
+  }
+  return null;
+};
+
+export const names: Readonly<Record<string, Handler>> = {
+  ColumnRef: columnRef,
+  A_Indirection: indirection,
+  FuncCall: functionCall,
+  A_Expr: expression,
+  TypeName: typeName,
+  SortBy: sortBy,
+  SubLink: subLink,
+  CaseExpr: caseExpression,
+  CurrentOfExpr: currentOf,
+};
+

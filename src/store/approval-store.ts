@@ -1,0 +1,146 @@
+// Approvals in SQL. Every transition is decided by the row count of one guarded UPDATE, which also takes the row's
+// lock, so two concurrent answers (or uses) never both win, on SQLite as on PostgreSQL.
+
+import { createHash } from 'node:crypto';
+import type { Kysely, Transaction } from 'kysely';
+import { SallyportError } from '../core/error.ts';
+import type { ActorRef } from '../core/identity.ts';
+import type { ApprovalId } from '../core/ids.ts';
+import type { Approval, ApprovalAnswer, ApprovalBinding, ApprovalState, ApprovalStore } from '../core/ports.ts';
+import type { ApprovalAnswerTable, ApprovalTable, StateSchema } from './schema.ts';
+
+type Body = Omit<Approval, 'state' | 'answers'>;
+
+/** In a fixed order, whatever the order of the object's fields. */
+function bindingText(binding: ApprovalBinding): string {
+  return JSON.stringify([
+    binding.principal,
+    binding.target,
+    binding.textSha256,
+    binding.parametersSha256,
+    binding.policySha256,
+    binding.catalogueVersion,
+  ]);
+}
+
+function bindingSha256(binding: ApprovalBinding): string {
+  return createHash('sha256').update(bindingText(binding)).digest('hex');
+}
+
+function toAnswer(row: ApprovalAnswerTable): ApprovalAnswer {
+  return {
+    by: { issuer: row.issuer, subject: row.subject, kind: row.kind as ActorRef['kind'] },
+    verdict: row.verdict as ApprovalAnswer['verdict'],
+    atMs: row.at_ms,
+  };
+}
+
+export function createApprovalStore(db: Kysely<StateSchema>): ApprovalStore {
+  async function withAnswers(
+    executor: Kysely<StateSchema> | Transaction<StateSchema>,
+    rows: readonly ApprovalTable[],
+  ): Promise<Approval[]> {
+    if (rows.length === 0) return [];
+    const answers = await executor
+      .selectFrom('approval_answers')
+      .selectAll()
+      .where('approval', 'in', rows.map((row) => row.id))
+      .orderBy('n')
+      .execute();
+    return rows.map((row) => ({
+      ...(JSON.parse(row.body) as Body),
+      state: row.state as ApprovalState,
+      answers: answers.filter((answer) => answer.approval === row.id).map(toAnswer),
+    }));
+  }
+
+  async function get(id: ApprovalId, executor: Kysely<StateSchema> = db): Promise<Approval | null> {
+    const rows = await executor.selectFrom('approvals').selectAll().where('id', '=', id).execute();
+    const [approval] = await withAnswers(executor, rows);
+    return approval ?? null;
+  }
+
+  return {
+    async create(approval) {
+      if (approval.answers.length > 0) throw new SallyportError('SP_INTERNAL', 'an approval is created without answers');
+      const { state, answers: _none, ...body } = approval;
+      const created = await db
+        .insertInto('approvals')
+        .values({
+          id: approval.id,
+          state,
+          session: approval.session,
+          binding_sha256: bindingSha256(approval.binding),
+          body: JSON.stringify(body satisfies Body),
+          created_at_ms: approval.createdAtMs,
+          expires_at_ms: approval.expiresAtMs,
+        })
+        .onConflict((c) => c.column('id').doNothing())
+        .executeTakeFirst();
+      if (created.numInsertedOrUpdatedRows !== 1n) {
+        throw new SallyportError('SP_APPROVAL_CONFLICT', 'an approval with this id exists already');
+      }
+    },
+
+    get: (id) => get(id),
+
+    async list({ state, limit }) {
+      let query = db.selectFrom('approvals').selectAll().orderBy('created_at_ms', 'desc').orderBy('id', 'desc').limit(limit);
+      if (state !== undefined) query = query.where('state', '=', state);
+      return withAnswers(db, await query.execute());
+    },
+
+    async answer(id, answer, state) {
+      return db.transaction().execute(async (tx) => {
+        // The UPDATE comes first even when the state stays: it takes the lock and proves that it was pending.
+        const updated = await tx
+          .updateTable('approvals')
+          .set({ state: 'pending' })
+          .where('id', '=', id)
+          .where('state', '=', 'pending')
+          .executeTakeFirst();
+        if (updated.numUpdatedRows !== 1n) return null;
+        const before = await tx.selectFrom('approval_answers').select('n').where('approval', '=', id).execute();
+        const added = await tx
+          .insertInto('approval_answers')
+          .values({
+            approval: id,
+            issuer: answer.by.issuer,
+            subject: answer.by.subject,
+            kind: answer.by.kind,
+            verdict: answer.verdict,
+            at_ms: answer.atMs,
+            n: before.length,
+          })
+          .onConflict((c) => c.columns(['approval', 'issuer', 'subject']).doNothing())
+          .executeTakeFirst();
+        if (added.numInsertedOrUpdatedRows !== 1n) return null;
+        await tx.updateTable('approvals').set({ state }).where('id', '=', id).execute();
+        return get(id, tx);
+      });
+    },
+
+    async transition(id, from, to) {
+      const updated = await db
+        .updateTable('approvals')
+        .set({ state: to })
+        .where('id', '=', id)
+        .where('state', '=', from)
+        .executeTakeFirst();
+      return updated.numUpdatedRows === 1n;
+    },
+
+    async find(binding, state) {
+      const rows = await db
+        .selectFrom('approvals')
+        .selectAll()
+        .where('binding_sha256', '=', bindingSha256(binding))
+        .where('state', '=', state)
+        .orderBy('created_at_ms', 'desc')
+        .orderBy('id', 'desc')
+        .execute();
+      const approvals = await withAnswers(db, rows);
+      return approvals.filter((approval) => bindingText(approval.binding) === bindingText(binding));
+    },
+  };
+}

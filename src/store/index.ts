@@ -1,0 +1,4 @@
+// The state of one gateway, as the root composes it.
+
+export { lockDataDirectory, type DataDirectoryLock } from './data-directory.ts';
+export { openStore, type Store } from './open-store.ts';

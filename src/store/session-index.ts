@@ -1,0 +1,139 @@
+// Index of sessions in SQL, built from log entries in log order. Calls that overlap share one transaction, so the
+// index keeps up with a busy log. It may lag and may be deleted; it is never the record (`audit reindex`).
+
+import type { Kysely, Transaction } from 'kysely';
+import { SallyportError } from '../core/error.ts';
+import type { EntryHeader } from '../core/event.ts';
+import type { ActorRef } from '../core/identity.ts';
+import type { SessionId, TargetName } from '../core/ids.ts';
+import type { SessionIndex, SessionRow } from '../core/ports.ts';
+import type { IndexSchema, SessionTable } from './schema.ts';
+import { rowAfter } from './session-row.ts';
+
+const MAX_BATCH = 500;
+/** The one row of `position`. */
+const POSITION_ID = 1;
+
+interface Queued {
+  readonly entry: EntryHeader;
+  readonly resolve: () => void;
+  readonly reject: (fault: unknown) => void;
+}
+
+function toRow(row: SessionTable): SessionRow {
+  return {
+    id: row.id as SessionId,
+    target: row.target as TargetName,
+    principal: JSON.parse(row.principal) as ActorRef,
+    onBehalfOf: row.on_behalf_of === null ? null : (JSON.parse(row.on_behalf_of) as ActorRef),
+    openedAtMs: row.opened_at_ms,
+    closedAtMs: row.closed_at_ms,
+    closeReason: row.close_reason,
+    statements: row.statements,
+    denied: row.denied,
+    held: row.held,
+    rows: row.rows,
+    openIndex: row.open_index,
+  };
+}
+
+function fromRow(row: SessionRow): SessionTable {
+  return {
+    id: row.id,
+    target: row.target,
+    principal: JSON.stringify(row.principal),
+    on_behalf_of: row.onBehalfOf === null ? null : JSON.stringify(row.onBehalfOf),
+    opened_at_ms: row.openedAtMs,
+    closed_at_ms: row.closedAtMs,
+    close_reason: row.closeReason,
+    statements: row.statements,
+    denied: row.denied,
+    held: row.held,
+    rows: row.rows,
+    open_index: row.openIndex,
+  };
+}
+
+export function createSessionIndex(db: Kysely<IndexSchema>): SessionIndex {
+  const queue: Queued[] = [];
+  let running = false;
+
+  async function position(executor: Kysely<IndexSchema> = db): Promise<number> {
+    const row = await executor.selectFrom('position').select('next_seq').where('id', '=', POSITION_ID).executeTakeFirst();
+    return row?.next_seq ?? 0;
+  }
+
+  async function load(id: string, executor: Kysely<IndexSchema>): Promise<SessionRow | null> {
+    const row = await executor.selectFrom('sessions').selectAll().where('id', '=', id).executeTakeFirst();
+    return row ? toRow(row) : null;
+  }
+
+  async function applyBatch(tx: Transaction<IndexSchema>, entries: readonly EntryHeader[]): Promise<void> {
+    let next = await position(tx);
+    const touched = new Map<string, SessionRow>();
+    for (const entry of entries) {
+      if (entry.seq < next) continue;
+      if (entry.seq > next) {
+        throw new SallyportError('SP_INTERNAL', `the session index is at entry ${next} and was given entry ${entry.seq}`);
+      }
+      next = entry.seq + 1;
+      if (entry.session === undefined) continue;
+      const row = rowAfter(touched.get(entry.session) ?? (await load(entry.session, tx)), entry);
+      if (row !== null) touched.set(entry.session, row);
+      await tx.insertInto('session_entries').values({ session: entry.session, seq: entry.seq }).execute();
+    }
+    for (const row of touched.values()) {
+      const { id: _same, ...changes } = fromRow(row);
+      await tx
+        .insertInto('sessions')
+        .values(fromRow(row))
+        .onConflict((c) => c.column('id').doUpdateSet(changes))
+        .execute();
+    }
+    await tx
+      .insertInto('position')
+      .values({ id: POSITION_ID, next_seq: next })
+      .onConflict((c) => c.column('id').doUpdateSet({ next_seq: next }))
+      .execute();
+  }
+
+  async function drainQueue(): Promise<void> {
+    while (queue.length > 0) {
+      const batch = queue.splice(0, MAX_BATCH);
+      try {
+        await db.transaction().execute((tx) => applyBatch(tx, batch.map((queued) => queued.entry)));
+        for (const queued of batch) queued.resolve();
+      } catch (fault) {
+        for (const queued of batch) queued.reject(fault);
+      }
+    }
+    running = false;
+  }
+
+  return {
+    apply(entry) {
+      return new Promise<void>((resolve, reject) => {
+        queue.push({ entry, resolve, reject });
+        if (running) return;
+        running = true;
+        void drainQueue();
+      });
+    },
+
+    position: () => position(),
+
+    get: (id) => load(id, db),
+
+    async list({ target, live, limit }) {
+      let query = db.selectFrom('sessions').selectAll().orderBy('open_index', 'desc').limit(limit);
+      if (target !== undefined) query = query.where('target', '=', target);
+      if (live !== undefined) query = query.where('closed_at_ms', live ? 'is' : 'is not', null);
+      return (await query.execute()).map(toRow);
+    },
+
+    async entriesOf(id) {
+      const rows = await db.selectFrom('session_entries').select('seq').where('session', '=', id).orderBy('seq').execute();
+      return rows.map((row) => row.seq);
+    },
+  };
+}
