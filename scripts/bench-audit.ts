@@ -19,7 +19,9 @@ function quantile(sorted: readonly number[], part: number): string {
 function report(name: string, durations: number[], elapsedMs: number): void {
   durations.sort((a, b) => a - b);
   const perSecond = Math.round((durations.length / elapsedMs) * 1000);
-  console.log(`${name.padEnd(44)} ${String(perSecond).padStart(7)}/s   p50 ${quantile(durations, 0.5)} ms   p99 ${quantile(durations, 0.99)} ms`);
+  console.log(
+    `${name.padEnd(44)} ${String(perSecond).padStart(7)}/s   p50 ${quantile(durations, 0.5)} ms   p99 ${quantile(durations, 0.99)} ms`,
+  );
 }
 
 async function measure(name: string, inFlight: number, operation: () => Promise<unknown>): Promise<void> {
@@ -82,7 +84,9 @@ try {
   const verdict = await verifyLog(join(dir, 'audit'), { vkey: key.vkey });
   const elapsedMs = performance.now() - startedMs;
   const perSecond = Math.round((verdict.size / elapsedMs) * 1000);
-  console.log(`verify: ${verdict.ok ? 'ok' : 'FAILED'}, ${verdict.size} entries and ${verdict.payloads.present} payloads, ${perSecond} entries/s`);
+  console.log(
+    `verify: ${verdict.ok ? 'ok' : 'FAILED'}, ${verdict.size} entries and ${verdict.payloads.present} payloads, ${perSecond} entries/s`,
+  );
 } finally {
   rmSync(dir, { recursive: true, force: true });
 }

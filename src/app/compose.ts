@@ -46,6 +46,8 @@ export interface RunningGateway {
   readonly vkey: string;
   /** Where the audit log is. */
   readonly auditDirectory: string;
+  /** Brings the signed checkpoint up to every durable entry. @returns the checkpoint. */
+  publishCheckpoint(): Promise<string>;
   /** Drains: no new sessions, running statements finish until the deadline, held ones are answered, the log gets its
    *  closing checkpoint. Idempotent; calling `abort` on the signal cuts the wait short. */
   stop(signal?: AbortSignal): Promise<void>;
@@ -67,7 +69,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   const { clock, random, logger } = ports;
   const dataDirectory = config.path(document.dataDirectory);
   const secret = (reference: Parameters<typeof resolveSecret>[0]): Promise<Secret> =>
-    resolveSecret(reference, { env: environment(), baseDir: dirname(config.file) });
+    resolveSecret(reference, { environment: environment(), baseDir: dirname(config.file) });
 
   // Everything that can be wrong in the files is found before anything is opened.
   const setting: PolicySetting = {
@@ -237,6 +239,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     api: apiAddress,
     vkey: audit.vkey,
     auditDirectory,
+    publishCheckpoint: () => audit.publish(),
     stop(signal) {
       if (signal !== undefined) signal.addEventListener('abort', () => cut.abort(), { once: true });
       stopping ??= stop({ gate, approvals, adapter, drainMs: document.limits.drainMs, cut: cut.signal }).then(async () => {

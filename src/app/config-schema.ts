@@ -23,7 +23,7 @@ export function isLoopback(host: string): boolean {
 }
 
 const path = z.string().min(1);
-const name = z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, 'expected lower-case letters, digits and dashes, starting with a letter');
+const name = z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/, 'expected lower-case letters, digits, dashes and underscores, starting with a letter');
 const roleName = name;
 
 /** Where a secret comes from; exactly one key. */

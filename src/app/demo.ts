@@ -1,7 +1,7 @@
 // `sallyport demo`: an embedded PostgreSQL with a synthetic clinic, a development identity provider and this gateway, all
 // on loopback; then one agent session, played and checked. Everything it starts ends with it.
 
-import { cp, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,7 +11,7 @@ import { createLogKey, createSealingIdentity, unseal, verifyLog } from '../audit
 import { type CliIo, processIo, runCli } from '../cli/index.ts';
 import { clinicIndexSql, clinicLoadSql, clinicSchemaSql } from '../demo/clinic.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../demo/embedded-postgres.ts';
-import { type DevProvider, startDevProvider } from '../demo/oidc-provider.ts';
+import { type DevProvider, type Persona, startDevProvider } from '../demo/oidc-provider.ts';
 import { type DemoApi, play } from '../demo/play.ts';
 import { Stage } from '../demo/stage.ts';
 import { createAuthority, issueServerCertificate } from './certificates.ts';
@@ -34,6 +34,12 @@ export interface DemoOptions {
 
 const audience = 'https://sallyport.local';
 
+const personas: readonly Persona[] = [
+  { name: 'reporting-agent', displayName: 'Reporting agent', kind: 'agent', groups: ['ai-agents'] },
+  { name: 'research-agent', displayName: 'Research agent', kind: 'agent', groups: ['ai-agents'] },
+  { name: 'privacy-officer', displayName: 'Priya Officer', kind: 'person', groups: ['privacy'] },
+];
+
 /** Runs the demo until a signal, or until it was played when `once`.
  *  @returns the number of steps that did not hold */
 export async function demo(options: DemoOptions): Promise<number> {
@@ -51,6 +57,7 @@ export async function demo(options: DemoOptions): Promise<number> {
       verify: {
         replay: () => replay(running),
         log: async () => {
+          await running.gateway.publishCheckpoint();
           const verdict = await verifyLog(running.gateway.auditDirectory, { vkey: running.gateway.vkey });
           return { ok: verdict.ok, size: verdict.size, root: verdict.root ?? '' };
         },
@@ -98,7 +105,7 @@ async function start(options: DemoOptions, undo: (() => Promise<unknown>)[]): Pr
       undo.push(() => started.stop());
       return started;
     }),
-    startDevProvider({ audience }).then((started) => {
+    startDevProvider({ port: 0, audience, personas, tokenLifetimeS: 28_800 }).then((started) => {
       undo.push(() => started.close());
       return started;
     }),
@@ -220,8 +227,8 @@ async function replay(running: RunningDemo): Promise<readonly string[]> {
   const deadlineMs = performance.now() + 10_000;
   for (;;) {
     const { output } = await running.officer('--json', 'session', 'ls');
-    const { sessions = [] } = JSON.parse(output) as { sessions?: { id: string; closedAtMs: number | null; statements: number }[] };
-    const closed = sessions.find((session) => session.closedAtMs !== null && session.statements > 0);
+    const { sessions = [] } = JSON.parse(output) as { sessions?: { id: string; closedAt: string | null; statements: number }[] };
+    const closed = sessions.find((session) => session.closedAt !== null && session.statements > 0);
     if (closed !== undefined) {
       const identity = join(running.directory, 'offline/sealing-identity.txt');
       const shown = await running.officer('session', 'replay', closed.id, '--identity', identity, '--purpose', 'demo');
@@ -246,9 +253,12 @@ async function verifyTamperedCopy(running: RunningDemo): Promise<{ ok: boolean; 
   try {
     await cp(join(running.gateway.auditDirectory, 'log'), join(copy, 'log'), { recursive: true });
     const entries = join(copy, 'log', 'tile', 'entries');
-    const [bundle] = (await readdir(entries, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
-    if (bundle === undefined) throw new Error('the log has no entry bundle');
-    const file = join(bundle.parentPath, bundle.name);
+    // The newest bundle: older partial ones are no longer part of the log.
+    const bundles = (await readdir(entries, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+    const sized = bundles.map((entry) => join(entry.parentPath, entry.name)).map(async (path) => ({ path, size: (await stat(path)).size }));
+    const [newest] = (await Promise.all(sized)).toSorted((a, b) => b.size - a.size);
+    if (newest === undefined) throw new Error('the log has no entry bundle');
+    const file = newest.path;
     const bytes = await readFile(file);
     const middle = bytes.length >> 1;
     bytes[middle] = (bytes[middle] ?? 0) ^ 1;
@@ -268,7 +278,7 @@ async function nextSteps(running: RunningDemo): Promise<string> {
   return `
 ${pc.bold('It stays up. Go on in another terminal:')}
 
-  ${pc.bold('as the agent')} (the token is the password; it ends in an hour)
+  ${pc.bold('as the agent')} (the token is the password; it ends in eight hours)
     PGPASSWORD="$(cat ${join(running.directory, 'agent.token')})" psql "host=localhost port=${running.postgresPort} dbname=clinic user=agent sslmode=verify-full sslrootcert=${ca}"
 
   ${pc.bold('as the privacy officer')}

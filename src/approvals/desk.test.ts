@@ -75,10 +75,14 @@ function createBench(): Bench {
 }
 
 function draft(changes: Partial<Approval> & { withinMs?: number } = {}): Parameters<ApprovalsService['open']>[0] {
-  const { id, state, answers, createdAtMs, expiresAtMs, ...rest } = approvalOf({
-    approvers: { role: 'privacy-officer', count: 1 },
-    ...changes,
-  });
+  const {
+    id: _id,
+    state: _state,
+    answers: _answers,
+    createdAtMs: _created,
+    expiresAtMs: _expires,
+    ...rest
+  } = approvalOf({ approvers: { role: 'privacy-officer', count: 1 }, ...changes });
   return { withinMs: 900_000, ...rest };
 }
 

@@ -240,29 +240,37 @@ export function createApprovalDesk(deps: ApprovalDeskDeps): ApprovalsService {
         };
         const finishWith = (outcome: WaitEnd): void => finish(() => resolve({ outcome, approval: id }));
 
+        const fail = (fault: unknown): void => finish(() => reject(fault as Error));
+
+        const check = async (): Promise<void> => {
+          const approval = await current(id);
+          if (settled) return;
+          const outcome = outcomeOf(approval);
+          if (outcome !== null || approval === null) return finishWith(outcome ?? 'void');
+          // Two checks may overlap (an answer and the timer); only one timer stays.
+          clearTimeout(timer);
+          timer = setTimeout(look, Math.min(RECHECK_MS, Math.max(1, approval.expiresAtMs - clock.nowMs())));
+        };
+
         const look = (ended?: WaitEnd): void => {
           if (ended !== undefined) return finishWith(ended);
           clearTimeout(timer);
-          current(id).then((approval) => {
-            if (settled) return;
-            const outcome = outcomeOf(approval);
-            if (outcome !== null || approval === null) return finishWith(outcome ?? 'void');
-            // Two looks may overlap (an answer and the timer); only one timer stays.
-            clearTimeout(timer);
-            timer = setTimeout(look, Math.min(RECHECK_MS, Math.max(1, approval.expiresAtMs - clock.nowMs())));
-          }, (fault: unknown) => finish(() => reject(fault)));
+          check().catch(fail);
+        };
+
+        const cancel = async (): Promise<void> => {
+          await turns.take(id, async () => {
+            // An approval that came in the same moment stays valid: it was given, and a retry may use it.
+            const approval = await store.get(id);
+            if (approval?.state === 'pending') await end(approval, 'cancelled');
+          });
+          finishWith('cancelled');
         };
 
         const abort = (): void => {
           const lost = signal.reason instanceof SallyportError && signal.reason.code === 'SP_CLIENT_LOST';
-          if (lost) return finishWith('cancelled');
-          // An approval that came in the same moment stays valid: it was given, and a retry may use it.
-          turns
-            .take(id, async () => {
-              const approval = await store.get(id);
-              if (approval?.state === 'pending') await end(approval, 'cancelled');
-            })
-            .then(() => finishWith('cancelled'), (fault: unknown) => finish(() => reject(fault)));
+          if (lost) finishWith('cancelled');
+          else cancel().catch(fail);
         };
 
         if (draining) return finishWith('shutting-down');
@@ -379,7 +387,7 @@ export function createApprovalDesk(deps: ApprovalDeskDeps): ApprovalsService {
       draining = true;
       for (const timer of deadlines.values()) clearTimeout(timer);
       deadlines.clear();
-      for (const id of [...waiting.keys()]) wake(id, 'shutting-down');
+      for (const id of waiting.keys()) wake(id, 'shutting-down');
       for (const approval of await store.list({ state: 'pending', limit: MAX_LISTED })) await end(approval, 'shutting-down');
     },
   };

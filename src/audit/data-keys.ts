@@ -2,15 +2,17 @@
 // wrapped form is already durable: taking a key in the hot path then costs no sync of its own.
 
 import { join } from 'node:path';
+import { SallyportError } from '../core/error.ts';
 import type { Clock, Random } from '../core/ports.ts';
 import type { Disk } from './disk.ts';
 import { readWhole, replaceFile } from './disk.ts';
 import type { DataKey } from './sealing.ts';
-import { commitKeyOf, DATA_KEY_BYTES, isKeyId, keyId, wrapDataKey } from './sealing.ts';
+import { DATA_KEY_BYTES, dataKey, isKeyId, keyId, wrapDataKey } from './sealing.ts';
 
 const POOL_KEYS = 8;
 const SESSIONLESS_MS = 10 * 60 * 1000;
 const SESSIONLESS = '';
+const IDLE_MS = 60 * 60 * 1000;
 
 export interface DataKeysDeps {
   readonly disk: Disk;
@@ -28,8 +30,8 @@ export interface DataKeysDeps {
 export class DataKeys {
   readonly #deps: DataKeysDeps;
   readonly #pool: DataKey[] = [];
-  readonly #bySession = new Map<string, DataKey>();
-  #sessionlessSinceMs = 0;
+  /** Least recently used first. */
+  readonly #bySession = new Map<string, { readonly key: DataKey; readonly sinceMs: number; usedAtMs: number }>();
   #refilling: Promise<void> | null = null;
   #closed = false;
 
@@ -39,24 +41,27 @@ export class DataKeys {
 
   /** The key of a session; a promise only when the pool has run dry. */
   take(session: string | null): DataKey | Promise<DataKey> {
+    if (this.#closed) throw new SallyportError('SP_AUDIT_UNWRITABLE', 'the audit log is closed');
     const owner = session ?? SESSIONLESS;
-    if (session === null && this.#deps.clock.monotonicMs() - this.#sessionlessSinceMs >= SESSIONLESS_MS) this.forget(SESSIONLESS);
+    const nowMs = this.#deps.clock.monotonicMs();
+    this.#expire(nowMs);
     const held = this.#bySession.get(owner);
-    if (held !== undefined) return held;
-    const fresh = this.#pool.shift();
-    if (fresh === undefined) return this.refill().then(() => this.take(session));
-    this.#bySession.set(owner, fresh);
-    if (session === null) this.#sessionlessSinceMs = this.#deps.clock.monotonicMs();
+    if (held !== undefined) {
+      held.usedAtMs = nowMs;
+      this.#bySession.delete(owner);
+      this.#bySession.set(owner, held);
+      return held.key;
+    }
+    const key = this.#pool.shift();
+    if (key === undefined) return this.refill().then(() => this.take(session));
+    this.#bySession.set(owner, { key, sinceMs: nowMs, usedAtMs: nowMs });
     if (this.#pool.length < POOL_KEYS / 2) this.refill().catch(this.#deps.onFault);
-    return fresh;
+    return key;
   }
 
-  /** Wipes the key of a session; its payloads can then be opened by the recipients only. */
+  /** Drops the key of a session; its payloads can then be opened by the recipients only. */
   forget(session: string): void {
-    const held = this.#bySession.get(session);
-    if (held === undefined) return;
     this.#bySession.delete(session);
-    wipe(held);
   }
 
   refill(): Promise<void> {
@@ -70,16 +75,22 @@ export class DataKeys {
     return (await readWhole(this.#deps.disk, this.#path(id)))?.toString('utf8') ?? null;
   }
 
-  /** Wipes all keys and removes the files of those never used. */
+  /** Drops all keys and removes the files of those never used. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#refilling?.catch(() => undefined);
-    for (const key of this.#bySession.values()) wipe(key);
     this.#bySession.clear();
-    for (const key of this.#pool.splice(0)) {
-      wipe(key);
-      await this.#deps.disk.remove(this.#path(key.id));
+    for (const key of this.#pool.splice(0)) await this.#deps.disk.remove(this.#path(key.id));
+  }
+
+  /** An idle key is dropped: whoever it was for gets another one, and none stays in memory for ever. */
+  #expire(nowMs: number): void {
+    for (const [session, held] of this.#bySession) {
+      if (nowMs - held.usedAtMs < IDLE_MS) break;
+      this.#bySession.delete(session);
     }
+    const sessionless = this.#bySession.get(SESSIONLESS);
+    if (sessionless !== undefined && nowMs - sessionless.sinceMs >= SESSIONLESS_MS) this.forget(SESSIONLESS);
   }
 
   async #fill(): Promise<void> {
@@ -89,7 +100,8 @@ export class DataKeys {
       const key = Buffer.from(random.bytes(DATA_KEY_BYTES));
       const id = keyId(nextSeq(), random.bytes(8));
       await replaceFile(disk, this.#path(id), [Buffer.from(await wrapDataKey(key, recipients))]);
-      made.push({ id, key, commitKey: commitKeyOf(key), nonce: 0n });
+      made.push(dataKey(id, key));
+      key.fill(0);
     }
     await disk.syncDir(dir);
     this.#pool.push(...made);
@@ -98,9 +110,4 @@ export class DataKeys {
   #path(id: string): string {
     return join(this.#deps.dir, `${id}.age`);
   }
-}
-
-function wipe(key: DataKey): void {
-  key.key.fill(0);
-  key.commitKey.fill(0);
 }

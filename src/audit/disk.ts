@@ -148,4 +148,3 @@ export async function makeDurableDir(disk: Disk, root: string, path: string): Pr
   await disk.makeDir(path);
   for (let dir = path; dir !== root && dir.startsWith(root); dir = dirname(dir)) await disk.syncDir(dirname(dir));
 }
-

@@ -194,7 +194,14 @@ export class GroupCommitLog implements OpenAuditLog {
   #enqueue(draft: EncodedDraft, payloads: readonly Payload[], signal?: AbortSignal): Promise<number> {
     if (this.#fault !== null) return Promise.reject(this.#refusal());
     const { promise, resolve, reject } = Promise.withResolvers<number>();
-    const pending: Pending = { draft, atMs: this.#options.clock.nowMs(), sealed: this.#seal(draft, payloads), state: 'queued', resolve, reject };
+    const pending: Pending = {
+      draft,
+      atMs: this.#options.clock.nowMs(),
+      sealed: this.#seal(draft, payloads),
+      state: 'queued',
+      resolve,
+      reject,
+    };
     if (pending.sealed instanceof Promise) pending.sealed.then((sealed) => (pending.sealed = sealed)).catch(() => undefined);
     if (signal !== undefined) {
       const abort = (): void => {
@@ -203,8 +210,7 @@ export class GroupCommitLog implements OpenAuditLog {
         reject(signal.reason);
       };
       signal.addEventListener('abort', abort, { once: true });
-      const done = (): void => signal.removeEventListener('abort', abort);
-      promise.then(done, done);
+      promise.finally(() => signal.removeEventListener('abort', abort)).catch(() => undefined);
     }
     this.#queue.push(pending);
     // The loop starts in a microtask: appends made in the same tick share the first commit.
@@ -269,7 +275,14 @@ export class GroupCommitLog implements OpenAuditLog {
     const firstSeq = this.size();
     const items: CommitItem[] = batch.map(({ pending, sealed }, at) => {
       const stamp = { seq: firstSeq + at, atMs: pending.atMs, replica: this.#options.replica };
-      return { entry: encodeHeader(pending.draft, stamp, sealed.map(({ ref }) => ref)), sealed };
+      return {
+        entry: encodeHeader(
+          pending.draft,
+          stamp,
+          sealed.map(({ ref }) => ref),
+        ),
+        sealed,
+      };
     });
     try {
       await this.#segments.commit(items);
@@ -317,8 +330,8 @@ export class GroupCommitLog implements OpenAuditLog {
     this.#fault = new SallyportError('SP_AUDIT_UNWRITABLE', `audit log: ${what}`, { cause });
     for (const timer of this.#timers) clearInterval(timer);
     this.#options.logger.error({ code: this.#fault.code, fault: faultCode(cause) }, this.#fault.message);
-    this.#options.onFatal?.(this.#fault);
     if (this.#committing === null) this.#rejectQueue();
+    this.#options.onFatal?.(this.#fault);
   }
 
   #rejectQueue(): void {

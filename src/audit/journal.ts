@@ -46,7 +46,11 @@ export function encodeSegmentHeader(firstSeq: number): Buffer {
 export async function readSegmentHeader(file: DiskFile): Promise<number> {
   const header = Buffer.alloc(SEGMENT_HEADER_BYTES);
   const read = await file.read(header, 0);
-  if (read < SEGMENT_HEADER_BYTES || !header.subarray(0, 8).equals(SEGMENT_MAGIC) || header.readUInt32BE(16) !== crc32(header.subarray(0, 16))) {
+  if (
+    read < SEGMENT_HEADER_BYTES ||
+    !header.subarray(0, 8).equals(SEGMENT_MAGIC) ||
+    header.readUInt32BE(16) !== crc32(header.subarray(0, 16))
+  ) {
     throw new SallyportError('SP_AUDIT_CORRUPT', 'a journal segment has no valid header');
   }
   return Number(header.readBigUInt64BE(8));

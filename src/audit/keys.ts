@@ -30,7 +30,8 @@ export function parseSigningKey(key: Secret, origin: string): NoteSigner {
   if (text.startsWith('PRIVATE+KEY+')) {
     const decoded = decodeSigningKey(text);
     if (decoded === null) throw new SallyportError('SP_CONFIG_INVALID', 'the signing key of the log is malformed');
-    if (decoded.name !== origin) throw new SallyportError('SP_CONFIG_INVALID', `the signing key of the log is for origin ${decoded.name}, not ${origin}`);
+    if (decoded.name !== origin)
+      throw new SallyportError('SP_CONFIG_INVALID', `the signing key of the log is for origin ${decoded.name}, not ${origin}`);
     return noteSigner(origin, decoded.seed);
   }
   let privateKey: KeyObject;

@@ -28,7 +28,9 @@ export function isLogPath(path: string): boolean {
 
 /** Once a tile is full its partial forms are removed, so the full one answers for them. */
 async function readWidth(disk: Disk, log: string, path: (width: number) => string, width: number): Promise<Buffer | null> {
-  return (await readWhole(disk, join(log, path(width)))) ?? (width < TILE_WIDTH ? await readWhole(disk, join(log, path(TILE_WIDTH))) : null);
+  return (
+    (await readWhole(disk, join(log, path(width)))) ?? (width < TILE_WIDTH ? await readWhole(disk, join(log, path(TILE_WIDTH))) : null)
+  );
 }
 
 /** Entries of a bundle, at least `width` of them, or null when there is no such file. */

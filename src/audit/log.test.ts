@@ -100,9 +100,15 @@ test('a log records its opening and closing, and goes on without a gap after a r
     await assert.rejects(log.append({ type: 'alarm' }), hasCode('SP_AUDIT_UNWRITABLE'));
   }
   const log = await openAuditLog(options(disk));
-  assert.deepEqual(await types(log), [...Array(3).fill(['log.opened', 'policy.applied', 'log.closed']).flat(), 'log.opened']);
+  assert.deepEqual(await types(log), [
+    ...Array.from({ length: 3 }, () => ['log.opened', 'policy.applied', 'log.closed']).flat(),
+    'log.opened',
+  ]);
   const openings = (await readEntries(log, 0, log.size())).filter(({ type }) => type === 'log.opened');
-  assert.deepEqual(openings.map(({ detail }) => detail?.['previous']), ['none', 'closed', 'closed', 'closed']);
+  assert.deepEqual(
+    openings.map(({ detail }) => detail?.['previous']),
+    ['none', 'closed', 'closed', 'closed'],
+  );
   await log.close();
   assert.equal((await verifyLog('/audit', { vkey: key.vkey, disk })).ok, true);
 });
@@ -184,10 +190,32 @@ test('each session has a data key of its own, wiped and never reused once the se
   await log.close();
 });
 
+test('the data key of entries without a session lasts ten minutes, an idle one an hour', async () => {
+  let nowMs = 0;
+  const log = await openAuditLog(options(new MemoryDisk(), { clock: { nowMs: () => 0, monotonicMs: () => nowMs } }));
+  const keyAt = async (minutes: number, session?: string): Promise<string | undefined> => {
+    nowMs = minutes * 60_000;
+    const index = await log.append({ type: 'alarm', ...(session === undefined ? {} : { session }) }, [statement]);
+    return (await readEntries(log, index, index + 1))[0]?.sealed?.[0]?.key;
+  };
+  const first = await keyAt(0);
+  assert.equal(await keyAt(9), first);
+  assert.notEqual(await keyAt(10), first);
+  const ofSession = await keyAt(20, 's');
+  assert.equal(await keyAt(79, 's'), ofSession);
+  assert.notEqual(await keyAt(139, 's'), ofSession);
+  await log.close();
+});
+
 test('more new sessions than the pool of keys holds keep the order of their entries', async () => {
   const log = await openAuditLog(options(new MemoryDisk()));
-  const indexes = await Promise.all(Array.from({ length: 40 }, (_, at) => log.append({ type: 'session.open', session: `s${at}` }, [statement])));
-  assert.deepEqual(indexes, Array.from({ length: 40 }, (_, at) => at + 1));
+  const indexes = await Promise.all(
+    Array.from({ length: 40 }, (_, at) => log.append({ type: 'session.open', session: `s${at}` }, [statement])),
+  );
+  assert.deepEqual(
+    indexes,
+    Array.from({ length: 40 }, (_, at) => at + 1),
+  );
   await log.close();
 });
 
@@ -204,8 +232,14 @@ test('an append that is aborted while it waits is dropped without a gap', async 
 });
 
 for (const [name, fault] of [
-  ['no space left', (operation: string, path: string) => (operation === 'write' && path.endsWith('.journal') ? { code: 'ENOSPC', written: 30 } : undefined)],
-  ['failed sync', (operation: string, path: string) => (operation === 'datasync' && path.endsWith('.journal') ? { code: 'EIO' } : undefined)],
+  [
+    'no space left',
+    (operation: string, path: string) => (operation === 'write' && path.endsWith('.journal') ? { code: 'ENOSPC', written: 30 } : undefined),
+  ],
+  [
+    'failed sync',
+    (operation: string, path: string) => (operation === 'datasync' && path.endsWith('.journal') ? { code: 'EIO' } : undefined),
+  ],
 ] as const) {
   test(`THREAT full or failing disk (${name}): nothing acknowledged is lost, nothing more is accepted, the operator is told once`, async () => {
     const disk = new MemoryDisk();
@@ -218,7 +252,10 @@ for (const [name, fault] of [
     disk.fault = null;
     await assert.rejects(log.append({ type: 'alarm' }), hasCode('SP_AUDIT_UNWRITABLE'), 'a failed sync is never retried');
     await assert.rejects(log.publish(), hasCode('SP_AUDIT_UNWRITABLE'));
-    assert.deepEqual(fatal.map(({ code }) => code), ['SP_AUDIT_UNWRITABLE']);
+    assert.deepEqual(
+      fatal.map(({ code }) => code),
+      ['SP_AUDIT_UNWRITABLE'],
+    );
     await log.close();
 
     const again = await openAuditLog(options(disk));
@@ -288,6 +325,7 @@ test('files of the log are served by path, and nothing else is', async () => {
   assert.equal(await text('checkpoint'), await log.checkpoint());
   assert.equal(await text('log.vkey'), `${log.vkey}\n`);
   assert.notEqual(await text('tile/entries/000.p/1'), null);
-  for (const path of ['../keys/x.age', 'tile/0/../../checkpoint', '/etc/passwd', 'tile/0/000.p/0', 'checkpoint.tmp', '']) assert.equal(await text(path), null, path);
+  for (const path of ['../keys/x.age', 'tile/0/../../checkpoint', '/etc/passwd', 'tile/0/000.p/0', 'checkpoint.tmp', ''])
+    assert.equal(await text(path), null, path);
   await log.close();
 });

@@ -52,7 +52,7 @@ export interface OpenAuditLog extends AuditLog, AuditReader {
   publish(): Promise<string>;
   /** A file an auditor may fetch, by its path below `log/`; null when there is none. */
   file(path: string): Promise<Uint8Array | null>;
-  /** Wipes the data key of a session from memory. `session.close` does it too. */
+  /** Drops the data key of a session from memory. `session.close` does it too. */
   forgetSession(session: string): void;
   /** Finishes what is queued, writes `log.closed` and the final checkpoint. Later appends are refused. */
   close(): Promise<void>;
@@ -64,7 +64,8 @@ export interface OpenAuditLog extends AuditLog, AuditReader {
 export async function openAuditLog(options: AuditLogOptions): Promise<OpenAuditLog> {
   const { replica, recipients, disk = nodeDisk } = options;
   const dir = resolve(options.dir);
-  if (!isReplicaName(replica)) throw new SallyportError('SP_CONFIG_INVALID', 'the replica name has characters other than letters, digits, ".", "_", "-"');
+  if (!isReplicaName(replica))
+    throw new SallyportError('SP_CONFIG_INVALID', 'the replica name has characters other than letters, digits, ".", "_", "-"');
   const signer = parseSigningKey(options.signingKey, options.origin);
   await checkRecipients(recipients);
   const dirs = auditDirs(dir);

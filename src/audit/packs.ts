@@ -11,6 +11,7 @@ const MAGIC = Buffer.from('SPPACK1\n');
 const HEADER_BYTES = 16;
 const ROW_BYTES = 44;
 const HASH_BYTES = 32;
+const RUN_BYTES = 1024 * 1024;
 
 export interface BlobPlace {
   readonly sha256: string;
@@ -61,6 +62,34 @@ export async function readExactly(file: DiskFile, offset: number, length: number
   return bytes;
 }
 
+/** The sorted index of blobs that lie one behind the other from `dataStart`, in the given order. */
+function encodeIndex(blobs: readonly BlobPlace[], dataStart: number): Buffer {
+  let position = dataStart;
+  const rows = blobs.map((blob) => {
+    const bytes = Buffer.alloc(ROW_BYTES);
+    bytes.write(blob.sha256, 'hex');
+    bytes.writeBigUInt64BE(BigInt(position), HASH_BYTES);
+    bytes.writeUInt32BE(blob.bytes, HASH_BYTES + 8);
+    position += blob.bytes;
+    return bytes;
+  });
+  return Buffer.concat(rows.toSorted((a, b) => a.compare(b)));
+}
+
+/** Reads blobs, given in file order, about a megabyte at a time. */
+export async function* readBlobs(file: DiskFile, inOrder: readonly BlobPlace[]): AsyncGenerator<{ place: BlobPlace; bytes: Buffer }[]> {
+  let run: BlobPlace[] = [];
+  for (const [at, place] of inOrder.entries()) {
+    run.push(place);
+    const start = run[0]?.offset ?? 0;
+    const next = inOrder[at + 1];
+    if (next !== undefined && next.offset + next.bytes - start <= RUN_BYTES) continue;
+    const bytes = await readExactly(file, start, place.offset + place.bytes - start);
+    yield run.map((blob) => ({ place: blob, bytes: bytes.subarray(blob.offset - start, blob.offset - start + blob.bytes) }));
+    run = [];
+  }
+}
+
 export class Packs {
   readonly #disk: Disk;
   readonly #dir: string;
@@ -82,28 +111,23 @@ export class Packs {
 
   /** Copies the blobs of a journal segment into a pack of their own. Durable on resolve; safe to repeat. */
   async add(firstSeq: number, endSeq: number, segment: DiskFile, blobs: readonly BlobPlace[]): Promise<void> {
-    const sorted = blobs.toSorted((a, b) => (a.sha256 < b.sha256 ? -1 : 1));
-    const index = Buffer.alloc(sorted.length * ROW_BYTES);
-    let position = HEADER_BYTES + index.length;
-    for (const [at, blob] of sorted.entries()) {
-      index.write(blob.sha256, at * ROW_BYTES, 'hex');
-      index.writeBigUInt64BE(BigInt(position), at * ROW_BYTES + HASH_BYTES);
-      index.writeUInt32BE(blob.bytes, at * ROW_BYTES + HASH_BYTES + 8);
-      position += blob.bytes;
-    }
+    const inOrder = blobs.toSorted((a, b) => a.offset - b.offset);
+    const dataStart = HEADER_BYTES + inOrder.length * ROW_BYTES;
+    const index = encodeIndex(inOrder, dataStart);
     const header = Buffer.alloc(HEADER_BYTES);
     MAGIC.copy(header);
-    header.writeUInt32BE(sorted.length, 8);
+    header.writeUInt32BE(inOrder.length, 8);
     header.writeUInt32BE(crc32(index), 12);
     const name = packName(firstSeq, endSeq);
     const path = join(this.#dir, name);
     const file = await this.#disk.open(`${path}.tmp`, 'create');
     try {
       await writeAll(file, [header, index], 0);
-      position = HEADER_BYTES + index.length;
-      for (const blob of sorted) {
-        await writeAll(file, [await readExactly(segment, blob.offset, blob.bytes)], position);
-        position += blob.bytes;
+      let position = dataStart;
+      for await (const run of readBlobs(segment, inOrder)) {
+        const data = Buffer.concat(run.map(({ bytes }) => bytes));
+        await writeAll(file, [data], position);
+        position += data.length;
       }
       await file.datasync();
     } finally {

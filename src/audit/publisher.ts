@@ -106,7 +106,10 @@ export class Publisher {
     const path = join(log, 'checkpoint');
     const onDisk = (await readWhole(disk, path))?.toString('utf8') ?? null;
     if (onDisk !== this.#checkpoint) {
-      throw new SallyportError('SP_AUDIT_CORRUPT', 'the checkpoint on disk is not the one this log wrote: another process uses this directory');
+      throw new SallyportError(
+        'SP_AUDIT_CORRUPT',
+        'the checkpoint on disk is not the one this log wrote: another process uses this directory',
+      );
     }
     const checkpoint = signCheckpoint({ size: frontier.size, root: frontier.root() }, signer);
     await replaceFile(disk, path, [Buffer.from(checkpoint)]);

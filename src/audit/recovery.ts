@@ -72,7 +72,11 @@ async function recoverJournal(
   for (const name of names) {
     const file = await disk.open(join(dir, name), 'write');
     try {
-      if ((await readSegmentHeader(file)) !== next || segmentFirstSeq(name) !== next) throw corrupt(`the journal has no segment for entry ${next}`);
+      const firstSeq = await readSegmentHeader(file);
+      // What is under the checkpoint lies in tiles and packs; of segments that were being removed, any may be gone.
+      const isNext = firstSeq === next || (firstSeq > next && firstSeq <= published);
+      if (!isNext || segmentFirstSeq(name) !== firstSeq) throw corrupt(`the journal has no segment for entry ${next}`);
+      next = firstSeq;
       const scan = await scanSegment(file, next, published, tail);
       next = scan.segment.endSeq;
       if (name !== names.at(-1)) {
@@ -80,7 +84,8 @@ async function recoverJournal(
         closed.push(scan.segment);
         continue;
       }
-      if (next < published) throw corrupt(`the journal ends at entry ${next}, the checkpoint at ${published}: this is a rollback, not a torn tail`);
+      if (next < published)
+        throw corrupt(`the journal ends at entry ${next}, the checkpoint at ${published}: this is a rollback, not a torn tail`);
       if (!scan.clean && (await hasCommitAfter(file, scan.brokenAt, scan.brokenCommit + 1))) {
         throw corrupt(`the journal is damaged after entry ${next}, and later entries follow`);
       }

@@ -1,7 +1,8 @@
 // Sealed payloads: AES-256-GCM under a data key whose wrapped form only the holder of an age identity can open.
 // Format: docs/formats/sealing.md. The commitment binds the plaintext to the key, which GCM alone does not.
 
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, createSecretKey, hkdfSync } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { armor, Decrypter, Encrypter } from 'age-encryption';
 import { SallyportError } from '../core/error.ts';
 import type { Payload, PayloadKind, SealedRef } from '../core/event.ts';
@@ -18,11 +19,11 @@ const TRUNCATED = 1;
 const KIND_CODES = { statement: 1, parameters: 2, messages: 3, result: 4, justification: 5 } as const satisfies Record<PayloadKind, number>;
 const KEY_ID = /^[0-9a-f]{14}-[0-9a-f]{16}$/;
 
-/** A data key in use. `key` is wiped when its session ends. */
+/** A data key in use. OpenSSL clears the memory of a KeyObject when it is freed. */
 export interface DataKey {
   readonly id: string;
-  readonly key: Buffer;
-  readonly commitKey: Buffer;
+  readonly key: KeyObject;
+  readonly commitKey: KeyObject;
   /** Next nonce; a key never outlives its process, so a counter never repeats. */
   nonce: bigint;
 }
@@ -55,11 +56,16 @@ export function keyFirstSeq(id: string): number {
   return Number.parseInt(id.slice(0, 14), 16);
 }
 
-export function commitKeyOf(key: Uint8Array): Buffer {
-  return Buffer.from(hkdfSync('sha256', key, new Uint8Array(), 'sallyport/v1/commit', DATA_KEY_BYTES));
+function commitKeyOf(key: Uint8Array): KeyObject {
+  return createSecretKey(new Uint8Array(hkdfSync('sha256', key, new Uint8Array(), 'sallyport/v1/commit', DATA_KEY_BYTES)));
 }
 
-function commitmentOf(commitKey: Uint8Array, container: Uint8Array): string {
+/** A data key ready for use. The caller wipes `key`. */
+export function dataKey(id: string, key: Uint8Array): DataKey {
+  return { id, key: createSecretKey(key), commitKey: commitKeyOf(key), nonce: 0n };
+}
+
+function commitmentOf(commitKey: KeyObject, container: Uint8Array): string {
   return createHmac('sha256', commitKey).update(container).digest('hex');
 }
 
@@ -117,7 +123,8 @@ export async function checkRecipients(recipients: readonly string[]): Promise<vo
  *  @param ref the header's reference; when given, hash, length, kind, key and commitment must agree with it.
  *  @throws SP_AUDIT_CORRUPT when the blob is not intact, not under this key, or not the one the header names. */
 export async function unseal(ciphertext: Uint8Array, wrappedKey: string, identity: Secret, ref?: SealedRef): Promise<Unsealed> {
-  const refuse = (what: string, cause?: unknown): SallyportError => new SallyportError('SP_AUDIT_CORRUPT', `sealed payload: ${what}`, { cause });
+  const refuse = (what: string, cause?: unknown): SallyportError =>
+    new SallyportError('SP_AUDIT_CORRUPT', `sealed payload: ${what}`, { cause });
   if (ref !== undefined && (ciphertext.length !== ref.bytes || sha256(ciphertext).toString('hex') !== ref.sha256)) {
     throw refuse('the ciphertext is not the one the entry names');
   }
@@ -127,7 +134,8 @@ export async function unseal(ciphertext: Uint8Array, wrappedKey: string, identit
   if (!blob.subarray(0, MAGIC.length).equals(MAGIC) || blob.length < headerEnd + NONCE_BYTES + CONTAINER_BYTES + TAG_BYTES) {
     throw refuse('unknown format');
   }
-  if (ref !== undefined && blob.toString('latin1', MAGIC.length + 1, headerEnd) !== ref.key) throw refuse('it is under another key than the entry names');
+  if (ref !== undefined && blob.toString('latin1', MAGIC.length + 1, headerEnd) !== ref.key)
+    throw refuse('it is under another key than the entry names');
   let key: Uint8Array;
   try {
     const decrypter = new Decrypter();
@@ -150,7 +158,8 @@ export async function unseal(ciphertext: Uint8Array, wrappedKey: string, identit
   const commitment = commitmentOf(commitKeyOf(key), plaintext);
   const kind = (Object.keys(KIND_CODES) as PayloadKind[]).find((name) => KIND_CODES[name] === plaintext[1]);
   if (plaintext[0] !== CONTAINER_VERSION || kind === undefined) throw refuse('unknown container version or kind');
-  if (ref !== undefined && (commitment !== ref.commitment || kind !== ref.kind)) throw refuse('the plaintext is not the one the entry commits to');
+  if (ref !== undefined && (commitment !== ref.commitment || kind !== ref.kind))
+    throw refuse('the plaintext is not the one the entry commits to');
   return {
     kind,
     bytes: plaintext.subarray(CONTAINER_BYTES),

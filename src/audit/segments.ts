@@ -115,7 +115,7 @@ export class Segments {
 
   /** Packs the payloads of closed segments whose entries are all under a checkpoint, and removes those segments. */
   async retire(publishedSize: number, packs: Packs): Promise<void> {
-    for (const segment of [...this.#closed]) {
+    for (const segment of this.#closed.slice()) {
       if (segment.endSeq > publishedSize) continue;
       const path = join(this.#dir, segmentName(segment.firstSeq));
       if (segment.blobs.size > 0 && !packs.has(segment.firstSeq)) {
@@ -128,6 +128,7 @@ export class Segments {
       }
       this.#closed.splice(this.#closed.indexOf(segment), 1);
       await this.#disk.remove(path);
+      await this.#disk.syncDir(this.#dir);
     }
   }
 

@@ -30,7 +30,10 @@ async function makeLog(): Promise<MemoryDisk> {
   for (let n = 0; n < 600; n += 100) {
     await Promise.all(
       Array.from({ length: 100 }, (_, at) =>
-        log.append({ type: 'request.intent', session: 'ses_a', n: n + at }, at % 10 === 0 ? [{ kind: 'statement', bytes: Buffer.from('select 1') }] : []),
+        log.append(
+          { type: 'request.intent', session: 'ses_a', n: n + at },
+          at % 10 === 0 ? [{ kind: 'statement', bytes: Buffer.from('select 1') }] : [],
+        ),
       ),
     );
   }
@@ -87,17 +90,25 @@ test('THREAT edited tile: a changed hash at any level is found', async () => {
 
 test('THREAT dropped entry: an entry taken out, doubled or moved is found', async () => {
   const path = '/audit/log/tile/entries/001';
-  const rewrite = (change: (entries: Buffer[]) => Buffer[]) => (disk: MemoryDisk) => disk.put(path, encodeBundle(change(decodeBundle(disk.bytes(path)))));
+  const rewrite = (change: (entries: Buffer[]) => Buffer[]) => (disk: MemoryDisk) =>
+    disk.put(path, encodeBundle(change(decodeBundle(disk.bytes(path)))));
   const dropped = await verdictAfter(rewrite((entries) => entries.toSpliced(5, 1)));
   assert.ok(codes(dropped).includes('entries-missing'));
   const moved = codes(await verdictAfter(rewrite((entries) => [entries[1]!, entries[0]!, ...entries.slice(2)])));
-  assert.ok(moved.includes('entry-altered') && moved.includes('entry-out-of-order') && moved.includes('root-mismatch') && moved.includes('session-gap'));
+  assert.ok(
+    moved.includes('entry-altered') &&
+      moved.includes('entry-out-of-order') &&
+      moved.includes('root-mismatch') &&
+      moved.includes('session-gap'),
+  );
   assert.ok(codes(await verdictAfter(rewrite((entries) => [...entries, entries[0]!]))).includes('entry-malformed'));
 });
 
 test('THREAT truncated tail: fewer entries than the checkpoint signs is found', async () => {
   assert.ok(codes(await verdictAfter((disk) => disk.remove('/audit/log/tile/entries/002.p/90'))).includes('entries-missing'));
-  const cut = await verdictAfter((disk) => disk.put('/audit/log/tile/entries/002.p/90', disk.bytes('/audit/log/tile/entries/002.p/90').subarray(0, -1)));
+  const cut = await verdictAfter((disk) =>
+    disk.put('/audit/log/tile/entries/002.p/90', disk.bytes('/audit/log/tile/entries/002.p/90').subarray(0, -1)),
+  );
   assert.ok(codes(cut).includes('entries-missing'));
 });
 
@@ -128,7 +139,10 @@ test('a key-holder who leaves an entry out of a session is found by the session 
   disk.put('/audit/log/tile/entries/000.p/3', encodeBundle(entries));
   disk.put('/audit/log/checkpoint', Buffer.from(signCheckpoint({ size: 3, root: frontier.root() }, key2)));
   const verdict = await verifyLog('/audit', { vkey: key2.vkey, disk });
-  assert.deepEqual(verdict.problems.map(({ code, index }) => [code, index]), [['session-gap', 2]]);
+  assert.deepEqual(
+    verdict.problems.map(({ code, index }) => [code, index]),
+    [['session-gap', 2]],
+  );
 });
 
 test('session counters start at 0, end with the session, and a restart of the gateway ends its sessions', () => {

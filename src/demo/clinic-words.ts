@@ -28,7 +28,9 @@ export const familyNames = words(`
   Zimmerman
 `);
 
-export const streets = words('Alder Aspen Birch Bridge Canal Cedar Chapel Cherry Church College Depot Elm Falcon Ferry Forest Garden Grove Harbor Hickory Hill Juniper Lake Laurel Linden Locust Main Maple Market Meadow Mill Oak Orchard Park Pine Pleasant Prairie Quarry Railroad Ridge River School Spring Spruce Summit Sunset Sycamore Union Valley View Walnut Water Willow');
+export const streets = words(
+  'Alder Aspen Birch Bridge Canal Cedar Chapel Cherry Church College Depot Elm Falcon Ferry Forest Garden Grove Harbor Hickory Hill Juniper Lake Laurel Linden Locust Main Maple Market Meadow Mill Oak Orchard Park Pine Pleasant Prairie Quarry Railroad Ridge River School Spring Spruce Summit Sunset Sycamore Union Valley View Walnut Water Willow',
+);
 export const streetKinds = words('Street Avenue Road Lane Court Drive Way');
 
 export interface Place {
@@ -70,7 +72,13 @@ export interface ClinicSite {
   readonly openedOn: string;
 }
 
-const site = (name: string, region: string, at: number, beds: number, openedOn: string): ClinicSite => ({ name, region, place: at, beds, openedOn });
+const site = (name: string, region: string, at: number, beds: number, openedOn: string): ClinicSite => ({
+  name,
+  region,
+  place: at,
+  beds,
+  openedOn,
+});
 
 export const sites: readonly ClinicSite[] = [
   site('Harbor Point Clinic', 'north', 0, 42, '1998-04-02'),
@@ -87,12 +95,41 @@ export const sites: readonly ClinicSite[] = [
   site('Green Mountain Clinic', 'east', 16, 39, '2001-12-03'),
 ];
 
-export const specialties = ['family medicine', 'internal medicine', 'pediatrics', 'cardiology', 'emergency medicine', 'obstetrics', 'psychiatry', 'orthopedics'] as const;
+export const specialties = [
+  'family medicine',
+  'internal medicine',
+  'pediatrics',
+  'cardiology',
+  'emergency medicine',
+  'obstetrics',
+  'psychiatry',
+  'orthopedics',
+] as const;
 export const payers = ['Northwind Health', 'Prairie Mutual', 'Evergreen Care', 'Medicare', 'Medicaid', 'Self pay'] as const;
 export const plans = ['bronze', 'silver', 'gold', 'advantage', 'standard'] as const;
 export const encounterKinds = ['office', 'office', 'office', 'telehealth', 'telehealth', 'emergency', 'inpatient', 'procedure'] as const;
-export const implantModels = ['Cadence DR pacemaker', 'Cadence VR pacemaker', 'Arbor hip stem', 'Arbor knee system', 'Lumen lens', 'Tempo insulin pump'] as const;
-export const complaints = ['chest pain', 'persistent cough', 'lower back pain', 'dizziness', 'shortness of breath', 'migraine', 'joint swelling', 'abdominal pain', 'insomnia', 'skin rash', 'fever', 'fatigue'] as const;
+export const implantModels = [
+  'Cadence DR pacemaker',
+  'Cadence VR pacemaker',
+  'Arbor hip stem',
+  'Arbor knee system',
+  'Lumen lens',
+  'Tempo insulin pump',
+] as const;
+export const complaints = [
+  'chest pain',
+  'persistent cough',
+  'lower back pain',
+  'dizziness',
+  'shortness of breath',
+  'migraine',
+  'joint swelling',
+  'abdominal pain',
+  'insomnia',
+  'skin rash',
+  'fever',
+  'fatigue',
+] as const;
 
 export const diagnosisCodes: readonly (readonly [code: string, label: string])[] = [
   ['I10', 'Essential (primary) hypertension'],

@@ -29,6 +29,9 @@ describe('clinic data', () => {
 
   it('is loaded by INSERT statements that quote what needs it', () => {
     const [clinics] = clinicLoadSql();
-    assert.match(clinics ?? '', /^INSERT INTO public\.clinics \(id, name, region, city, state, beds, opened_on\) VALUES\n\('1','Harbor Point Clinic'/);
+    assert.match(
+      clinics ?? '',
+      /^INSERT INTO public\.clinics \(id, name, region, city, state, beds, opened_on\) VALUES\n\('1','Harbor Point Clinic'/,
+    );
   });
 });

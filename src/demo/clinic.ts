@@ -163,7 +163,13 @@ function identity(row: number): readonly Cell[] {
 function implant(row: number): readonly Cell[] {
   const dice = new Dice(3, row);
   const implantedMs = Date.UTC(2012, 0, 1) + dice.below(4_900) * dayMs;
-  return [String(row + 1), String(dice.between(1, patientCount)), dice.of(implantModels), `${dice.letters(2)}${dice.digits(8)}`, day(implantedMs)];
+  return [
+    String(row + 1),
+    String(dice.between(1, patientCount)),
+    dice.of(implantModels),
+    `${dice.letters(2)}${dice.digits(8)}`,
+    day(implantedMs),
+  ];
 }
 
 interface Encounter {
@@ -179,11 +185,24 @@ function encounter(row: number): Encounter {
   const days = Math.max(1, Math.floor((firstVisitMs + visitDays * dayMs - earliestMs) / dayMs));
   const startMs = earliestMs + dice.below(days) * dayMs + dice.between(7 * 60, 19 * 60) * 60_000;
   const kind = dice.of(encounterKinds);
-  const minutes = kind === 'inpatient' ? dice.between(1, 9) * 1440 + dice.below(720) : kind === 'telehealth' ? dice.between(8, 35) : dice.between(12, 180);
-  const cents = kind === 'inpatient' ? dice.between(240_000, 4_800_000) : kind === 'emergency' ? dice.between(60_000, 420_000) : dice.between(8_000, 64_000);
+  const minutes =
+    kind === 'inpatient'
+      ? dice.between(1, 9) * 1440 + dice.below(720)
+      : kind === 'telehealth'
+        ? dice.between(8, 35)
+        : dice.between(12, 180);
+  const cents =
+    kind === 'inpatient'
+      ? dice.between(240_000, 4_800_000)
+      : kind === 'emergency'
+        ? dice.between(60_000, 420_000)
+        : dice.between(8_000, 64_000);
   const age = Math.floor((startMs - who.bornMs) / (365.25 * dayMs));
   const complaint = dice.of(complaints);
-  const reason = dice.below(3) === 0 ? `${who.name} reports ${complaint}; call back at ${who.phone}` : `Reports ${complaint} since ${dice.between(1, 21)} days`;
+  const reason =
+    dice.below(3) === 0
+      ? `${who.name} reports ${complaint}; call back at ${who.phone}`
+      : `Reports ${complaint} since ${dice.between(1, 21)} days`;
   const cells = [
     String(row + 1),
     String(who.id),
@@ -234,7 +253,15 @@ function* labResults(): Generator<readonly Cell[]> {
       const bell = (dice.below(1000) + dice.below(1000) + dice.below(1000) + dice.below(1000) - 1998) / 577;
       const value = Math.max(0.01, test.mean + bell * test.spread);
       id += 1;
-      yield [String(id), String(row + 1), test.loinc, test.name, value.toFixed(2), test.unit, new Date(startMs + dice.between(5, 90) * 60_000).toISOString()];
+      yield [
+        String(id),
+        String(row + 1),
+        test.loinc,
+        test.name,
+        value.toFixed(2),
+        test.unit,
+        new Date(startMs + dice.between(5, 90) * 60_000).toISOString(),
+      ];
     }
   }
 }
@@ -256,7 +283,13 @@ export function clinicTables(): readonly ClinicTable[] {
     table('clinicians', 'id clinic_id name specialty npi', () =>
       range(clinicianCount, (row) => {
         const dice = new Dice(7, row);
-        return [String(row + 1), String((row % sites.length) + 1), `Dr. ${dice.of(givenNames)} ${dice.of(familyNames)}`, dice.of(specialties), `0${dice.digits(9)}`];
+        return [
+          String(row + 1),
+          String((row % sites.length) + 1),
+          `Dr. ${dice.of(givenNames)} ${dice.of(familyNames)}`,
+          dice.of(specialties),
+          `0${dice.digits(9)}`,
+        ];
       }),
     ),
     table('patients', 'id mrn name sex dob ssn phone fax email address city state zip clinic_id clinician_id active', () =>

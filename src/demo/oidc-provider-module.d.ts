@@ -40,6 +40,4 @@ declare module 'oidc-provider' {
     ): Promise<void>;
     on(event: 'server_error', listener: (context: unknown, fault: Error) => void): this;
   }
-
-  export default Provider;
 }

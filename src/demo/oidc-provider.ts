@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair } from 'jose';
-import Provider, { type ProviderContext, type TokenModel } from 'oidc-provider';
+import { Provider, type ProviderContext, type TokenModel } from 'oidc-provider';
 import { SallyportError } from '../core/error.ts';
 import type { PrincipalKind } from '../core/identity.ts';
 import { Secret } from '../core/secret.ts';

@@ -37,7 +37,7 @@ class FakeIdp {
   }
 
   readonly fetch: typeof fetch = async (input) => {
-    const url = String(input);
+    const url = input instanceof Request ? input.url : input.toString();
     this.fetches.push(url);
     if (this.down) throw new TypeError('fetch failed');
     if (this.respond) return this.respond(url);

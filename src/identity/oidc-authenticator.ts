@@ -3,7 +3,7 @@
 // REFUSES: everything that is not a signed JWT of an allowed algorithm and type, in time, for our audience.
 
 import { createHash } from 'node:crypto';
-import { decodeJwt, decodeProtectedHeader, errors, jwtVerify, type JWTPayload, type JWTVerifyResult } from 'jose';
+import { decodeJwt, decodeProtectedHeader, errors, jwtVerify, type JWTVerifyResult } from 'jose';
 import { SallyportError } from '../core/error.ts';
 import type { Principal } from '../core/identity.ts';
 import type { Authenticator, Clock, Logger } from '../core/ports.ts';
@@ -77,7 +77,7 @@ export function createOidcAuthenticator(deps: OidcAuthenticatorDeps): Authentica
     const provider = providerOf(token);
     const resolver = await keys.get(provider.issuer)?.resolver();
     if (resolver === undefined) throw refuseToken('unknown-issuer');
-    let verified: JWTVerifyResult<JWTPayload>;
+    let verified: JWTVerifyResult;
     try {
       verified = await jwtVerify(token, resolver, {
         issuer: provider.issuer,

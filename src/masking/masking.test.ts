@@ -72,12 +72,17 @@ describe('mask methods', () => {
 
   it('never put the column outside of an expression, whatever its type is called', () => {
     fc.assert(
-      fc.property(fc.constantFrom(...MASK_METHODS), fc.string(), fc.option(fc.constantFrom('pg_catalog', 'public'), { nil: undefined }), (method, type, schema) => {
-        const sql = maskSql(method, 'c', type, 'phi.x', schema);
-        assert.equal(sql === null, method === 'clear');
-        assert.notEqual(sql?.trim(), '"c"');
-        assert.doesNotMatch(sql ?? '', /;|--/);
-      }),
+      fc.property(
+        fc.constantFrom(...MASK_METHODS),
+        fc.string(),
+        fc.option(fc.constantFrom('pg_catalog', 'public'), { nil: undefined }),
+        (method, type, schema) => {
+          const sql = maskSql(method, 'c', type, 'phi.x', schema);
+          assert.equal(sql === null, method === 'clear');
+          assert.notEqual(sql?.trim(), '"c"');
+          assert.doesNotMatch(sql ?? '', /;|--/);
+        },
+      ),
     );
   });
 });
@@ -96,7 +101,14 @@ describe('mask types', () => {
   });
 
   it('assumes nothing of types outside of pg_catalog, of "char" and of names it cannot read', () => {
-    const inputs: readonly (readonly [string, string?])[] = [['text', 'public'], ['"char"', 'pg_catalog'], ['a b c'], ['public.text'], ['constructor'], ['']];
+    const inputs: readonly (readonly [string, string?])[] = [
+      ['text', 'public'],
+      ['"char"', 'pg_catalog'],
+      ['a b c'],
+      ['public.text'],
+      ['constructor'],
+      [''],
+    ];
     for (const [name, schema] of inputs) {
       assert.deepEqual(parseSqlType(name, schema), { family: 'foreign', cast: null, unboundedCast: null }, name);
     }
@@ -129,7 +141,9 @@ describe('the mask of a column', () => {
 describe('docs/masking.md', () => {
   it('lists the methods as the code has them', () => {
     const page = readFileSync(join(import.meta.dirname, '../../docs/masking.md'), 'utf8');
-    const listed = [...page.matchAll(/^\| `([^`]+)` \| (\d+) \| ([^|]+) \| ([^|]+) \|$/gm)].map((row) => row.slice(1).map((cell) => cell.trim()));
+    const listed = [...page.matchAll(/^\| `([^`]+)` \| (\d+) \| ([^|]+) \| ([^|]+) \|$/gm)].map((row) =>
+      row.slice(1).map((cell) => cell.trim()),
+    );
     const expected = MASK_METHOD_ROWS.map((row) => [
       row.method,
       String(row.revealing),

@@ -44,7 +44,13 @@ function redacted(subject: Subject): string {
 const temporal = {
   date: { scratch: 'timestamp without time zone', ge: 'date_ge', le: 'date_le', larger: 'date_larger', constant: 'date' },
   timestamp: { scratch: null, ge: 'timestamp_ge', le: 'timestamp_le', larger: 'timestamp_larger', constant: 'timestamp without time zone' },
-  timestamptz: { scratch: null, ge: 'timestamptz_ge', le: 'timestamptz_le', larger: 'timestamptz_larger', constant: 'timestamp with time zone' },
+  timestamptz: {
+    scratch: null,
+    ge: 'timestamptz_ge',
+    le: 'timestamptz_le',
+    larger: 'timestamptz_larger',
+    constant: 'timestamp with time zone',
+  },
 } as const;
 
 /** Start of the year or month in UTC: the session's time zone must not move a value over the boundary (it would be an

@@ -82,7 +82,8 @@ const withoutLength: ReadonlyMap<string, string> = new Map([
 
 const plainName = /^[a-z][a-z0-9_]*$/;
 const modifier = /\(\s*-?\d+\s*(?:,\s*-?\d+\s*)?\)/;
-const qualifiedName = /^(?:("(?:[^"]|"")+"|[a-z_\u0080-\uffff][a-z0-9_$\u0080-\uffff]*)\.)?("(?:[^"]|"")+"|[a-z_\u0080-\uffff][a-z0-9_$\u0080-\uffff]*)$/;
+const qualifiedName =
+  /^(?:("(?:[^"]|"")+"|[a-z_\u0080-\uffff][a-z0-9_$\u0080-\uffff]*)\.)?("(?:[^"]|"")+"|[a-z_\u0080-\uffff][a-z0-9_$\u0080-\uffff]*)$/;
 
 export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;

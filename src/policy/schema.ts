@@ -11,16 +11,16 @@ export type PredicateMode = (typeof PREDICATE_MODES)[number];
 
 export const PRINCIPAL_KINDS = ['person', 'agent', 'service'] as const;
 
-const name = z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, 'must be lower-case letters, digits and dashes, starting with a letter');
+const name = z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/, 'must be lower-case letters, digits, dashes and underscores, starting with a letter');
 const className = z
   .string()
   .max(64)
-  .regex(/^[a-z][a-z0-9-]*(\.[a-z0-9][a-z0-9-]*)*$/, 'must be a class name such as phi.ssn');
+  .regex(/^[a-z][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)*$/, 'must be a class name such as phi.ssn');
 const classPattern = z
   .string()
   .max(66)
-  .regex(/^(\*|[a-z][a-z0-9-]*(\.[a-z0-9][a-z0-9-]*)*(\.\*)?)$/, 'must be a class such as phi.ssn, or a pattern such as phi.* or *');
-const targetPattern = z.string().regex(/^(\*|[a-z][a-z0-9-]{0,62})$/, 'must be the name of a target, or *');
+  .regex(/^(\*|[a-z][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)*(\.\*)?)$/, 'must be a class such as phi.ssn, or a pattern such as phi.* or *');
+const targetPattern = z.string().regex(/^(\*|[a-z][a-z0-9_-]{0,62})$/, 'must be the name of a target, or *');
 
 /** Four parts: target, schema, relation, column. A name holds no dot, colon or white space; `*` stands for any text. */
 export const COLUMN_PATTERN = /^([a-z0-9*-]+):([^.:\s"]+)\.([^.:\s"]+)\.([^.:\s"]+)$/;

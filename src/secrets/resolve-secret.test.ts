@@ -35,7 +35,7 @@ describe('a secret', () => {
   it('comes from an environment variable and never prints itself', async () => {
     const secret = await resolveSecret({ env: 'DB_PASSWORD' }, deps);
     assert.equal(secret.reveal(), 'hunter-4711');
-    assert.equal(`${secret} ${JSON.stringify(secret)} ${inspect(secret)}`.includes('4711'), false);
+    assert.equal([String(secret), JSON.stringify(secret), inspect(secret)].join(' ').includes('4711'), false);
   });
 
   it('is refused when the variable is not set or empty', async () => {

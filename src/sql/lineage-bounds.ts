@@ -47,7 +47,7 @@ export function boundReading(block: Block, leaves: readonly Leaf[], stmt: Select
 }
 
 export function unionReading(left: Reading, right: Reading): Reading {
-  const both = <K extends 'rowwise' | 'collected' | 'reads'>(key: K): Set<Instance> => new Set([...left[key], ...right[key]]);
+  const both = (key: 'rowwise' | 'collected' | 'reads'): Set<Instance> => new Set([...left[key], ...right[key]]);
   return { rowwise: both('rowwise'), collected: both('collected'), reads: both('reads'), fixed: left.fixed && right.fixed };
 }
 
@@ -62,7 +62,7 @@ interface Bound {
 export function bindKeys(block: Block, leaves: readonly Leaf[]): Bound {
   const open = new Map(leaves.map((leaf) => [leaf, new Set(leaf.reading.rowwise)]));
   const few = new Map(leaves.map((leaf) => [leaf, leaf.reading.fixed]));
-  for (let changed = true; changed; ) {
+  for (let changed = true; changed;) {
     changed = false;
     for (const leaf of leaves) {
       const remaining = open.get(leaf);

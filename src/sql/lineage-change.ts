@@ -98,7 +98,11 @@ function insert(walk: Walk, stmt: InsertStmt, parent: Scope | null, outer: Commo
   const ctes = commonTables(walk, stmt.withClause, parent, outer);
   const written = new Written(walk, stmt.relation ?? {});
   const source = stmt.selectStmt === undefined ? noRows : query(walk, stmt.selectStmt, parent, ctes);
-  written.addRow(namesOfTargets(stmt.cols), source.columns.map((column) => column.value), source.exact);
+  written.addRow(
+    namesOfTargets(stmt.cols),
+    source.columns.map((column) => column.value),
+    source.exact,
+  );
 
   const conflict = stmt.onConflictClause;
   if (conflict !== undefined) {
@@ -124,7 +128,13 @@ function excludedItem(target: FromPart, written: Written): RangeItem {
     leaves,
     value: { ...nothing, sources: union(written.byColumn.get(name) ?? new Set(), written.byColumn.get('*') ?? new Set()) },
   }));
-  return { alias: 'excluded', schema: null, columns, open: written.columns === null ? union(...written.byColumn.values()) : null, leaves: target.leaves };
+  return {
+    alias: 'excluded',
+    schema: null,
+    columns,
+    open: written.columns === null ? union(...written.byColumn.values()) : null,
+    leaves: target.leaves,
+  };
 }
 
 function update(walk: Walk, stmt: UpdateStmt, parent: Scope | null, outer: CommonTables): Rows {

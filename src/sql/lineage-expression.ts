@@ -2,6 +2,7 @@
 // selection picks the field of a known row, and whatever only decides about rows (FILTER, OVER, EXISTS) is control.
 
 import type { A_Expr, FuncCall, Node, SubLink, TypeName, WindowDef } from '@pgsql/types';
+import { findRelation } from './lineage-from.ts';
 import { aggregateKind, functionName, multipliesRows, showsOrder } from './lineage-functions.ts';
 import { namesOf, stringOf } from './lineage-names.ts';
 import { query } from './lineage-query.ts';
@@ -34,7 +35,8 @@ export function expression(walk: Walk, node: Node | undefined, scope: Scope): Va
   if ('ColumnRef' in node) return columnRef(walk, node.ColumnRef.fields, scope);
   if ('A_Const' in node || 'ParamRef' in node || 'TypeName' in node) return nothing;
   if ('FuncCall' in node) return functionCall(walk, node.FuncCall, scope);
-  if ('A_Indirection' in node) return indirection(walk, expression(walk, node.A_Indirection.arg, scope), node.A_Indirection.indirection, scope);
+  if ('A_Indirection' in node)
+    return indirection(walk, expression(walk, node.A_Indirection.arg, scope), node.A_Indirection.indirection, scope);
   if ('SubLink' in node) return subLink(walk, node.SubLink, scope);
   if ('TypeCast' in node) return castTo(walk, expression(walk, node.TypeCast.arg, scope), node.TypeCast.typeName);
   if ('RowExpr' in node) {
@@ -116,10 +118,17 @@ function columnRef(walk: Walk, fields: readonly Node[] | undefined, scope: Scope
   if (names !== null) return resolve(walk, scope, names);
   const table = namesOf(fields?.slice(0, -1)) ?? [];
   if (table.length === 0) return read(walk, rowOf(scope.columns));
-  return read(walk, rowOf(itemsNamed(scope, table).flatMap((item) => item.columns), wholeRowSources(scope, table)));
+  return read(
+    walk,
+    rowOf(
+      itemsNamed(scope, table).flatMap((item) => item.columns),
+      wholeRowSources(scope, table),
+    ),
+  );
 }
 
-const wholeRowSources = (scope: Scope, table: readonly string[]) => union(...itemsNamed(scope, table).map((item) => wholeRow(item).sources));
+const wholeRowSources = (scope: Scope, table: readonly string[]) =>
+  union(...itemsNamed(scope, table).map((item) => wholeRow(item).sources));
 
 export function indirection(walk: Walk, from: Value, steps: readonly Node[] | undefined, scope: Scope): Value {
   let value = from;
@@ -127,7 +136,12 @@ export function indirection(walk: Walk, from: Value, steps: readonly Node[] | un
     const name = stringOf(each);
     if (name !== null) {
       const found = value.fields?.filter((field) => field.name === name) ?? [];
-      value = found.length > 0 ? (found.length === 1 && found[0] !== undefined ? found[0].value : derived(...found.map((field) => field.value))) : derived(value);
+      value =
+        found.length > 0
+          ? found.length === 1 && found[0] !== undefined
+            ? found[0].value
+            : derived(...found.map((field) => field.value))
+          : derived(value);
     } else if (!('A_Star' in each)) {
       value = derived(value, ...parts(walk, each, scope));
     }
@@ -148,8 +162,7 @@ function relationColumns(walk: Walk, typeName: TypeName | undefined): readonly s
   const name = names.at(-1);
   const schema = names.at(-2);
   if (name === undefined || schema === 'pg_catalog') return null;
-  const { catalogue, searchPath, temporary } = walk.context;
-  const relation = schema === undefined ? (temporary(name) ?? catalogue.resolveRelation(name, searchPath)) : catalogue.relation(schema, name);
+  const relation = findRelation(walk, { relname: name, ...(schema === undefined ? {} : { schemaname: schema }) });
   return relation?.columns.map((column) => column.name) ?? null;
 }
 

@@ -39,7 +39,9 @@ export function everythingNamed(statement: Node, context: LineageContext): Linea
 }
 
 function hasRelation(value: unknown): value is { readonly relation: RangeVar } {
-  return typeof value === 'object' && value !== null && 'relation' in value && typeof value.relation === 'object' && value.relation !== null;
+  return (
+    typeof value === 'object' && value !== null && 'relation' in value && typeof value.relation === 'object' && value.relation !== null
+  );
 }
 
 function columnsOf(range: RangeVar, context: LineageContext, found?: Set<string>): readonly string[] {

@@ -5,7 +5,7 @@ import type { Alias, JoinExpr, JsonTable, Node, RangeFunction, RangeSubselect, R
 import type { Relation } from './catalogue.ts';
 import { condition, expression } from './lineage-expression.ts';
 import { columnsOfFunction, functionName } from './lineage-functions.ts';
-import { namesOf, stringOf } from './lineage-names.ts';
+import { namesOf, outputName, stringOf } from './lineage-names.ts';
 import { query } from './lineage-query.ts';
 import {
   addAll,
@@ -81,11 +81,11 @@ export function fromItem(walk: Walk, node: Node, place: Place): FromPart {
 
 /** The relation as FROM (or the target of a change) names it; null when the catalogue does not have it. */
 export function findRelation(walk: Walk, range: RangeVar): Relation | null {
-  const { catalogue, searchPath, temporary } = walk.context;
+  const { context } = walk;
   const name = range.relname ?? '';
-  if (range.schemaname === 'pg_temp') return temporary(name) ?? null;
-  if (range.schemaname !== undefined) return catalogue.relation(range.schemaname, name) ?? null;
-  return temporary(name) ?? catalogue.resolveRelation(name, searchPath) ?? null;
+  if (range.schemaname === 'pg_temp') return context.temporary(name) ?? null;
+  if (range.schemaname !== undefined) return context.catalogue.relation(range.schemaname, name) ?? null;
+  return context.temporary(name) ?? context.catalogue.resolveRelation(name, context.searchPath) ?? null;
 }
 
 export const spelt = (range: RangeVar): string => [range.schemaname, range.relname].filter((part) => part !== undefined).join('.');
@@ -97,14 +97,26 @@ export function relationPart(walk: Walk, range: RangeVar, written?: ReadonlyMap<
   if (relation === null) {
     const leaf = newLeaf({ ...noReading, fixed: false });
     const columns = renamed([], range.alias, leaf, noSources);
-    return itemPart({ alias: alias ?? range.relname ?? '', schema: alias === undefined ? (range.schemaname ?? null) : null, columns, open: noSources, leaves: [leaf] });
+    return itemPart({
+      alias: alias ?? range.relname ?? '',
+      schema: alias === undefined ? (range.schemaname ?? null) : null,
+      columns,
+      open: noSources,
+      leaves: [leaf],
+    });
   }
-  const instance: Instance = { relation: relation.qualified, keys: [relation.primaryKey, ...relation.uniqueKeys].filter((key) => key.length > 0) };
+  const instance: Instance = {
+    relation: relation.qualified,
+    keys: [relation.primaryKey, ...relation.uniqueKeys].filter((key) => key.length > 0),
+  };
   const only = new Set([instance]);
   const leaf: Leaf = { reading: { rowwise: only, collected: new Set(), reads: only, fixed: false }, isTable: true, dependsOn: new Set() };
   const columns = ownSources(relation).map(({ name, sources }): Field => {
     const stored = written?.get(name);
-    return { name, value: { sources: stored === undefined ? sources : union(sources, stored), fields: null, origins: [{ instance, column: name }] } };
+    return {
+      name,
+      value: { sources: stored === undefined ? sources : union(sources, stored), fields: null, origins: [{ instance, column: name }] },
+    };
   });
   return itemPart({
     alias: alias ?? relation.name,
@@ -133,7 +145,8 @@ function rangeVar(walk: Walk, range: RangeVar, place: Place): FromPart {
   const { rows } = common;
   const leaf = newLeaf(rows, rows.outer);
   // Before the first round its columns are unknown.
-  const open = (common.pending && rows.columns.length === 0) || !rows.exact ? union(...rows.columns.map((column) => column.value.sources)) : null;
+  const open =
+    (common.pending && rows.columns.length === 0) || !rows.exact ? union(...rows.columns.map((column) => column.value.sources)) : null;
   return itemPart({
     alias: range.alias?.aliasname ?? common.name,
     schema: null,
@@ -174,7 +187,10 @@ function rangeFunction(walk: Walk, range: RangeFunction, place: Place): FromPart
     const called = call !== undefined && 'FuncCall' in call ? functionName(call.FuncCall.funcname) : null;
     name = called?.name ?? name;
     const argCount = call !== undefined && 'FuncCall' in call ? (call.FuncCall.args ?? []).length : 0;
-    const known = definitions ?? value.fields?.map((field) => field.name) ?? (called === null ? [alias ?? 'value'] : columnsOfFunction(called, single ? alias : null, argCount));
+    const known =
+      definitions ??
+      value.fields?.map((field) => field.name) ??
+      (called === null ? [alias ?? outputName(call, () => '')] : columnsOfFunction(called, single ? alias : null, argCount));
     if (known === null) {
       // One column of its own name if it yields scalars, unknown ones if it yields rows.
       fields.push({ name: (single ? alias : null) ?? called?.name ?? '', value: { ...value, fields: null } });
@@ -245,7 +261,13 @@ function join(walk: Walk, node: JoinExpr, place: Place): FromPart {
   if (node.alias === undefined) return { columns, items, leaves };
   const opens = items.flatMap((item) => (item.open === null ? [] : [item.open]));
   const visible = columns.map((column, index) => ({ ...column, name: stringOf(node.alias?.colnames?.[index]) ?? column.name }));
-  const item: RangeItem = { alias: node.alias.aliasname ?? '', schema: null, columns: visible, open: opens.length === 0 ? null : union(...opens), leaves };
+  const item: RangeItem = {
+    alias: node.alias.aliasname ?? '',
+    schema: null,
+    columns: visible,
+    open: opens.length === 0 ? null : union(...opens),
+    leaves,
+  };
   return { columns: visible, items: [item], leaves };
 }
 

@@ -44,7 +44,9 @@ const rowColumns: ReadonlyMap<string, readonly string[]> = new Map([
 ]);
 
 const scalarRows = new Set(
-  'generate_series generate_subscripts json_object_keys jsonb_object_keys jsonb_path_query regexp_matches regexp_split_to_table string_to_table'.split(' '),
+  'generate_series generate_subscripts json_object_keys jsonb_object_keys jsonb_path_query regexp_matches regexp_split_to_table string_to_table'.split(
+    ' ',
+  ),
 );
 
 /** min and max show where a value stands in the order. */
@@ -85,7 +87,7 @@ export function multipliesRows(walk: Walk, called: FunctionName): boolean {
 export function columnsOfFunction({ name }: FunctionName, alias: string | null, argCount: number): readonly string[] | null {
   const known = rowColumns.get(name);
   if (known !== undefined) return known;
-  if (name === 'unnest' && argCount > 1) return Array.from({ length: argCount }, () => alias ?? 'unnest');
+  if (name === 'unnest' && argCount > 1) return Array.from({ length: argCount }, () => name);
   return scalarRows.has(name) ? [alias ?? name] : null;
 }
 

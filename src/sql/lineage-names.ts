@@ -118,7 +118,7 @@ function table(names: Readonly<Record<string, string>>, key: string | undefined)
 }
 
 function lastString(nodes: readonly Node[] | undefined): Figured | null {
-  for (const node of [...(nodes ?? [])].reverse()) {
+  for (const node of (nodes ?? []).toReversed()) {
     const name = stringOf(node);
     if (name !== null) return strong(name);
   }

@@ -107,7 +107,10 @@ const signature = (rows: Rows): string =>
 function tableRows(walk: Walk, entry: CommonTableExpr, parent: Scope | null, ctes: CommonTables, onFirstArm?: (rows: Rows) => void): Rows {
   if (entry.ctequery === undefined) return noRows;
   const body = entry.ctequery;
-  const rows = 'SelectStmt' in body ? select(walk, body.SelectStmt, parent, ctes, onFirstArm) : inOwnBlock(walk, () => query(walk, body, parent, ctes));
+  const rows =
+    'SelectStmt' in body
+      ? select(walk, body.SelectStmt, parent, ctes, onFirstArm)
+      : inOwnBlock(walk, () => query(walk, body, parent, ctes));
   return generated(walk, aliased(rows, entry), entry);
 }
 
@@ -125,7 +128,9 @@ function aliased(rows: Rows, entry: CommonTableExpr): Rows {
   const columns = rows.columns.map((column, index) => ({ ...column, name: stringOf(names[index]) ?? column.name }));
   // A star of unknown width stands for the names that are left.
   const rest = union(...rows.columns.map((column) => column.value.sources));
-  const more = rows.exact ? [] : names.slice(columns.length).map((name) => ({ name: stringOf(name) ?? '', value: { ...nothing, sources: rest } }));
+  const more = rows.exact
+    ? []
+    : names.slice(columns.length).map((name) => ({ name: stringOf(name) ?? '', value: { ...nothing, sources: rest } }));
   return { ...rows, columns: [...columns, ...more] };
 }
 
@@ -146,12 +151,20 @@ function generated(walk: Walk, rows: Rows, entry: CommonTableExpr): Rows {
 
 function values(walk: Walk, stmt: SelectStmt, parent: Scope | null, ctes: CommonTables): Rows {
   const scope = newScope(parent, ctes);
-  const lists = (stmt.valuesLists ?? []).map((row) => ('List' in row ? (row.List.items ?? []) : []).map((cell) => expression(walk, cell, scope)));
+  const lists = (stmt.valuesLists ?? []).map((row) =>
+    ('List' in row ? (row.List.items ?? []) : []).map((cell) => expression(walk, cell, scope)),
+  );
   const width = Math.max(0, ...lists.map((cells) => cells.length));
   const columns = Array.from({ length: width }, (_, index): Field => {
     return { name: `column${index + 1}`, value: derived(...lists.map((cells) => cells[index] ?? nothing)) };
   });
-  return tail(walk, stmt, scope, { ...boundReading(walk.block, [], stmt, []), columns, exact: true, outer: scope.outer, collects: walk.block.collects });
+  return tail(walk, stmt, scope, {
+    ...boundReading(walk.block, [], stmt, []),
+    columns,
+    exact: true,
+    outer: scope.outer,
+    collects: walk.block.collects,
+  });
 }
 
 function setOperation(walk: Walk, stmt: SelectStmt, parent: Scope | null, ctes: CommonTables, onFirstArm?: (rows: Rows) => void): Rows {
@@ -170,7 +183,13 @@ function setOperation(walk: Walk, stmt: SelectStmt, parent: Scope | null, ctes: 
   const outer = new Set([...left.outer, ...right.outer]);
   const scope: Scope = { ...newScope(parent, ctes), outer };
   const reading = stmt.op === 'SETOP_EXCEPT' ? left : unionReading(left, right);
-  return tail(walk, stmt, scope, { ...boundReading(walk.block, [], stmt, [], reading), columns, exact, outer, collects: left.collects || right.collects });
+  return tail(walk, stmt, scope, {
+    ...boundReading(walk.block, [], stmt, [], reading),
+    columns,
+    exact,
+    outer,
+    collects: left.collects || right.collects,
+  });
 }
 
 function block(walk: Walk, stmt: SelectStmt, parent: Scope | null, ctes: CommonTables): Rows {
@@ -227,14 +246,21 @@ function byOutput(walk: Walk, node: Node, scope: Scope, columns: readonly Field[
 }
 
 /** Target list with its stars expanded. `exact` is false when a star stood for unknown columns. */
-export function targets(walk: Walk, nodes: readonly Node[] | undefined, scope: Scope): { readonly columns: readonly Field[]; readonly exact: boolean } {
+export function targets(
+  walk: Walk,
+  nodes: readonly Node[] | undefined,
+  scope: Scope,
+): { readonly columns: readonly Field[]; readonly exact: boolean } {
   const columns: Field[] = [];
   let exact = true;
   for (const node of nodes ?? []) {
     if (!('ResTarget' in node)) continue;
     const expanded = star(walk, node.ResTarget, scope);
     if (expanded === null) {
-      columns.push({ name: node.ResTarget.name ?? nameOf(walk, node.ResTarget.val, scope), value: expression(walk, node.ResTarget.val, scope) });
+      columns.push({
+        name: node.ResTarget.name ?? nameOf(walk, node.ResTarget.val, scope),
+        value: expression(walk, node.ResTarget.val, scope),
+      });
     } else {
       for (const { name, value } of expanded.columns) columns.push({ name, value: read(walk, value) });
       exact = exact && expanded.exact;
@@ -258,7 +284,8 @@ function star(walk: Walk, target: ResTarget, scope: Scope): { readonly columns: 
     // Unknown columns follow as one, unless a known one carries as much already.
     for (const item of open) {
       const { sources } = wholeRow(item);
-      if (!item.columns.some((column) => column.value.sources.size === sources.size)) columns.push({ name: item.alias, value: { ...nothing, sources } });
+      if (!item.columns.some((column) => column.value.sources.size === sources.size))
+        columns.push({ name: item.alias, value: { ...nothing, sources } });
     }
     return { columns, exact: open.length === 0 };
   }

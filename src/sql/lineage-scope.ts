@@ -147,7 +147,12 @@ export function newBlock(): Block {
   return { aggregates: false, collects: false, multipliesRows: false, equalities: [], folded: [] };
 }
 
-export function newScope(parent: Scope | null, ctes: CommonTables, items: readonly RangeItem[] = [], columns: readonly ScopeColumn[] = []): Scope {
+export function newScope(
+  parent: Scope | null,
+  ctes: CommonTables,
+  items: readonly RangeItem[] = [],
+  columns: readonly ScopeColumn[] = [],
+): Scope {
   return { parent, items, columns, ctes, outer: new Set(), touched: new Set() };
 }
 

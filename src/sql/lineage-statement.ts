@@ -27,7 +27,9 @@ function analyse(statement: Node, context: LineageContext): Lineage {
     outputs: found.rows.columns.map(({ name, value }) => ({ name, sources: sorted(value.sources) })),
     columns: sorted(walk.columns),
     predicates: sorted(walk.predicates),
-    writes: [...walk.writes].map(([column, sources]) => ({ column, sources: sorted(sources) })).sort((a, b) => (a.column < b.column ? -1 : 1)),
+    writes: [...walk.writes]
+      .map(([column, sources]) => ({ column, sources: sorted(sources) }))
+      .sort((a, b) => (a.column < b.column ? -1 : 1)),
     unboundedRelations: sorted(new Set([...found.rows.rowwise, ...found.rows.collected].map((instance) => instance.relation))),
     limit: found.limit,
   };

@@ -1,34 +1,28 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import type { Column, FunctionInfo, Relation } from './catalogue.ts';
+import type { FunctionInfo, Relation } from './catalogue.ts';
 import { lineage, type Lineage, type LineageContext } from './lineage.ts';
 import { createParser, type Node } from './parser.ts';
 
 const parser = await createParser();
 
-function relation(qualified: string, columns: string, primaryKey: readonly string[] = ['id'], uniqueKeys: readonly (readonly string[])[] = []): Relation {
-  const [schema = '', name = ''] = qualified.split('.');
-  const list = columns.split(' ').map((column, index): Column => {
-    return { name: column, attnum: index + 1, typeOid: 25, typeName: 'text', typeSchema: 'pg_catalog', notNull: false, hasDefault: false, generated: null };
-  });
+/** What lineage looks at of a relation. */
+function relation(
+  qualified: string,
+  columns: string,
+  primaryKey: readonly string[] = ['id'],
+  uniqueKeys: readonly (readonly string[])[] = [],
+): Relation {
+  const [schema, name] = qualified.split('.');
   return {
-    oid: [...qualified].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 7),
     schema,
     name,
     qualified,
-    kind: 'table',
-    columns: list,
-    byName: new Map(list.map((column) => [column.name, column])),
+    columns: columns.split(' ').map((column) => ({ name: column })),
     primaryKey,
     uniqueKeys,
-    parents: [],
-    children: [],
-    definition: null,
-    triggers: [],
-    rowSecurity: false,
-    persistence: 'permanent',
-  };
+  } as unknown as Relation;
 }
 
 const relations = [
@@ -41,19 +35,7 @@ const relations = [
   relation('legacy.patients', 'id name ssn'),
 ];
 
-const glue: FunctionInfo = {
-  oid: 1,
-  schema: 'public',
-  name: 'glue',
-  argTypes: ['text'],
-  signature: 'public.glue(text)',
-  kind: 'aggregate',
-  volatility: 'immutable',
-  language: 'internal',
-  returnsSet: false,
-  extension: null,
-  securityDefiner: false,
-};
+const glue = { schema: 'public', name: 'glue', kind: 'aggregate', returnsSet: false } as unknown as FunctionInfo;
 
 const find = (schema: string, name: string): Relation | undefined => relations.find((each) => each.schema === schema && each.name === name);
 const catalogue: LineageContext['catalogue'] = {
@@ -62,7 +44,14 @@ const catalogue: LineageContext['catalogue'] = {
   functions: (schema, name) => (schema === 'public' && name === 'glue' ? [glue] : []),
 };
 const temporary = relation('pg_temp.mine', 'a b', []);
-const context: LineageContext = { catalogue, searchPath: ['public'], temporary: (name) => (name === 'mine' ? temporary : undefined) };
+const context: LineageContext & { readonly mine: Relation } = {
+  catalogue,
+  searchPath: ['public'],
+  mine: temporary,
+  temporary(name) {
+    return name === 'mine' ? this.mine : undefined;
+  },
+};
 
 function statementOf(sql: string): Node {
   const parsed = parser.parse(sql);
@@ -83,7 +72,10 @@ const outputs = (sql: string): string =>
     .outputs.map(({ name, sources }) => `${name}: ${sorted(sources)}`.trimEnd())
     .join(', ');
 const predicates = (sql: string): string => sorted(of(sql).predicates);
-const unbounded = (sql: string): string => of(sql).unboundedRelations.map((name) => name.replace('public.', '')).join(' ');
+const unbounded = (sql: string): string =>
+  of(sql)
+    .unboundedRelations.map((name) => name.replace('public.', ''))
+    .join(' ');
 const writes = (sql: string): string =>
   of(sql)
     .writes.map(({ column, sources }) => `${short(column)}: ${sorted(sources)}`.trimEnd())
@@ -137,7 +129,8 @@ describe('lineage of outputs', () => {
       'WITH patients AS (SELECT ssn FROM patients) SELECT * FROM patients': 'ssn: ssn',
       "WITH patients AS (SELECT 'x' AS ssn) SELECT ssn FROM patients": 'ssn:',
       "WITH patients AS (SELECT 'x' AS ssn) SELECT ssn FROM public.patients": 'ssn: ssn',
-      'SELECT c.name, l.ssn FROM clinics c, LATERAL (SELECT p.ssn FROM patients p WHERE p.clinic_id = c.id) l': 'name: clinics.name, ssn: ssn',
+      'SELECT c.name, l.ssn FROM clinics c, LATERAL (SELECT p.ssn FROM patients p WHERE p.clinic_id = c.id) l':
+        'name: clinics.name, ssn: ssn',
       'SELECT l.x FROM clinics c, LATERAL (SELECT c.name || ssn AS x FROM patients) l': 'x: clinics.name ssn',
       'SELECT (SELECT region) FROM clinics': 'region: clinics.region',
     });
@@ -147,9 +140,11 @@ describe('lineage of outputs', () => {
     check(outputs, {
       'WITH RECURSIVE r(a, n) AS (SELECT name, 1 FROM clinics UNION ALL SELECT p.ssn, n + 1 FROM r JOIN patients p ON p.id = n) SELECT a, n FROM r':
         'a: clinics.name ssn, n:',
-      'WITH RECURSIVE r(a, b, c) AS (SELECT ssn, name, sex FROM patients UNION ALL SELECT b, c, a FROM r) SELECT a FROM r': 'a: name sex ssn',
+      'WITH RECURSIVE r(a, b, c) AS (SELECT ssn, name, sex FROM patients UNION ALL SELECT b, c, a FROM r) SELECT a FROM r':
+        'a: name sex ssn',
       'WITH RECURSIVE x AS (SELECT s FROM y), y AS (SELECT ssn AS s FROM patients) SELECT * FROM x': 's: ssn',
-      'WITH RECURSIVE r(a, n) AS (SELECT ssn, 1 FROM patients UNION ALL SELECT a, n + 1 FROM r) SEARCH DEPTH FIRST BY a SET o SELECT o FROM r': 'o: ssn',
+      'WITH RECURSIVE r(a, n) AS (SELECT ssn, 1 FROM patients UNION ALL SELECT a, n + 1 FROM r) SEARCH DEPTH FIRST BY a SET o SELECT o FROM r':
+        'o: ssn',
       'WITH RECURSIVE r(a) AS (SELECT ssn FROM patients UNION ALL SELECT a FROM r) CYCLE a SET seen USING path SELECT seen, path FROM r':
         'seen: ssn, path: ssn',
     });
@@ -159,7 +154,8 @@ describe('lineage of outputs', () => {
     check(outputs, {
       'SELECT * FROM clinics JOIN (SELECT id, cost FROM encounters) e USING (id)':
         'id: clinics.id encounters.id, name: clinics.name, region: clinics.region, cost: encounters.cost',
-      'SELECT * FROM (SELECT name, id FROM clinics) c NATURAL JOIN (SELECT id, ssn FROM patients) p': 'id: clinics.id id, name: clinics.name, ssn: ssn',
+      'SELECT * FROM (SELECT name, id FROM clinics) c NATURAL JOIN (SELECT id, ssn FROM patients) p':
+        'id: clinics.id id, name: clinics.name, ssn: ssn',
       'SELECT j.c4 FROM (patients p JOIN clinics k ON k.id = p.clinic_id) AS j(c1, c2, c3, c4)': 'c4: ssn',
       'SELECT u.id FROM clinics FULL JOIN patients USING (id) AS u': 'id: clinics.id id',
       'SELECT p.id FROM clinics JOIN patients p USING (id)': 'id: id',
@@ -184,7 +180,8 @@ describe('lineage of outputs', () => {
   it('adds up set operations by position', () => {
     check(outputs, {
       'SELECT name FROM clinics UNION ALL SELECT ssn FROM patients': 'name: clinics.name ssn',
-      'SELECT name FROM clinics UNION (SELECT region FROM clinics UNION ALL SELECT ssn FROM patients)': 'name: clinics.name clinics.region ssn',
+      'SELECT name FROM clinics UNION (SELECT region FROM clinics UNION ALL SELECT ssn FROM patients)':
+        'name: clinics.name clinics.region ssn',
       'SELECT name FROM patients EXCEPT SELECT name FROM clinics': 'name: name',
       'VALUES (1, 2), ((SELECT ssn FROM patients), 3)': 'column1: ssn, column2:',
     });
@@ -192,12 +189,19 @@ describe('lineage of outputs', () => {
 
   it('names columns as PostgreSQL does', () => {
     check(
-      (sql) => of(sql).outputs.map((output) => output.name).join(' '),
+      (sql) =>
+        of(sql)
+          .outputs.map((output) => output.name)
+          .join(' '),
       {
-        'SELECT id::int, (1)::text, nullif(1, 2), count(*), coalesce(1, 2), greatest(1), least(1) FROM patients': 'id text nullif count coalesce greatest least',
-        'SELECT CASE WHEN true THEN 1 ELSE id END, CASE WHEN true THEN 1 END, ROW(1), ARRAY[1], EXISTS (SELECT 1) FROM patients': 'id case row array exists',
-        "SELECT current_date, current_user, 'a' COLLATE \"C\", (SELECT 1), (SELECT name FROM clinics), xmlelement(name a)": 'current_date current_user ?column? ?column? name xmlelement',
-        "SELECT extract(year FROM dob), date '2020-01-01', -1, 1 + 1, json_object('a': 1), (VALUES (1)) FROM patients": 'extract date ?column? ?column? json_object column1',
+        'SELECT id::int, (1)::text, nullif(1, 2), count(*), coalesce(1, 2), greatest(1), least(1) FROM patients':
+          'id text nullif count coalesce greatest least',
+        'SELECT CASE WHEN true THEN 1 ELSE id END, CASE WHEN true THEN 1 END, ROW(1), ARRAY[1], EXISTS (SELECT 1) FROM patients':
+          'id case row array exists',
+        'SELECT current_date, current_user, \'a\' COLLATE "C", (SELECT 1), (SELECT name FROM clinics), xmlelement(name a)':
+          'current_date current_user ?column? ?column? name xmlelement',
+        "SELECT extract(year FROM dob), date '2020-01-01', -1, 1 + 1, json_object('a': 1), (VALUES (1)) FROM patients":
+          'extract date ?column? ?column? json_object column1',
       },
     );
   });
@@ -255,13 +259,15 @@ describe('lineage of writes', () => {
       'UPDATE clinics SET name = (SELECT ssn FROM patients LIMIT 1)': 'clinics.name: ssn',
       'UPDATE scratch SET (k, v) = (SELECT name, ssn FROM patients LIMIT 1)': 'scratch.k: name, scratch.v: ssn',
       'UPDATE scratch SET (k, v) = ROW(p.dob, p.ssn) FROM patients p': 'scratch.k: dob, scratch.v: ssn',
-      'INSERT INTO scratch (id, v) SELECT id, ssn FROM patients ON CONFLICT (id) DO UPDATE SET k = excluded.v': 'scratch.id: id, scratch.k: ssn, scratch.v: ssn',
+      'INSERT INTO scratch (id, v) SELECT id, ssn FROM patients ON CONFLICT (id) DO UPDATE SET k = excluded.v':
+        'scratch.id: id, scratch.k: ssn, scratch.v: ssn',
       'MERGE INTO scratch s USING patients p ON s.id = p.id WHEN MATCHED THEN UPDATE SET v = p.ssn WHEN NOT MATCHED THEN INSERT (id, k) VALUES (p.id, p.name)':
         'scratch.id: id, scratch.k: name, scratch.v: ssn',
       'CREATE TEMP TABLE t (x) AS SELECT ssn, name FROM patients': 't.name: name, t.x: ssn',
       'SELECT ssn AS code INTO TEMP t FROM patients': 't.code: ssn',
       'COPY scratch (k) FROM STDIN': 'scratch.k:',
-      'INSERT INTO scratch SELECT * FROM mystery((SELECT ssn FROM patients))': 'scratch.id: ssn, scratch.k: ssn, scratch.n: ssn, scratch.v: ssn',
+      'INSERT INTO scratch SELECT * FROM mystery((SELECT ssn FROM patients))':
+        'scratch.id: ssn, scratch.k: ssn, scratch.n: ssn, scratch.v: ssn',
       'WITH w AS (INSERT INTO scratch (v) SELECT ssn FROM patients RETURNING v) SELECT 1': 'scratch.v: ssn',
       'INSERT INTO nowhere SELECT ssn FROM patients': 'nowhere.*: ssn',
     });
@@ -275,7 +281,8 @@ describe('lineage of writes', () => {
       'DELETE FROM scratch USING patients p WHERE scratch.id = p.id RETURNING *':
         'id: scratch.id, k: scratch.k, v: scratch.v, n: scratch.n, id: id, mrn: mrn, name: name, ssn: ssn, dob: dob, clinic_id: clinic_id, sex: sex',
       'DELETE FROM scratch RETURNING WITH (OLD AS o) o.v': 'v: scratch.v',
-      'MERGE INTO scratch s USING patients p ON s.id = p.id WHEN MATCHED THEN DELETE RETURNING merge_action(), p.ssn': 'merge_action:, ssn: ssn',
+      'MERGE INTO scratch s USING patients p ON s.id = p.id WHEN MATCHED THEN DELETE RETURNING merge_action(), p.ssn':
+        'merge_action:, ssn: ssn',
     });
   });
 });
@@ -399,15 +406,34 @@ describe('lineage of what it does not understand', () => {
   });
 
   it('never throws on trees of any shape', () => {
-    const names = ['SelectStmt', 'ColumnRef', 'fields', 'RangeVar', 'relname', 'targetList', 'ResTarget', 'val', 'FuncCall', 'args', 'fromClause', 'larg', 'op', 'withClause'];
+    const names = [
+      'SelectStmt',
+      'ColumnRef',
+      'fields',
+      'RangeVar',
+      'relname',
+      'targetList',
+      'ResTarget',
+      'val',
+      'FuncCall',
+      'args',
+      'fromClause',
+      'larg',
+      'op',
+      'withClause',
+    ];
     const leaf = fc.oneof(fc.constant(null), fc.boolean(), fc.integer(), fc.constantFrom('patients', 'SETOP_UNION', 'ssn'));
     const tree = fc.letrec((tie) => ({
       node: fc.oneof(leaf, fc.array(tie('node'), { maxLength: 3 }), fc.dictionary(fc.constantFrom(...names), tie('node'), { maxKeys: 3 })),
     })).node;
     fc.assert(
-      fc.property(fc.constantFrom('SelectStmt', 'InsertStmt', 'UpdateStmt', 'MergeStmt', 'CopyStmt', 'ExplainStmt'), tree, (tag, content) => {
-        lineage({ [tag]: content ?? {} } as unknown as Node, context);
-      }),
+      fc.property(
+        fc.constantFrom('SelectStmt', 'InsertStmt', 'UpdateStmt', 'MergeStmt', 'CopyStmt', 'ExplainStmt'),
+        tree,
+        (tag, content) => {
+          lineage({ [tag]: content ?? {} } as unknown as Node, context);
+        },
+      ),
       { numRuns: 300 },
     );
   });
@@ -421,16 +447,37 @@ describe('lineage of what it does not understand', () => {
   });
 
   it('keeps outputs, predicates and writes within the columns it names', () => {
-    const scalar = fc.constantFrom('p.ssn', 'lower(c.name)', 'p', '(p).dob', 'count(*)', '1', 'q.name', '(SELECT max(x.cost) FROM encounters x WHERE x.patient_id = p.id)');
-    const from = fc.constantFrom('clinics c', 'legacy.patients q', 'LATERAL (SELECT * FROM encounters e WHERE e.patient_id = p.id) q', '(VALUES (1, 2)) q(id, name)');
+    const scalar = fc.constantFrom(
+      'p.ssn',
+      'lower(c.name)',
+      'p',
+      '(p).dob',
+      'count(*)',
+      '1',
+      'q.name',
+      '(SELECT max(x.cost) FROM encounters x WHERE x.patient_id = p.id)',
+    );
+    const from = fc.constantFrom(
+      'clinics c',
+      'legacy.patients q',
+      'LATERAL (SELECT * FROM encounters e WHERE e.patient_id = p.id) q',
+      '(VALUES (1, 2)) q(id, name)',
+    );
     const where = fc.constantFrom('', 'WHERE p.id = 1', "WHERE p.ssn > 'a'", 'GROUP BY p.sex', 'ORDER BY 1');
     fc.assert(
-      fc.property(fc.array(scalar, { minLength: 1, maxLength: 3 }), from, fc.constantFrom('', ' UNION SELECT sex FROM patients'), where, (list, other, more, tail) => {
-        const result = of(`SELECT ${list.join(', ')} FROM patients p, ${other} ${more === '' ? tail : more}`);
-        const named = new Set(result.columns);
-        for (const source of [...result.outputs.flatMap((output) => output.sources), ...result.predicates]) assert.ok(named.has(source), source);
-        assert.equal(result.outputs.length, list.length);
-      }),
+      fc.property(
+        fc.array(scalar, { minLength: 1, maxLength: 3 }),
+        from,
+        fc.constantFrom('', ' UNION SELECT sex FROM patients'),
+        where,
+        (list, other, more, tail) => {
+          const result = of(`SELECT ${list.join(', ')} FROM patients p, ${other} ${more === '' ? tail : more}`);
+          const named = new Set(result.columns);
+          for (const source of [...result.outputs.flatMap((output) => output.sources), ...result.predicates])
+            assert.ok(named.has(source), source);
+          assert.equal(result.outputs.length, list.length);
+        },
+      ),
       { numRuns: 200 },
     );
   });

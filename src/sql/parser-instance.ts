@@ -45,16 +45,17 @@ export class InstancePool {
   #refill(): void {
     while (this.#ready.length + this.#pending < 1 + SPARES) {
       this.#pending += 1;
-      this.#instantiate().then(
-        (instance) => {
-          this.#pending -= 1;
-          this.#ready.push(instance);
-        },
-        () => {
-          // Out of memory: the next call tries again.
-          this.#pending -= 1;
-        },
-      );
+      void this.#addSpare();
+    }
+  }
+
+  async #addSpare(): Promise<void> {
+    try {
+      this.#ready.push(await this.#instantiate());
+    } catch {
+      // Out of memory: the next call that finds no instance tries again.
+    } finally {
+      this.#pending -= 1;
     }
   }
 

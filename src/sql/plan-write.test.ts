@@ -33,6 +33,16 @@ describe('writes', () => {
     accepts(['CREATE TABLE x (p integer REFERENCES patients (id))']);
   });
 
+  it('write the table in front of a clean column that is named like a masked one of the target', () => {
+    const made = plan("UPDATE patients SET sex = 'x' WHERE clinic_id IN (SELECT id FROM clinics WHERE name = 'y')");
+    assert.match(made.forward ?? '', /WHERE clinics\.name = 'y'/);
+    // Dropped in this transaction, `reason` would mean the target's; so it does when the columns are not known.
+    const session = new TestSession();
+    session.plan('CREATE TEMP TABLE t (id integer, reason text)');
+    assert.match(session.plan('UPDATE encounters SET cost = (SELECT length(reason) FROM t)').forward ?? '', /length\(t\.reason\)/);
+    refuses('write-of-protected', ['UPDATE encounters SET cost = (SELECT length(reason) FROM (SELECT 1 AS reason) q)', 'UPDATE patients SET sex = (SELECT name FROM clinics FULL JOIN clinics d USING (name) LIMIT 1)']);
+  });
+
   it('show no RETURNING where opaque code fills the row', () => {
     refuses('write-of-protected', ["INSERT INTO noisy VALUES (1, 'x') RETURNING k"]);
     accepts(["INSERT INTO noisy VALUES (1, 'x')", "INSERT INTO scratch (id, k) VALUES (1, 'x') RETURNING *", 'UPDATE encounters SET cost = 1 WHERE id = 1 RETURNING id, cost']);

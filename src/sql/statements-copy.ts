@@ -53,15 +53,15 @@ function copyTable(plan: StatementPlan, body: Body): void {
   if (place === null) return;
   const columns = nameList(body['attlist']) ?? stored(place.relation);
   // COPY of a table copies the table alone, without its children.
-  const select = {
+  const select: unknown = {
     SelectStmt: {
       targetList: columns.map((name) => ({ ResTarget: { val: { ColumnRef: { fields: [{ String: { sval: name } }] } } } })),
       fromClause: [{ RangeVar: { ...range, inh: place.relation.kind === 'partitioned' } }],
       limitOption: 'LIMIT_OPTION_DEFAULT',
       op: 'SETOP_NONE',
     },
-  } as unknown as Node;
-  const rewritten = inner(plan, select);
+  };
+  const rewritten = inner(plan, select as Node);
   if (!place.temporary && plan.masks.masked(place.relation) !== null) {
     body['query'] = rewritten;
     delete body['relation'];

@@ -118,7 +118,8 @@ export function selectInto(plan: StatementPlan, body: Body): void {
   plan.verb = 'SELECT INTO';
   plan.findings.changed = true;
   createTableAs(plan, statement);
-  plan.node = { CreateTableAsStmt: statement } as unknown as Node;
+  const node: unknown = { CreateTableAsStmt: statement };
+  plan.node = node as Node;
 }
 
 const PLAIN_CHANGES = new Set(['AT_AddColumn', 'AT_DropColumn', 'AT_SetNotNull', 'AT_DropNotNull', 'AT_ColumnDefault']);

@@ -9,7 +9,7 @@ import { isReadableSetting, isSettable } from './settings.ts';
 import { quoteName } from './rewrite.ts';
 import type { Body } from './rewrite.ts';
 import type { Walker } from './walk.ts';
-import { rawTargetOf } from './walk-scope.ts';
+import { reachOf } from './walk-scope.ts';
 
 const columnRef: Handler = (walker, body, frame) => {
   walker.known('ColumnRef', body);
@@ -23,8 +23,13 @@ const columnRef: Handler = (walker, body, frame) => {
   const column = star ? null : (parts.at(-1) ?? null);
   const qualifier = star ? parts : parts.slice(0, -1);
   if (column !== null && qualifier.length > 0) walker.unvetted(walker.names.attribute(column));
-  const target = rawTargetOf({ qualifier, column }, frame);
-  if (target !== null) walker.refuseWrite(target.relation, 'reads');
+  const reach = reachOf({ qualifier, column }, frame);
+  if (reach?.kind === 'raw') walker.refuseWrite(reach.target.relation, 'reads');
+  if (reach?.kind === 'item' && column !== null) {
+    walker.editName(body, 1, `${quoteName(reach.item)}.${quoteName(column)}`);
+    fields.unshift({ String: { sval: reach.item } });
+    walker.findings.changed = true;
+  }
   dropSchema(walker, body, qualifier);
   return null;
 };
@@ -91,7 +96,8 @@ function vouchedByArguments(walker: Walker, names: readonly string[], args: read
   }
   if (name === 'nextval' || name === 'currval') {
     // A sequence takes no value from the statement; moving it on is a write.
-    if (first === null || args.length !== 1) return false;
+    const cast = args[0]?.['TypeCast'] as Body | undefined;
+    if ((first ?? constantText(cast?.['arg'] as Body | undefined)) === null || args.length !== 1) return false;
     if (name === 'nextval') walker.findings.effect('write');
     return true;
   }

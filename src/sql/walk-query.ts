@@ -114,7 +114,7 @@ function reference(walker: Walker, body: Body, frame: Frame, sample: Body | null
   walker.findings.changed = true;
   const only = body['inh'] !== true;
   const sampled = sample === null ? null : sampleText(walker, sample);
-  const subquery = walker.standIns.place(masked.standIn({ only, sample: sampled, system: walker.systemColumns }));
+  const subquery = walker.standIns.place(masked.standIn({ only, sample: sampled, system: relation.kind === 'view' ? [] : walker.systemColumns }));
   const text = `(${walker.standIns.last})${body['alias'] === undefined ? ` AS ${quoteName(name)}` : ''}`;
   walker.edit(body, text, { dropOnly: only });
   return { RangeSubselect: { subquery, alias: body['alias'] ?? { aliasname: name } } };

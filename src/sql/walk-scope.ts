@@ -56,17 +56,28 @@ export interface Reference {
   readonly column: string | null;
 }
 
-/** The target whose masked columns `reference` may read, or null when it surely reads something else. */
-export function rawTargetOf(reference: Reference, frame: Frame): RawTarget | null {
+/** Where a reference may lead when a target is in reach: to its masked columns (`raw`), or surely to the FROM entry
+ *  `item`, provided that the reference is written with that name. Null = no target can be meant. */
+export type Reach = { readonly kind: 'raw'; readonly target: RawTarget } | { readonly kind: 'item'; readonly item: string };
+
+export function reachOf(reference: Reference, frame: Frame): Reach | null {
   const table = reference.qualifier.at(-1);
+  let item: string | null = null;
   for (let at: Frame | null = frame; at !== null; at = at.parent) {
-    const { target } = at;
-    if (target !== null && mayRead(target, table, reference.column, at === frame)) return target;
-    if (table === undefined && reference.column !== null) {
+    const { target, items } = at;
+    if (target !== null && mayRead(target, table, reference.column, at === frame)) {
+      return item === null ? { kind: 'raw', target } : { kind: 'item', item };
+    }
+    if (table !== undefined) {
+      // The nearest entry of that name is meant, whatever columns it has.
+      if (items.some((each) => each.name === table)) return null;
+    } else if (reference.column !== null) {
       const name = reference.column;
-      if (at.items.some((item) => item.columns?.has(name) === true)) return null;
-    } else if (table !== undefined && at.items.some((item) => item.name === table)) {
-      return null;
+      const having = items.filter((each) => each.columns?.has(name) === true);
+      if (having.some((each) => each.replaced)) return null;
+      // WHY: a clean table may have lost the column since the catalogue was read, and the name would then mean the
+      // target's. With its table in front it cannot; not when several entries may share it (USING).
+      item ??= having.length === 1 && items.every((each) => each.columns !== null) ? (having[0]?.name ?? null) : null;
     }
   }
   return null;

@@ -132,6 +132,7 @@ function conflict(walker: Walker, body: Body, { frame, relation, target }: Write
     if (infer?.['conname'] !== undefined || onMasked) walker.refuseWrite(target.relation, 'key');
   }
   walker.typedChild(body, 'onConflictClause', 'OnConflictClause', frame);
+  shareSources(clause['targetList']);
   writtenColumns(walker, relation, targetColumns(clause['targetList']));
 }
 
@@ -162,7 +163,7 @@ const update: Handler = (walker, body, outer) => {
 /** `SET (a, b) = (SELECT ...)`: the tree holds the source once per column, and all must stay the same. */
 function shareSources(targets: unknown): void {
   let source: unknown;
-  for (const target of targets as Body[]) {
+  for (const target of (targets ?? []) as Body[]) {
     const value = (target['ResTarget'] as Body | undefined)?.['val'] as Body | undefined;
     const assign = value?.['MultiAssignRef'] as Body | undefined;
     if (assign === undefined) continue;
@@ -195,6 +196,7 @@ const merge: Handler = (walker, body, outer) => {
   walker.fields('MergeStmt', body, write.frame);
   for (const each of (body['mergeWhenClauses'] ?? []) as Body[]) {
     const clause = each['MergeWhenClause'] as Body | undefined;
+    shareSources(clause?.['targetList']);
     const inserts = clause?.['commandType'] === 'CMD_INSERT';
     const all = inserts && clause?.['targetList'] === undefined && clause?.['values'] !== undefined;
     const columns = all ? (write.relation?.columns.map((column) => column.name) ?? []) : targetColumns(clause?.['targetList']);

@@ -81,10 +81,13 @@ describe('the SQLite store', () => {
     const store = await openStore({ dir });
     const other = new DatabaseSync(join(dir, 'state.sqlite'));
     other.exec('begin immediate');
+    const answer = { by: { issuer: 'corp', subject: 'bob', kind: 'person' as const }, verdict: 'approve' as const, atMs: 1 };
     await assert.rejects(store.approvals.create(approvalOf()), code('SP_STORE_UNAVAILABLE'));
+    await assert.rejects(store.approvals.answer(approvalOf().id, answer, 'approved'), code('SP_STORE_UNAVAILABLE'));
     other.exec('rollback');
     other.close();
     await store.approvals.create(approvalOf());
+    assert.equal((await store.approvals.answer(approvalOf().id, answer, 'approved'))?.state, 'approved');
     await store.close();
   });
 

@@ -45,11 +45,19 @@ export function describeAuditLog(name: string, makeLog: () => Promise<AuditLogUn
     check('overlapping appends get dense indexes in the order of the calls', async ({ log }) => {
       const start = log.size();
       const indexes = await Promise.all(
-        Array.from({ length: 40 }, (_, n) => log.append({ ...draft, n }, n % 3 === 0 ? [{ kind: 'statement', bytes: Buffer.from(`s${n}`) }] : [])),
+        Array.from({ length: 40 }, (_, n) =>
+          log.append({ ...draft, n }, n % 3 === 0 ? [{ kind: 'statement', bytes: Buffer.from(`s${n}`) }] : []),
+        ),
       );
-      assert.deepEqual(indexes, Array.from({ length: 40 }, (_, n) => start + n));
+      assert.deepEqual(
+        indexes,
+        Array.from({ length: 40 }, (_, n) => start + n),
+      );
       const headers = await readEntries(log, start, start + 40);
-      assert.deepEqual(headers.map((header) => header.n), Array.from({ length: 40 }, (_, n) => n));
+      assert.deepEqual(
+        headers.map((header) => header.n),
+        Array.from({ length: 40 }, (_, n) => n),
+      );
     });
 
     check('an appended entry can be read at once, with the fields the log adds', async ({ log }) => {
@@ -65,7 +73,10 @@ export function describeAuditLog(name: string, makeLog: () => Promise<AuditLogUn
 
     check('reading outside of the log yields only what exists', async ({ log }) => {
       const index = await log.append(draft);
-      assert.deepEqual((await readEntries(log, index, index + 1000)).map((header) => header.seq), [index]);
+      assert.deepEqual(
+        (await readEntries(log, index, index + 1000)).map((header) => header.seq),
+        [index],
+      );
       assert.deepEqual(await readEntries(log, index + 1, index + 1000), []);
       assert.equal((await readEntries(log, -5, 1)).length, 1);
     });
@@ -121,7 +132,13 @@ export function describeAuditLog(name: string, makeLog: () => Promise<AuditLogUn
         statement: { normalised: 'x'.repeat(length), bytes: length, parameters: [] },
       });
       await assert.rejects(log.append(statement(65_500)), hasCode('SP_AUDIT_ENTRY_TOO_LARGE'));
-      await assert.rejects(log.append(statement(30_000), Array.from({ length: 200 }, () => ({ kind: 'statement', bytes: new Uint8Array(1) }) as const)), hasCode('SP_AUDIT_ENTRY_TOO_LARGE'));
+      await assert.rejects(
+        log.append(
+          statement(30_000),
+          Array.from({ length: 200 }, () => ({ kind: 'statement', bytes: new Uint8Array(1) }) as const),
+        ),
+        hasCode('SP_AUDIT_ENTRY_TOO_LARGE'),
+      );
       assert.equal(log.size(), start);
       const index = await log.append(statement(60_000));
       const [header] = await readEntries(log, index, index + 1);
@@ -146,7 +163,10 @@ export function describeAuditLog(name: string, makeLog: () => Promise<AuditLogUn
         { kind: 'parameters', bytes: new Uint8Array() },
       ]);
       const [header] = await readEntries(log, index, index + 1);
-      assert.deepEqual(header?.sealed?.map((ref) => ref.kind), ['statement', 'parameters']);
+      assert.deepEqual(
+        header?.sealed?.map((ref) => ref.kind),
+        ['statement', 'parameters'],
+      );
       assert.doesNotMatch(JSON.stringify(header), /Jane/);
       for (const ref of header?.sealed ?? []) {
         const found = await log.sealed(ref);
@@ -167,10 +187,11 @@ export function describeAuditLog(name: string, makeLog: () => Promise<AuditLogUn
     });
 
     for (const mode of ['drop', 'persist'] as const) {
-      check(`after a fault (${mode}) every append is refused, and what was acknowledged stays readable`, async ({ log, fail }) => {
+      check(`after a fault (${mode}) every append is refused, and what was acknowledged stays readable`, async (tested) => {
+        const { log } = tested;
         const index = await log.append(draft);
         assert.equal(log.writable, true);
-        fail(mode);
+        tested.fail(mode);
         await assert.rejects(log.append(draft), hasCode('SP_AUDIT_UNWRITABLE'));
         assert.equal(log.writable, false);
         await assert.rejects(log.append(draft), hasCode('SP_AUDIT_UNWRITABLE'));

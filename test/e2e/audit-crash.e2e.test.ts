@@ -20,7 +20,15 @@ const { identity, recipient } = await createSealingIdentity();
 
 function setupFile(name: string, more: Partial<WriterSetup> = {}): string {
   const path = join(root, `${name}.json`);
-  const setup: WriterSetup = { origin, signingKey: key.signingKey.reveal(), recipient, inFlight: 32, payloadBytes: 500, segmentBytes: 2_000_000, ...more };
+  const setup: WriterSetup = {
+    origin,
+    signingKey: key.signingKey.reveal(),
+    recipient,
+    inFlight: 32,
+    payloadBytes: 500,
+    segmentBytes: 2_000_000,
+    ...more,
+  };
   writeFileSync(path, JSON.stringify(setup));
   return path;
 }
@@ -41,7 +49,9 @@ function open(dir: string): Promise<OpenAuditLog> {
 function acknowledgedIn(output: string): Map<number, string> {
   // The last line may be cut by the kill.
   const lines = output.slice(0, output.lastIndexOf('\n')).split('\n');
-  return new Map(lines.flatMap((line) => (/^[0-9]+ ses_/.test(line) ? [[Number.parseInt(line, 10), line.split(' ')[1] ?? ''] as const] : [])));
+  return new Map(
+    lines.flatMap((line) => (/^[0-9]+ ses_/.test(line) ? [[Number.parseInt(line, 10), line.split(' ')[1] ?? ''] as const] : [])),
+  );
 }
 
 async function assertAllThere(log: OpenAuditLog, acknowledged: ReadonlyMap<number, string>): Promise<void> {
@@ -55,71 +65,87 @@ async function assertAllThere(log: OpenAuditLog, acknowledged: ReadonlyMap<numbe
   assert.equal(found, acknowledged.size, 'every acknowledged entry is in the log');
 }
 
-test('THREAT killed gateway: 20 rounds of kill -9 under load lose no acknowledged entry, and the log verifies', { timeout: 180_000 }, async () => {
-  const dir = join(root, 'killed');
-  const setup = setupFile('killed');
-  const acknowledged = new Map<number, string>();
-  for (let round = 0; round < 20; round += 1) {
-    const child = spawn(process.execPath, [writer, dir, setup], { stdio: ['ignore', 'pipe', 'inherit'] });
-    let output = '';
-    child.stdout.setEncoding('utf8');
-    const loaded = new Promise<void>((resolve) => {
-      child.stdout.on('data', (chunk: string) => {
-        output += chunk;
-        if (output.length > 4000 + round * 3000) resolve();
+test(
+  'THREAT killed gateway: 20 rounds of kill -9 under load lose no acknowledged entry, and the log verifies',
+  { timeout: 180_000 },
+  async () => {
+    const dir = join(root, 'killed');
+    const setup = setupFile('killed');
+    const acknowledged = new Map<number, string>();
+    for (let round = 0; round < 20; round += 1) {
+      const child = spawn(process.execPath, [writer, dir, setup], { stdio: ['ignore', 'pipe', 'inherit'] });
+      let output = '';
+      child.stdout.setEncoding('utf8');
+      const loaded = new Promise<void>((resolve) => {
+        child.stdout.on('data', (chunk: string) => {
+          output += chunk;
+          if (output.length > 4000 + round * 3000) resolve();
+        });
       });
-    });
-    const closed = new Promise((resolve) => child.on('close', resolve));
-    await Promise.race([loaded, closed]);
-    child.kill('SIGKILL');
-    await closed;
-    assert.equal(child.signalCode, 'SIGKILL', output.slice(0, 300));
-    const news = acknowledgedIn(output);
-    assert.ok(news.size > 50, `${news.size} acknowledged in round ${round}`);
-    for (const [index, mark] of news) {
-      assert.ok(!acknowledged.has(index), `index ${index} was given twice`);
-      acknowledged.set(index, mark);
+      const closed = new Promise((resolve) => child.on('close', resolve));
+      await Promise.race([loaded, closed]);
+      child.kill('SIGKILL');
+      await closed;
+      assert.equal(child.signalCode, 'SIGKILL', output.slice(0, 300));
+      const news = acknowledgedIn(output);
+      assert.ok(news.size > 50, `${news.size} acknowledged in round ${round}`);
+      for (const [index, mark] of news) {
+        assert.ok(!acknowledged.has(index), `index ${index} was given twice`);
+        acknowledged.set(index, mark);
+      }
     }
-  }
-  const log = await open(dir);
-  await assertAllThere(log, acknowledged);
-  const last = Math.max(...acknowledged.keys());
-  for (const index of [Math.min(...acknowledged.keys()), last]) {
-    for await (const header of log.entries(index, index + 1)) {
-      const ref = header.sealed![0]!;
-      const found = await log.sealed(ref);
-      assert.equal((await unseal(found!.ciphertext, found!.wrappedKey, identity, ref)).bytes.length, 500);
+    const log = await open(dir);
+    await assertAllThere(log, acknowledged);
+    const last = Math.max(...acknowledged.keys());
+    for (const index of [Math.min(...acknowledged.keys()), last]) {
+      for await (const header of log.entries(index, index + 1)) {
+        const ref = header.sealed![0]!;
+        const found = await log.sealed(ref);
+        assert.equal((await unseal(found!.ciphertext, found!.wrappedKey, identity, ref)).bytes.length, 500);
+      }
     }
-  }
-  const openings: unknown[] = [];
-  for await (const header of log.entries(0, log.size())) if (header.type === 'log.opened') openings.push(header.detail?.['previous']);
-  assert.deepEqual(openings, ['none', ...Array(20).fill('crashed')]);
-  await log.close();
-  const verdict = await verifyLog(dir, { vkey: key.vkey });
-  assert.deepEqual(verdict.problems, []);
-  assert.ok(verdict.size > acknowledged.size);
-});
+    const openings: unknown[] = [];
+    for await (const header of log.entries(0, log.size())) if (header.type === 'log.opened') openings.push(header.detail?.['previous']);
+    assert.deepEqual(openings, ['none', ...Array(20).fill('crashed')]);
+    await log.close();
+    const verdict = await verifyLog(dir, { vkey: key.vkey });
+    assert.deepEqual(verdict.problems, []);
+    assert.ok(verdict.size > acknowledged.size);
+  },
+);
 
-test('THREAT full disk: a limit of the file size stops the log with an error, loses nothing acknowledged, and it starts again', { timeout: 60_000 }, async () => {
-  const dir = join(root, 'full');
-  // SIGXFSZ is ignored, so that a write over the limit is a short write and then EFBIG, like ENOSPC on a full disk.
-  const limited = spawnSync(
-    'bash',
-    ['-c', 'trap "" XFSZ; ulimit -f 512; exec "$@"', 'bash', process.execPath, writer, dir, setupFile('full', { segmentBytes: 1_000_000_000 })],
-    { encoding: 'utf8', timeout: 50_000, maxBuffer: 64 * 1024 * 1024 },
-  );
-  const acknowledged = acknowledgedIn(limited.stdout);
-  assert.ok(acknowledged.size > 20, limited.stdout.slice(0, 300) + limited.stderr.slice(0, 300));
-  assert.match(limited.stdout, /^fatal SP_AUDIT_UNWRITABLE$/m);
-  assert.equal(limited.stdout.match(/^fatal/gm)?.length, 1);
-  assert.equal(limited.stdout.match(/^refused SP_AUDIT_UNWRITABLE$/gm)?.length, 32, 'every client was refused');
-  assert.match(limited.stdout, /^writable false$/m);
-  assert.equal(limited.status, 0, limited.stderr);
+test(
+  'THREAT full disk: a limit of the file size stops the log with an error, loses nothing acknowledged, and it starts again',
+  { timeout: 60_000 },
+  async () => {
+    const dir = join(root, 'full');
+    // SIGXFSZ is ignored, so that a write over the limit is a short write and then EFBIG, like ENOSPC on a full disk.
+    const limited = spawnSync(
+      'bash',
+      [
+        '-c',
+        'trap "" XFSZ; ulimit -f 512; exec "$@"',
+        'bash',
+        process.execPath,
+        writer,
+        dir,
+        setupFile('full', { segmentBytes: 1_000_000_000 }),
+      ],
+      { encoding: 'utf8', timeout: 50_000, maxBuffer: 64 * 1024 * 1024 },
+    );
+    const acknowledged = acknowledgedIn(limited.stdout);
+    assert.ok(acknowledged.size > 20, limited.stdout.slice(0, 300) + limited.stderr.slice(0, 300));
+    assert.match(limited.stdout, /^fatal SP_AUDIT_UNWRITABLE$/m);
+    assert.equal(limited.stdout.match(/^fatal/gm)?.length, 1);
+    assert.equal(limited.stdout.match(/^refused SP_AUDIT_UNWRITABLE$/gm)?.length, 32, 'every client was refused');
+    assert.match(limited.stdout, /^writable false$/m);
+    assert.equal(limited.status, 0, limited.stderr);
 
-  const log = await open(dir);
-  await assertAllThere(log, acknowledged);
-  await log.append({ type: 'alarm', detail: { code: 'disk-full' } });
-  await log.close();
-  const verdict = await verifyLog(dir, { vkey: key.vkey });
-  assert.deepEqual(verdict.problems, []);
-});
+    const log = await open(dir);
+    await assertAllThere(log, acknowledged);
+    await log.append({ type: 'alarm', detail: { code: 'disk-full' } });
+    await log.close();
+    const verdict = await verifyLog(dir, { vkey: key.vkey });
+    assert.deepEqual(verdict.problems, []);
+  },
+);

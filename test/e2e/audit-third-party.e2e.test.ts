@@ -51,7 +51,13 @@ before(async () => {
   const source = join(import.meta.dirname, 'go/verify-log.go');
   // Debian's Go and Debian's x/mod: nothing is fetched.
   const go = existsSync('/usr/bin/go') ? '/usr/bin/go' : 'go';
-  const built = run(go, ['build', '-o', binary, source], { GOPATH: '/usr/share/gocode', GO111MODULE: 'off', GOFLAGS: '', GOROOT: '', GOCACHE: join(root, 'go-cache') });
+  const built = run(go, ['build', '-o', binary, source], {
+    GOPATH: '/usr/share/gocode',
+    GO111MODULE: 'off',
+    GOFLAGS: '',
+    GOROOT: '',
+    GOCACHE: join(root, 'go-cache'),
+  });
   assert.equal(built.status, 0, built.output);
 
   const { recipient } = await createSealingIdentity();
@@ -68,7 +74,9 @@ before(async () => {
   // Past 65,536 entries, so that there is a third level of tiles.
   for (const count of [1, 254, 300, 5000, 60_500]) {
     for (let first = 0; first < count; first += 1000) {
-      await Promise.all(Array.from({ length: Math.min(1000, count - first) }, () => writer.append({ type: 'alarm', detail: { code: 'test' } })));
+      await Promise.all(
+        Array.from({ length: Math.min(1000, count - first) }, () => writer.append({ type: 'alarm', detail: { code: 'test' } })),
+      );
     }
     earlier.push(await writer.publish());
   }
@@ -79,7 +87,8 @@ before(async () => {
   const readTile = tileReader(nodeDisk, log);
   const hex = (hashes: readonly Uint8Array[]): string[] => hashes.map((hash) => Buffer.from(hash).toString('hex'));
   const inclusion = [];
-  for (const index of [0, 1, 255, 256, 65_535, 65_536, size - 1]) inclusion.push({ index, proof: hex(await inclusionProof(index, size, readTile)) });
+  for (const index of [0, 1, 255, 256, 65_535, 65_536, size - 1])
+    inclusion.push({ index, proof: hex(await inclusionProof(index, size, readTile)) });
   const consistency = [];
   for (const checkpoint of earlier) {
     const old = openCheckpoint(checkpoint, verifier);
@@ -125,7 +134,13 @@ function withoutFirst(bundle: Buffer): Buffer {
 test('OpenSSL accepts the signature of the checkpoint over its text, and no other text', () => {
   const note = readFileSync(join(log, 'checkpoint'), 'utf8');
   const split = note.indexOf('\n\n');
-  const signature = Buffer.from(note.slice(split + 2).trim().split(' ')[2] ?? '', 'base64').subarray(4);
+  const signature = Buffer.from(
+    note
+      .slice(split + 2)
+      .trim()
+      .split(' ')[2] ?? '',
+    'base64',
+  ).subarray(4);
   const publicKey = Buffer.from(key.vkey.split('+').slice(2).join('+'), 'base64').subarray(1);
   const file = (name: string, bytes: Uint8Array | string): string => {
     writeFileSync(join(root, name), bytes);
@@ -134,7 +149,20 @@ test('OpenSSL accepts the signature of the checkpoint over its text, and no othe
   const der = file('key.der', Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), publicKey]));
   const sig = file('sig', signature);
   const verifyText = (text: string) =>
-    run('openssl', ['pkeyutl', '-verify', '-pubin', '-inkey', der, '-keyform', 'DER', '-rawin', '-in', file('text', text), '-sigfile', sig]);
+    run('openssl', [
+      'pkeyutl',
+      '-verify',
+      '-pubin',
+      '-inkey',
+      der,
+      '-keyform',
+      'DER',
+      '-rawin',
+      '-in',
+      file('text', text),
+      '-sigfile',
+      sig,
+    ]);
   assert.equal(verifyText(note.slice(0, split + 1)).status, 0);
   assert.notEqual(verifyText(note.slice(0, split)).status, 0);
 });

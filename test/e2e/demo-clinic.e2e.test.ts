@@ -27,7 +27,8 @@ describe('the demo clinic', () => {
     await server.stop();
   });
 
-  const one = async (sql: string): Promise<unknown> => Object.values(((await client.query(sql)).rows as Record<string, unknown>[])[0] ?? {})[0];
+  const one = async (sql: string): Promise<unknown> =>
+    Object.values(((await client.query(sql)).rows as Record<string, unknown>[])[0] ?? {})[0];
 
   it('loads in seconds and fulfils all of its keys', async (test) => {
     test.diagnostic(`loaded in ${Math.round(loadMs)} ms`);
@@ -49,15 +50,27 @@ describe('the demo clinic', () => {
 
   it('has people over 89 and visits after birth', async () => {
     assert.ok(Number(await one('SELECT count(*)::int FROM encounters WHERE age_at_visit > 89')) > 100);
-    assert.equal(await one('SELECT count(*)::int FROM encounters e JOIN patients p ON p.id = e.patient_id WHERE e.admitted_at < p.dob OR e.age_at_visit < 0'), 0);
+    assert.equal(
+      await one(
+        'SELECT count(*)::int FROM encounters e JOIN patients p ON p.id = e.patient_id WHERE e.admitted_at < p.dob OR e.age_at_visit < 0',
+      ),
+      0,
+    );
   });
 
   it('names only columns that exist as protected, for all 18 kinds of identifiers', async () => {
     const known = new Set(
-      (await client.query<{ name: string }>(`SELECT 'clinic:' || table_schema || '.' || table_name || '.' || column_name AS name FROM information_schema.columns`)).rows.map((row) => row.name),
+      (
+        await client.query<{ name: string }>(
+          `SELECT 'clinic:' || table_schema || '.' || table_name || '.' || column_name AS name FROM information_schema.columns`,
+        )
+      ).rows.map((row) => row.name),
     );
     const columns = clinicClasses.flatMap((entry) => entry.columns);
-    assert.deepEqual(columns.filter((column) => !known.has(column)), []);
+    assert.deepEqual(
+      columns.filter((column) => !known.has(column)),
+      [],
+    );
     assert.equal(new Set(columns).size, columns.length);
     assert.ok(clinicClasses.length >= 18);
   });

@@ -13,7 +13,16 @@ const tokenKey = createHash('sha256').update('a key of the test').digest('hex');
 
 /** Declared type -> values, extremes included. NULL is added to each. */
 const samples: Readonly<Record<string, readonly string[]>> = {
-  text: ["'970-78-9909'", "''", "'short'", "'94110-1234'", "'03601'", "'K1A 0B1'", "'\u00e9\u4e2d\ud83d\ude00 unicode'", "E'back\\\\slash'"],
+  text: [
+    "'970-78-9909'",
+    "''",
+    "'short'",
+    "'94110-1234'",
+    "'03601'",
+    "'K1A 0B1'",
+    "'\u00e9\u4e2d\ud83d\ude00 unicode'",
+    "E'back\\\\slash'",
+  ],
   'character varying(11)': ["'970-78-9909'", "'94110'"],
   'character(5)': ["'94110'", "'036'"],
   '"char"': ["'x'"],
@@ -56,7 +65,15 @@ describe('mask methods in a real server', () => {
 
   const connect = async (options?: string): Promise<pg.Client> => {
     const { host, port, user, password } = server;
-    const fresh = new pg.Client({ host, port, user, password, database: 'postgres', ...(options === undefined ? {} : { options }), types: { getTypeParser: () => (text: string) => text } });
+    const fresh = new pg.Client({
+      host,
+      port,
+      user,
+      password,
+      database: 'postgres',
+      ...(options === undefined ? {} : { options }),
+      types: { getTypeParser: () => (text: string) => text },
+    });
     await fresh.connect();
     return fresh;
   };
@@ -97,7 +114,9 @@ describe('mask methods in a real server', () => {
 
   const shown = async (method: MaskMethod, type: string, over = client): Promise<(string | null)[]> => {
     const { table, sql } = expressionFor(method, type);
-    return (await over.query<{ shown: string | null }>(`SELECT (${sql})::text AS shown FROM ${table} ORDER BY id`)).rows.map((row) => row.shown);
+    return (await over.query<{ shown: string | null }>(`SELECT (${sql})::text AS shown FROM ${table} ORDER BY id`)).rows.map(
+      (row) => row.shown,
+    );
   };
 
   it('keeps the type for every method and never fails', async () => {
@@ -139,7 +158,12 @@ describe('mask methods in a real server', () => {
       ['year', 'date', [null, null, null, null, '1931-01-01', '2001-01-01', null]],
       ['month', 'timestamp without time zone', [null, null, null, '2001-05-01 00:00:00', null]],
     ];
-    for (const [method, type, values] of expected) assert.deepEqual((await shown(method, type)).map((value) => value?.trim() ?? null), values, `${method} of ${type}`);
+    for (const [method, type, values] of expected)
+      assert.deepEqual(
+        (await shown(method, type)).map((value) => value?.trim() ?? null),
+        values,
+        `${method} of ${type}`,
+      );
   });
 
   it('shows no year that tells an age over 90', async () => {
@@ -153,7 +177,9 @@ describe('mask methods in a real server', () => {
     for (const zone of ['UTC', 'Asia/Tokyo', 'America/Los_Angeles', '<X>+100']) {
       await client.query(`SET TimeZone = '${zone}'`);
       const { table, sql } = expressionFor('year', 'timestamp(0) with time zone');
-      const { rows } = await client.query<{ shown: string | null }>(`SELECT (${sql} AT TIME ZONE 'UTC')::text AS shown FROM ${table} ORDER BY id`);
+      const { rows } = await client.query<{ shown: string | null }>(
+        `SELECT (${sql} AT TIME ZONE 'UTC')::text AS shown FROM ${table} ORDER BY id`,
+      );
       seen.add(JSON.stringify(rows));
     }
     await client.query('RESET TimeZone');
@@ -172,7 +198,10 @@ describe('mask methods in a real server', () => {
     assert.match(rows[0]?.shown ?? '', /^tok_account_/);
     assert.notEqual(rows[0]?.shown.slice(-20), first?.slice(-20));
     const key = Buffer.from(tokenKey, 'hex');
-    const sha = (...parts: (Buffer | string)[]): Buffer => createHash('sha256').update(Buffer.concat(parts.map((part) => Buffer.from(part as string)))).digest();
+    const sha = (...parts: (Buffer | string)[]): Buffer =>
+      createHash('sha256')
+        .update(Buffer.concat(parts.map((part) => Buffer.from(part as string))))
+        .digest();
     assert.equal(first, `tok_mrn_${sha(key, sha(key, 'token:phi.mrn:970-78-9909')).toString('hex').slice(0, 20)}`);
     assert.match((await shown('hash', 'text'))[0] ?? '', /^[0-9a-f]{32}$/);
     assert.match((await shown('token', 'uuid'))[0] ?? '', /^[0-9a-f-]{36}$/);
@@ -186,7 +215,9 @@ describe('mask methods in a real server', () => {
     await client.query('SET enable_seqscan = off');
     const plan = async (method: MaskMethod, rest: string): Promise<string> => {
       const { table, sql } = expressionFor(method, 'text');
-      const { rows } = await client.query<Record<string, string>>(`EXPLAIN (COSTS OFF) SELECT * FROM (SELECT id, ${sql} AS v FROM ${table}) q ${rest}`);
+      const { rows } = await client.query<Record<string, string>>(
+        `EXPLAIN (COSTS OFF) SELECT * FROM (SELECT id, ${sql} AS v FROM ${table}) q ${rest}`,
+      );
       return rows.map((row) => row['QUERY PLAN']).join('\n');
     };
     assert.ok(found !== undefined);

@@ -32,7 +32,9 @@ async function main(dir: string, setup: WriterSetup): Promise<void> {
   const payload = randomBytes(setup.payloadBytes);
   const client = async (session: string): Promise<void> => {
     for (let n = 0; ; n += 1) {
-      const index = await log.append({ type: 'request.intent', session, n, detail: { mark: `${session}.${n}` } }, [{ kind: 'statement', bytes: payload }]);
+      const index = await log.append({ type: 'request.intent', session, n, detail: { mark: `${session}.${n}` } }, [
+        { kind: 'statement', bytes: payload },
+      ]);
       // Synchronous: an index that was acknowledged must have left the process before it can be killed.
       writeSync(1, `${index} ${session}.${n}\n`);
     }

@@ -11,6 +11,7 @@ import { type PostgresAdapter, type PostgresLimits, createPostgresAdapter } from
 import type { TargetPolicy } from '../../src/protocols/postgres/planner.ts';
 import type { UpstreamTls } from '../../src/protocols/postgres/upstream.ts';
 import { createParser } from '../../src/sql/parser.ts';
+import type { Listening } from '../../src/transport/listener.ts';
 import type { ListenerSecurity } from '../../src/transport/tls-context.ts';
 import { FakeGate } from './fake-gate.ts';
 
@@ -23,6 +24,7 @@ export interface GatedPostgres {
   /** Connection of the test itself, not through the gateway. */
   readonly direct: pg.Client;
   readonly port: number;
+  readonly listening: Listening;
   readonly log: string[];
   policy: TargetPolicy;
   client(extra?: pg.ClientConfig): pg.Client;
@@ -106,6 +108,7 @@ export async function startGatedPostgres(options: GatedOptions = {}): Promise<Ga
     server,
     direct,
     port: listening.port,
+    listening,
     log,
     get policy() {
       return state.policy;

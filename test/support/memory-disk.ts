@@ -70,7 +70,9 @@ export class MemoryDisk implements Disk {
 
   clone(): MemoryDisk {
     const copy = new MemoryDisk();
-    copy.#files = new Map([...this.#files].map(([path, inode]) => [path, { data: Buffer.from(inode.data), durable: Buffer.from(inode.data) }]));
+    copy.#files = new Map(
+      [...this.#files].map(([path, inode]) => [path, { data: Buffer.from(inode.data), durable: Buffer.from(inode.data) }]),
+    );
     copy.#durableFiles = new Map(copy.#files);
     copy.#dirs = new Set(this.#dirs);
     copy.#durableDirs = new Set(this.#dirs);
@@ -124,8 +126,8 @@ export class MemoryDisk implements Disk {
 
   async remove(path: string): Promise<void> {
     this.#check('remove', path);
-    for (const name of [...this.#files.keys()]) if (name === path || name.startsWith(`${path}/`)) this.#files.delete(name);
-    for (const name of [...this.#dirs]) if (name === path || name.startsWith(`${path}/`)) this.#dirs.delete(name);
+    for (const name of this.#files.keys()) if (name === path || name.startsWith(`${path}/`)) this.#files.delete(name);
+    for (const name of this.#dirs) if (name === path || name.startsWith(`${path}/`)) this.#dirs.delete(name);
   }
 
   async makeDir(path: string): Promise<void> {
@@ -141,7 +143,7 @@ export class MemoryDisk implements Disk {
   async syncDir(path: string): Promise<void> {
     this.#check('syncDir', path);
     if (!this.#dirs.has(path)) throw errno('ENOENT');
-    for (const name of [...this.#durableFiles.keys()]) if (parent(name) === path && !this.#files.has(name)) this.#durableFiles.delete(name);
+    for (const name of this.#durableFiles.keys()) if (parent(name) === path && !this.#files.has(name)) this.#durableFiles.delete(name);
     for (const [name, inode] of this.#files) if (parent(name) === path) this.#durableFiles.set(name, inode);
     for (const name of this.#dirs) if (parent(name) === path) this.#durableDirs.add(name);
   }

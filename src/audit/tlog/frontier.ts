@@ -23,10 +23,7 @@ export class Frontier {
   /** Rebuilds the edge of a tree of `size` from its partial tiles.
    *  @param tileAt the bytes of partial tile (`level`, `index`) of that `width`.
    *  @throws SP_AUDIT_CORRUPT when a tile has another length than its width says. */
-  static async restore(
-    size: number,
-    tileAt: (level: number, index: number, width: number) => Promise<Uint8Array>,
-  ): Promise<Frontier> {
+  static async restore(size: number, tileAt: (level: number, index: number, width: number) => Promise<Uint8Array>): Promise<Frontier> {
     const frontier = new Frontier();
     frontier.#size = size;
     for (let level = 0; TILE_WIDTH ** level <= size; level += 1) {

@@ -84,7 +84,8 @@ function splitKey(text: string): { name: string; keyId: string; bytes: Buffer | 
  *  @throws SP_AUDIT_CORRUPT on a malformed note, no signature by that key, or a wrong one. */
 export function openNote(note: string, verifier: NoteVerifier): string {
   const split = note.lastIndexOf('\n\n');
-  if (split < 0 || !note.endsWith('\n') || note.length > MAX_NOTE_BYTES || !note.isWellFormed()) throw malformed('a signed note is malformed');
+  if (split < 0 || !note.endsWith('\n') || note.length > MAX_NOTE_BYTES || !note.isWellFormed())
+    throw malformed('a signed note is malformed');
   const text = note.slice(0, split + 1);
   const lines = note.slice(split + 2, -1).split('\n');
   if (lines.length > MAX_SIGNATURES) throw malformed('a signed note has too many signatures');
@@ -96,7 +97,8 @@ export function openNote(note: string, verifier: NoteVerifier): string {
       throw malformed('a signature line of a signed note is malformed');
     }
     if (name !== verifier.name || bytes.subarray(0, KEY_ID_BYTES).toString('hex') !== verifier.keyId) continue;
-    if (!verify(null, Buffer.from(text), verifier.publicKey, bytes.subarray(KEY_ID_BYTES))) throw malformed('the signature of a signed note is wrong');
+    if (!verify(null, Buffer.from(text), verifier.publicKey, bytes.subarray(KEY_ID_BYTES)))
+      throw malformed('the signature of a signed note is wrong');
     signed = true;
   }
   if (!signed) throw malformed(`the note is not signed by the key of ${verifier.name}`);

@@ -83,13 +83,7 @@ export async function consistencyProof(oldSize: number, size: number, readTile: 
 const half = (value: number): number => Math.floor(value / 2);
 const odd = (value: number): boolean => value % 2 === 1;
 
-export function verifyInclusion(
-  index: number,
-  size: number,
-  leaf: Uint8Array,
-  proof: readonly Uint8Array[],
-  root: Uint8Array,
-): boolean {
+export function verifyInclusion(index: number, size: number, leaf: Uint8Array, proof: readonly Uint8Array[], root: Uint8Array): boolean {
   if (!Number.isSafeInteger(index) || !Number.isSafeInteger(size) || index < 0 || index >= size) return false;
   let node = index;
   let last = size - 1;

@@ -131,7 +131,8 @@ class Adapter implements PostgresAdapter {
   readonly #listeners: Listening[] = [];
   /** By the process id that we made up for BackendKeyData. */
   readonly #sessions = new Map<number, LiveSession>();
-  readonly #arriving = new Set<Socket>();
+  /** Cuts off clients that have not logged in yet. */
+  readonly #arrivals = new AbortController();
   readonly #failures: FailureLimit;
   readonly #closing = new AbortController();
   #isDraining = false;
@@ -170,7 +171,7 @@ class Adapter implements PostgresAdapter {
   async drain(signal: AbortSignal): Promise<void> {
     this.#isDraining = true;
     await Promise.all(this.#listeners.map((listener) => listener.close()));
-    for (const socket of this.#arriving) socket.destroy();
+    this.#arrivals.abort();
     for (const { session } of this.#sessions.values()) session.drain();
     if (this.#sessions.size > 0 && !signal.aborted) {
       await new Promise<void>((resolve) => {
@@ -185,7 +186,7 @@ class Adapter implements PostgresAdapter {
     this.#isDraining = true;
     await Promise.all(this.#listeners.map((listener) => listener.close()));
     this.#closing.abort(new SallyportError('SP_SHUTTING_DOWN', 'adapter is closed'));
-    for (const socket of this.#arriving) socket.destroy();
+    this.#arrivals.abort();
     for (const { session } of this.#sessions.values()) session.fail(new SallyportError('SP_SHUTTING_DOWN', 'gateway stops'));
     for (const { loader } of this.#targets.values()) loader.close();
     if (this.#sessions.size > 0) {
@@ -226,18 +227,14 @@ class Adapter implements PostgresAdapter {
 
   async #arrive(socket: Socket, address: string, tls: SecureContext | null): Promise<void> {
     const { logger } = this.#deps;
-    this.#arriving.add(socket);
-    socket.once('close', () => this.#arriving.delete(socket));
     try {
-      const arrival = await receive(socket, { tls, deadlineMs: this.#limits.loginTimeoutMs });
+      const arrival = await receive(socket, { tls, deadlineMs: this.#limits.loginTimeoutMs }, this.#arrivals.signal);
       if (arrival.kind === 'cancel') this.#cancel(arrival, address);
       else if (arrival.kind === 'login') await this.#logIn(arrival, address);
     } catch (fault) {
       const code = fault instanceof SallyportError ? fault.code : 'SP_INTERNAL';
       const reason = fault instanceof SallyportError ? fault.message : 'unexpected fault';
       logger.warn({ address, code, reason }, 'connection was refused');
-    } finally {
-      this.#arriving.delete(socket);
     }
   }
 

@@ -62,7 +62,7 @@ test('what node-postgres sends is understood, and building it again gives the sa
   assert.ok(parse?.kind === 'parse' && bind?.kind === 'bind');
   assert.deepEqual(raw[0], Buffer.from(parseMessage(parse.name, parse.text, parse.parameterTypes)));
   assert.deepEqual(bind.parameterLengths, [1, 0]);
-  assert.equal(Buffer.from(bind.parameterBytes).toString('hex'), '000000020000000131ffffffff');
+  assert.equal(Buffer.from(bind.parameterBytes).toString('hex'), '00020000000000020000000131ffffffff');
 });
 
 test('every truncation of every captured client message is malformed, never read beyond', () => {

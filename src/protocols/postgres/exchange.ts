@@ -76,6 +76,12 @@ export class Exchange<T> {
     this.#isSkipping = true;
   }
 
+  /** The client has ended its COPY data; the upstream answers, or starts the next COPY of the same query. */
+  copyEnded(): void {
+    const { oldest } = this;
+    if ((oldest?.kind === 'query' || oldest?.kind === 'execute') && oldest.phase === 'copy-in') oldest.phase = 'running';
+  }
+
   /** Rows may come now. */
   takesRows(type: number): boolean {
     const oldest = this.oldest;

@@ -28,8 +28,11 @@ const tlsHandshakeByte = 0x16;
 
 /** @returns once the client has presented a token. The socket is paused, and nothing was said about the token yet.
  *  Faults of the client are answered on the socket, which is then closed: the result is `gone`. */
-export async function receive(socket: Socket, deps: HandshakeDeps): Promise<Arrival> {
+export async function receive(socket: Socket, deps: HandshakeDeps, signal: AbortSignal): Promise<Arrival> {
   const buffer = new PacketBuffer(socket);
+  const aborted = (): void => buffer.fail(new SallyportError('SP_SHUTTING_DOWN', 'gateway stops'));
+  if (signal.aborted) aborted();
+  else signal.addEventListener('abort', aborted, { once: true });
   const deadline = setTimeout(() => buffer.fail(new SallyportError('SP_WIRE_TIMEOUT', 'log-in took too long')), deps.deadlineMs);
   try {
     return await receiveLogin(buffer, deps);
@@ -38,6 +41,7 @@ export async function receive(socket: Socket, deps: HandshakeDeps): Promise<Arri
     return { kind: 'gone' };
   } finally {
     clearTimeout(deadline);
+    signal.removeEventListener('abort', aborted);
     buffer.detach();
   }
 }
@@ -45,7 +49,7 @@ export async function receive(socket: Socket, deps: HandshakeDeps): Promise<Arri
 /** Answers a failed log-in and closes. `fault.message` stays with us; only fixed texts go out. */
 export function refuse(socket: Socket, fault: unknown): void {
   if (!socket.writable || fault === gone) {
-    socket.destroy();
+    setImmediate(() => socket.destroy());
     return;
   }
   const known = fault instanceof SallyportError ? fault : new SallyportError('SP_INTERNAL', 'log-in failed', { cause: fault });
@@ -170,26 +174,23 @@ class PacketBuffer {
     });
     this.socket = secure;
     return new Promise((resolve, reject) => {
+      // WHY deferred, and never `plain.destroy()`: closing the handle under a TLS engine that is in one of its own
+      // callbacks crashes the process (Node 24).
       const failed = (): void => {
-        plain.destroy();
+        setImmediate(() => secure.destroy());
         reject(gone);
       };
       secure.on('error', failed);
       secure.once('close', failed);
-      this.#wake = () => {
-        plain.destroy();
-        reject(gone);
-      };
+      this.#wake = failed;
       secure.once('secure', () => {
-        secure.off('close', failed);
-        this.#wake = null;
         // SPEC: direct TLS demands ALPN, so that another protocol cannot be spoken by mistake.
         if (how === 'direct' && secure.alpnProtocol !== 'postgresql') return failed();
+        secure.off('close', failed);
+        this.#wake = null;
         this.#attach();
         resolve();
       });
-      secure.resume();
-      secure.pause();
     });
   }
 

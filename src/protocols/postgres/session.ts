@@ -75,6 +75,8 @@ export class PostgresSession {
   #inbox: Frame[] = [];
   #inboxBytes = 0;
   #isPumping = false;
+  /** The client side at work; settles when it waits for nothing any more. */
+  #pumped: Promise<void> = Promise.resolve();
   #isClientPaused = false;
   #isUpstreamCorked = false;
   #isDraining = false;
@@ -183,7 +185,8 @@ export class PostgresSession {
     else upstream.terminate();
     this.#inbox = [];
     for (const wake of [...this.#quietWaiters.splice(0), ...this.#drainWaiters.splice(0)]) wake();
-    void before
+    // Permits that arrive meanwhile are settled by the client side; the session closes after them.
+    void Promise.all([before, this.#pumped])
       .then(() => this.#answers.abandon(code))
       .then(() => gate.close(reason))
       .catch((cause: unknown) => logger.error({ session: gate.id, code: asFault(cause).code }, 'the end of a session could not be recorded'))
@@ -230,7 +233,7 @@ export class PostgresSession {
       this.#isClientPaused = true;
       this.#deps.client.pause();
     }
-    if (!this.#isPumping && this.#inbox.length > 0) void this.#pump();
+    if (!this.#isPumping && this.#inbox.length > 0) this.#pumped = this.#pump();
   }
 
   /** One timer: for a message that does not go on, or for a client that is idle too long. */
@@ -458,7 +461,9 @@ export class PostgresSession {
       case 'copy-done':
       case 'copy-fail':
         if (work.permit !== null) this.#forward(work.permit, frame.bytes);
-        await this.#turn(work);
+        this.#exchange.copyEnded();
+        // The end of a simple query is flushed to us; in the extended protocol only the Sync behind this brings it.
+        if (work.portal === null) await this.#turn(work);
         return;
       case 'flush':
       case 'sync':
@@ -562,11 +567,11 @@ export class PostgresSession {
       return { refusal: nativeFault(new SallyportError('SP_CATALOGUE_UNAVAILABLE', 'no catalogue'), gate.id) };
     }
     if (answer.kind === 'denied') return { refusal: nativeDenial(answer.decision, request.facts, gate.id) };
-    if (answer.kind === 'permit' && planned.plan.forward !== null && !this.#exchange.isSkipping) return { permit: answer.permit };
-    if (answer.kind === 'permit') {
-      // An error of the target came first, or the plan has nothing that may be sent: recorded as not run.
-      await gate.settle(answer.permit, { rows: 0, bytes: 0, code: planned.plan.forward === null ? '42501' : '25P02' });
-    }
+    const isOver = this.#over.signal.aborted;
+    if (planned.plan.forward !== null && !this.#exchange.isSkipping && !isOver) return { permit: answer.permit };
+    // The client has gone, an error of the target came first, or the plan has nothing that may be sent: not run.
+    await gate.settle(answer.permit, { rows: 0, bytes: 0, code: isOver ? '57014' : this.#exchange.isSkipping ? '25P02' : '42501' });
+    if (isOver) throw this.#over.signal.reason;
     return { refusal: nativeFault(new SallyportError('SP_REQUEST_NOT_UNDERSTOOD', 'nothing may be sent'), gate.id) };
   }
 
