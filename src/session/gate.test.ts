@@ -4,7 +4,7 @@ import type { Decision, MaskSet } from '../core/decision.ts';
 import { SallyportError } from '../core/error.ts';
 import type { EntryDraft, Payload } from '../core/event.ts';
 import type { Facts } from '../core/facts.ts';
-import type { Principal } from '../core/identity.ts';
+import type { ActorRef, Principal } from '../core/identity.ts';
 import type { ApprovalId, SessionId, Sha256Hex, TargetName } from '../core/ids.ts';
 import type { Approval, ApprovalBinding, ApprovalDesk, ApprovalOutcome, AuditLog } from '../core/ports.ts';
 import type { Request } from '../core/request.ts';
@@ -262,6 +262,21 @@ test('INVARIANT: an approval that was used or is bound to something else gives n
   bench.desk.usable = false;
   const answer = await held.wait(never);
   assert.deepEqual((answer as Denied).decision.reasons, ['approval-void']);
+});
+
+test('INVARIANT: what is approved for an agent on behalf of one person is bound to that person', async () => {
+  const bench = benchOf(() => hold);
+  const person = (subject: string): ActorRef => ({ issuer: 'corp', subject, kind: 'person' });
+  const bindings = new Set<string>();
+  for (const onBehalfOf of [null, person('alice'), person('bob')]) {
+    const session = await bench.gate.openSession({ ...agent, onBehalfOf }, target, client);
+    const held = (await session.ask(requestOf(), never)) as Held;
+    asPermit(await held.wait(never));
+    bindings.add(bench.desk.opened.at(-1)?.binding.principal ?? '');
+    assert.equal(bench.desk.used.at(-1)?.principal, bench.desk.opened.at(-1)?.binding.principal);
+    await session.close('client');
+  }
+  assert.equal(bindings.size, 3);
 });
 
 test('a policy change while held voids the approval even if it still says hold', async () => {

@@ -373,7 +373,7 @@ class LiveSession implements GateSession {
 
   #binding(request: Request, decision: Decision): ApprovalBinding {
     return {
-      principal: principalKey(this.principal),
+      principal: boundPrincipal(this.principal),
       target: this.target.name,
       textSha256: request.textSha256,
       parametersSha256: request.parametersSha256,
@@ -389,6 +389,12 @@ class LiveSession implements GateSession {
       payloads,
     );
   }
+}
+
+/** Who an approval is given to: an agent for Alice is not the same agent for Bob, nor for itself. */
+function boundPrincipal(principal: Principal): string {
+  const { onBehalfOf } = principal;
+  return onBehalfOf === null ? principalKey(principal) : `${principalKey(principal)} for ${principalKey(onBehalfOf)}`;
 }
 
 function actor(principal: Principal): { issuer: string; subject: string; kind: Principal['kind'] } {

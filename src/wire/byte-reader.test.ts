@@ -4,14 +4,7 @@ import { ByteReader } from './byte-reader.ts';
 import { ByteWriter } from './byte-writer.ts';
 
 test('what the writer wrote the reader reads, across growth of the buffer', () => {
-  const bytes = new ByteWriter(1)
-    .uint8(7)
-    .int16(-2)
-    .int32(-3)
-    .uint32(4_000_000_000)
-    .cString('grüße')
-    .bytes(Uint8Array.of(1, 2))
-    .finish();
+  const bytes = new ByteWriter(1).uint8(7).int16(-2).int32(-3).uint32(4_000_000_000).cString('grüße').bytes(Uint8Array.of(1, 2)).finish();
   const reader = new ByteReader(bytes);
   assert.equal(reader.uint8(), 7);
   assert.equal(reader.int16(), -2);

@@ -1,5 +1,5 @@
 // Recording of one answer as the client saw it: the server messages, masked, each with the time since the statement
-// was let through. Sealed as payload `result`; `session replay` renders it. Format: docs/formats/recording.md.
+// was let through. Sealed as payload `result`; `session replay` renders it. This is the definition of the format:
 //
 //   "SPREC\x01"  then records of  [uint32 ms since start] [type: 1 byte] [int32 length, counts itself] [body]
 //   last record: type `~`, body = [uint32 rows shown] [uint32 rows in all, saturating] [flags: 1 = truncated]

@@ -180,13 +180,7 @@ test('a refusal after Flush, with answers already out, still aborts the implicit
 
 test('an error of the target wins over a refusal behind it', async () => {
   const client = await raw();
-  client.send(
-    parseMessage('', 'SELECT 1/0', []),
-    bind('', ''),
-    execute(''),
-    parseMessage('', 'SELECT deny_me FROM visit', []),
-    sync(),
-  );
+  client.send(parseMessage('', 'SELECT 1/0', []), bind('', ''), execute(''), parseMessage('', 'SELECT deny_me FROM visit', []), sync());
   const frames = await client.until('Z');
   assert.match(shape(frames), /^1 (2 )?E:22012 Z:I$/);
   client.socket.destroy();
@@ -206,7 +200,13 @@ test('Execute is decided with its own parameters, and refused in place', async (
 
 test('statements and portals: names, row limits, closing and unknown names', async () => {
   const client = await raw();
-  client.send(parseMessage('s', 'SELECT id FROM visit ORDER BY id LIMIT 5', []), describe('S', 's'), bind('p', 's'), describe('P', 'p'), flush());
+  client.send(
+    parseMessage('s', 'SELECT id FROM visit ORDER BY id LIMIT 5', []),
+    describe('S', 's'),
+    bind('p', 's'),
+    describe('P', 'p'),
+    flush(),
+  );
   assert.equal(shape(await client.until('T', 2)), '1 t T 2 T');
   client.send(execute('p', 2), execute('p', 2), execute('p', 2), sync());
   const frames = await client.until('Z');
@@ -276,7 +276,11 @@ test('COPY FROM STDIN by the extended protocol, with the Sync that libpq sends a
   const client = await raw();
   client.send(parseMessage('', 'COPY scratch FROM STDIN', []), bind('', ''), describe('P', ''), execute(''), sync());
   assert.equal(shape(await client.until('G')), '1 2 n G');
-  client.send(message('d', (body) => body.bytes(Buffer.from('3\tc\n'))), message('c'), sync());
+  client.send(
+    message('d', (body) => body.bytes(Buffer.from('3\tc\n'))),
+    message('c'),
+    sync(),
+  );
   assert.equal(shape(await client.until('Z')), 'C Z:I');
   assert.equal((await gated.direct.query('SELECT * FROM scratch')).rowCount, 1);
   client.socket.destroy();
@@ -350,7 +354,12 @@ test('CancelRequest reaches the wait for approval and the running statement, and
   const other = await RawPostgres.open(gated.port);
   other.socket.destroy();
   const startup = await RawPostgres.open(gated.port);
-  startup.socket.write((await import('../../src/protocols/postgres/startup.ts')).startupMessage([['user', 'x'], ['database', 'clinic']]));
+  startup.socket.write(
+    (await import('../../src/protocols/postgres/startup.ts')).startupMessage([
+      ['user', 'x'],
+      ['database', 'clinic'],
+    ]),
+  );
   await startup.until('R');
   startup.socket.write(message('p', (body) => body.cString(token)));
   const greeting = await startup.until('Z');
@@ -422,18 +431,27 @@ test('psql works: describe, meta commands, \\copy and errors', async () => {
   assert.match(await psql(['-c', '\\d visit']), /visit_pkey/);
   assert.match(await psql(['-c', '\\dt']), /patient/);
   assert.equal((await psql(['-Atc', '\\copy (select id from visit order by id limit 3) to stdout'])).trim(), '1\n2\n3');
-  assert.match(await psql(['-c', '\\copy scratch from stdin', '-c', 'select count(*) as n from scratch'], '7\tg\n8\th\n'), /COPY 2\s+n\s+-+\s+2/);
+  assert.match(
+    await psql(['-c', '\\copy scratch from stdin', '-c', 'select count(*) as n from scratch'], '7\tg\n8\th\n'),
+    /COPY 2\s+n\s+-+\s+2/,
+  );
   assert.match(await psql(['-c', 'select deny_me from visit']), /ERROR: {2}sallyport: denied by policy\nDETAIL: .*\nHINT: .*ses_/);
 });
 
 test('postgres.js and its pipelining work', async () => {
   const sql = postgres({ host: '127.0.0.1', port: gated.port, user: 'x', password: token, database: 'clinic', max: 1, fetch_types: false });
   const results = await Promise.all(Array.from({ length: 20 }, (_, n) => sql`SELECT ${n}::int AS n`));
-  assert.deepEqual(results.map(([row]) => row?.['n']), Array.from({ length: 20 }, (_, n) => n));
-  await assert.rejects(sql.begin(async (tx) => {
-    await tx`INSERT INTO scratch VALUES (1, 'x')`;
-    await tx`SELECT deny_me FROM visit`;
-  }), { code: '42501' });
+  assert.deepEqual(
+    results.map(([row]) => row?.['n']),
+    Array.from({ length: 20 }, (_, n) => n),
+  );
+  await assert.rejects(
+    sql.begin(async (tx) => {
+      await tx`INSERT INTO scratch VALUES (1, 'x')`;
+      await tx`SELECT deny_me FROM visit`;
+    }),
+    { code: '42501' },
+  );
   assert.equal((await sql`SELECT * FROM scratch`).length, 0);
   await sql.end();
 });

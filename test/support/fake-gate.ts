@@ -1,7 +1,7 @@
 // A gate for adapter tests: decides by the statement's text, keeps what it was told in memory. The permits are genuine.
 
 import type { Deny, MaskMethod, MaskSet, ReasonCode } from '../../src/core/decision.ts';
-import { SallyportError } from '../../src/core/error.ts';
+import type { SallyportError } from '../../src/core/error.ts';
 import type { Payload } from '../../src/core/event.ts';
 import type { Principal } from '../../src/core/identity.ts';
 import { type Sha256Hex, approvalId, sessionId } from '../../src/core/ids.ts';

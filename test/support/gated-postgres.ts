@@ -60,7 +60,13 @@ export const authenticator: Authenticator = {
 
 export async function startGatedPostgres(options: GatedOptions = {}): Promise<GatedPostgres> {
   const server = await startEmbeddedPostgres(options.postgres ?? {});
-  const direct = new pg.Client({ host: server.host, port: server.port, user: server.user, password: server.password, database: 'postgres' });
+  const direct = new pg.Client({
+    host: server.host,
+    port: server.port,
+    user: server.user,
+    password: server.password,
+    database: 'postgres',
+  });
   await direct.connect();
   direct.on('error', () => undefined);
   if (options.setup !== undefined) await direct.query(options.setup);
@@ -117,7 +123,14 @@ export async function startGatedPostgres(options: GatedOptions = {}): Promise<Ga
       state.policy = policy;
     },
     client(extra = {}) {
-      const client = new pg.Client({ host: '127.0.0.1', port: listening.port, user: 'anyone', password: token, database: 'clinic', ...extra });
+      const client = new pg.Client({
+        host: '127.0.0.1',
+        port: listening.port,
+        user: 'anyone',
+        password: token,
+        database: 'clinic',
+        ...extra,
+      });
       client.on('error', () => undefined);
       return client;
     },

@@ -24,7 +24,8 @@ import { type Arrival, receive, refuse } from './handshake.ts';
 import { authenticationOk, backendKeyData, parameterStatus, readyForQuery } from './messages.ts';
 import { Planner, type SqlEngine, type TargetPolicy } from './planner.ts';
 import { LiveObjects } from './session-objects.ts';
-import { PostgresSession, type SessionLimits } from './session.ts';
+import type { SessionLimits } from './session-limits.ts';
+import { PostgresSession } from './session.ts';
 import { PROTOCOL, StartupRefusal, type StartupWishes } from './startup.ts';
 import { type UpstreamConfig, type UpstreamConnection, type UpstreamTls, checkUpstreamTls, connectUpstream } from './upstream.ts';
 
@@ -362,7 +363,8 @@ function sessionSettings(config: PostgresTargetConfig, wishes: StartupWishes, ga
   settings.set('search_path', config.searchPath.map((schema) => `"${schema.replaceAll('"', '""')}"`).join(', '));
   settings.set(TOKEN_KEY_SETTING, config.tokenKey.reveal());
   settings.set('application_name', `sallyport ${gate.id}`);
-  if (config.statementTimeoutMs !== null) settings.set('statement_timeout', lower(settings.get('statement_timeout'), config.statementTimeoutMs));
+  if (config.statementTimeoutMs !== null)
+    settings.set('statement_timeout', lower(settings.get('statement_timeout'), config.statementTimeoutMs));
   if (config.idleInTransactionTimeoutMs !== null) {
     const name = 'idle_in_transaction_session_timeout';
     settings.set(name, lower(settings.get(name), config.idleInTransactionTimeoutMs));

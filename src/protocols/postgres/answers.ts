@@ -11,14 +11,7 @@ import type { GateSession } from '../../session/gate.ts';
 import type { MessagePolicy } from '../../sql/plan.ts';
 import type { ClientOutput } from './client-output.ts';
 import type { Answer, Exchange } from './exchange.ts';
-import {
-  type TransactionStatus,
-  UPSTREAM,
-  parseFields,
-  parseParameterStatus,
-  parseRowDescription,
-  parseStatus,
-} from './messages.ts';
+import { type TransactionStatus, UPSTREAM, parseFields, parseParameterStatus, parseRowDescription, parseStatus } from './messages.ts';
 import type { Planner } from './planner.ts';
 import type { Prepared } from './prepared.ts';
 import { scrubError, scrubNotice, stricter } from './scrub.ts';

@@ -42,6 +42,8 @@ export class CatalogueLoader {
   #confirmedMs = 0;
   #connection: QueryConnection | null = null;
   #running: Promise<void> | null = null;
+  /** Waits for `#running` to end. */
+  #next: Promise<void> | null = null;
   #timer: NodeJS.Timeout | null = null;
   readonly #closed = new AbortController();
 
@@ -67,16 +69,23 @@ export class CatalogueLoader {
   }
 
   /** Probes, and reads everything when something changed. A call never joins a probe that began before it: what the
-   *  caller just committed is seen. @throws SP_CATALOGUE_UNAVAILABLE */
+   *  caller just committed is seen. Calls that wait for the same probe share the next one.
+   *  @throws SP_CATALOGUE_UNAVAILABLE */
   refresh(): Promise<void> {
-    const before = this.#running ?? Promise.resolve();
-    const mine = before.catch(() => undefined).then(() => this.#refresh());
+    this.#next ??= this.#afterRunning();
+    return this.#next;
+  }
+
+  async #afterRunning(): Promise<void> {
+    await this.#running?.catch(() => undefined);
+    this.#next = null;
+    const mine = this.#refresh();
     this.#running = mine;
-    const done = (): void => {
+    try {
+      await mine;
+    } finally {
       if (this.#running === mine) this.#running = null;
-    };
-    mine.then(done, done);
-    return mine;
+    }
   }
 
   close(): void {

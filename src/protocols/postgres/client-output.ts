@@ -92,7 +92,7 @@ export class ClientOutput {
     let freeBytes = 0;
     for (const item of this.#queue) {
       if ('opens' in item) {
-        this.#waitFor(item);
+        void this.#waitFor(item);
         break;
       }
       free += 1;
@@ -104,19 +104,18 @@ export class ClientOutput {
     this.#writeAll(items);
   }
 
-  #waitFor(gate: Gate): void {
+  async #waitFor(gate: Gate): Promise<void> {
     this.#isGated = true;
-    gate.opens.then(
-      () => {
-        this.#isGated = false;
-        if (this.#isEnded) return;
-        this.#queue.splice(this.#queue.indexOf(gate), 1);
-        this.flush();
-      },
-      (fault: unknown) => {
-        if (!this.#isEnded) this.#deps.onFault(fault);
-      },
-    );
+    try {
+      await gate.opens;
+    } catch (fault) {
+      if (!this.#isEnded) this.#deps.onFault(fault);
+      return;
+    }
+    this.#isGated = false;
+    if (this.#isEnded) return;
+    this.#queue.splice(this.#queue.indexOf(gate), 1);
+    this.flush();
   }
 
   #writeAll(items: readonly Item[]): void {

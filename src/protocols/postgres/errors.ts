@@ -2,7 +2,7 @@
 // have a better one. Message = what, DETAIL = reason codes and rules, HINT = what to do and the session id.
 
 import type { Deny, ReasonCode } from '../../core/decision.ts';
-import { type Category, ERROR_CODES, type ErrorCode, type SallyportError } from '../../core/error.ts';
+import { type Category, ERROR_CODES, type ErrorCode, SallyportError } from '../../core/error.ts';
 import type { Facts } from '../../core/facts.ts';
 import type { SessionId } from '../../core/ids.ts';
 import { fieldsMessage } from './messages.ts';
@@ -108,4 +108,41 @@ export function nativeDenial(decision: Deny, facts: Facts, session: SessionId): 
 
 export function withSession(remedy: string, session: SessionId | null): string {
   return session === null ? remedy : `${remedy} Session ${session}.`;
+}
+
+export function noStatement(name: string): NativeError {
+  return {
+    sqlstate: '26000',
+    message: name === '' ? 'unnamed prepared statement does not exist' : `prepared statement "${name}" does not exist`,
+  };
+}
+
+export function noPortal(name: string): NativeError {
+  return { sqlstate: '34000', message: `portal "${name}" does not exist` };
+}
+
+/** SQLSTATE and text are the target's own for this case: drivers know them and prepare again. */
+export const stalePlan: NativeError = {
+  sqlstate: '0A000',
+  message: 'cached plan must not change result type',
+  hint: 'sallyport: the policy or the schema has changed; prepare the statement again.',
+};
+
+export const tooManyPrepared: NativeError = {
+  sqlstate: '53400',
+  message: 'sallyport: too many prepared statements and portals',
+  hint: 'Close or DEALLOCATE some.',
+};
+
+export function refusedFunctionCall(session: SessionId): NativeError {
+  return {
+    sqlstate: SQLSTATE.unsupported,
+    message: 'sallyport: fast-path function calls are not supported',
+    hint: withSession('Call the function in a SELECT.', session),
+  };
+}
+
+/** Any thrown value as a fault of ours. */
+export function asFault(fault: unknown): SallyportError {
+  return fault instanceof SallyportError ? fault : new SallyportError('SP_INTERNAL', 'unexpected fault', { cause: fault });
 }

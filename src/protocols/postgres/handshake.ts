@@ -9,7 +9,15 @@ import { Secret } from '../../core/secret.ts';
 import { ByteReader } from '../../wire/byte-reader.ts';
 import { errorMessage, nativeFault } from './errors.ts';
 import { authenticationCleartextPassword, negotiateProtocolVersion, typeCode } from './messages.ts';
-import { type FirstPacket, PROTOCOL, StartupRefusal, type StartupWishes, firstPacketLength, parseFirstPacket, readStartup } from './startup.ts';
+import {
+  type FirstPacket,
+  PROTOCOL,
+  StartupRefusal,
+  type StartupWishes,
+  firstPacketLength,
+  parseFirstPacket,
+  readStartup,
+} from './startup.ts';
 
 export interface HandshakeDeps {
   /** Null = plaintext listener (loopback only, checked by the listener). */

@@ -247,8 +247,7 @@ export const describePortalMessage = (name: string): Uint8Array => message('D', 
 
 export const readyForQuery = (status: TransactionStatus): Uint8Array => message('Z', (body) => body.uint8(typeCode(status)));
 
-export const parameterStatus = (name: string, value: string): Uint8Array =>
-  message('S', (body) => body.cString(name).cString(value));
+export const parameterStatus = (name: string, value: string): Uint8Array => message('S', (body) => body.cString(name).cString(value));
 
 export const authenticationCleartextPassword = (): Uint8Array => message('R', (body) => body.int32(3));
 export const authenticationOk = (): Uint8Array => message('R', (body) => body.int32(0));

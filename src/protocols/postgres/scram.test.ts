@@ -91,6 +91,9 @@ test('the end point hash follows the signature, never weaker than SHA-256', () =
 
 test('the MD5 answer is the one PostgreSQL documents', () => {
   const inner = createHash('md5').update('pencilann').digest('hex');
-  const outer = createHash('md5').update(inner).update(Buffer.of(1, 2, 3, 4)).digest('hex');
+  const outer = createHash('md5')
+    .update(inner)
+    .update(Buffer.of(1, 2, 3, 4))
+    .digest('hex');
   assert.equal(md5Response('ann', password, Buffer.of(1, 2, 3, 4)), `md5${outer}`);
 });

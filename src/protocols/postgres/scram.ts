@@ -113,7 +113,12 @@ export function md5Response(user: string, password: Secret, salt: Uint8Array): s
  *  when preparation fails, and for ASCII preparation is the identity. */
 function prepare(password: string): string {
   const isAscii = /^[\x20-\x7e]*$/.test(password);
-  return isAscii ? password : password.replaceAll(/[\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000]/g, ' ').replaceAll('\u00ad', '').normalize('NFKC');
+  return isAscii
+    ? password
+    : password
+        .replaceAll(/[\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000]/g, ' ')
+        .replaceAll('\u00ad', '')
+        .normalize('NFKC');
 }
 
 function attributes(text: string): Map<string, string> {

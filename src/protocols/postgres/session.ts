@@ -4,44 +4,40 @@
 //
 // A refusal outside of a transaction is answered here. Anywhere else a statement of ours that must fail is sent in its
 // place, and its error replaced by ours: the target itself then aborts the block and skips to Sync.
+//
+// LENGTH: one method per client message over one shared order of events; asking, input, output and answers are apart.
 
 import type { Socket } from 'node:net';
 import { SallyportError } from '../../core/error.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
-import type { ParameterShape, Request, RequestAction } from '../../core/request.ts';
-import type { GateSession, Held } from '../../session/gate.ts';
-import type { Permit } from '../../session/permit.ts';
-import { type Frame, Framer } from '../../wire/framer.ts';
-import { RecordingWriter } from '../../wire/pg-recording.ts';
+import type { ParameterShape } from '../../core/request.ts';
+import type { GateSession } from '../../session/gate.ts';
+import type { Frame } from '../../wire/framer.ts';
 import { Answers } from './answers.ts';
+import { Asking, emptySha256 } from './asking.ts';
+import { ClientInput } from './client-input.ts';
 import { ClientOutput } from './client-output.ts';
-import { type NativeError, errorMessage, nativeDenial, nativeFault, noticeMessage, sqlstateOf, withSession } from './errors.ts';
+import {
+  type NativeError,
+  asFault,
+  errorMessage,
+  nativeFault,
+  noPortal,
+  noStatement,
+  refusedFunctionCall,
+  sqlstateOf,
+  stalePlan,
+  tooManyPrepared,
+} from './errors.ts';
 import { Exchange } from './exchange.ts';
 import { type ClientMessage, parseClientMessage, parseMessage, queryMessage, readyForQuery } from './messages.ts';
 import { type PlannedText, type Planner, sha256 } from './planner.ts';
 import { Prepared, type Portal } from './prepared.ts';
+import type { SessionLimits } from './session-limits.ts';
 import { LiveObjects } from './session-objects.ts';
 import type { UpstreamConnection } from './upstream.ts';
 import { UpstreamScanner } from './upstream-scanner.ts';
-import type { Work } from './work.ts';
-
-export interface SessionLimits {
-  /** Largest client message. */
-  readonly maxMessageBytes: number;
-  /** Largest upstream message other than a row. */
-  readonly maxUpstreamMessageBytes: number;
-  /** A started client message must go on within this time. */
-  readonly messageTimeoutMs: number;
-  /** A client that does not take its result for so long is cut off. */
-  readonly stalledClientMs: number;
-  /** Silence between requests; null = no limit. */
-  readonly idleMs: number | null;
-  /** Prepared statements and portals of one session. */
-  readonly maxPrepared: number;
-  /** Kept of each result for replay; 0 rows = none. */
-  readonly recordRows: number;
-  readonly recordBytes: number;
-}
+import { type Work, newWork } from './work.ts';
 
 export interface SessionDeps {
   readonly client: Socket;
@@ -56,14 +52,11 @@ export interface SessionDeps {
   readonly onClosed: () => void;
 }
 
-/** Client messages may wait in memory up to this many bytes before the socket is paused. */
-const inboxHighWaterBytes = 1024 * 1024;
 const maxOpenExpectations = 4096;
-const emptySha256 = sha256(new Uint8Array());
 
 export class PostgresSession {
   readonly #deps: SessionDeps;
-  readonly #framer: Framer;
+  readonly #input: ClientInput;
   readonly #exchange = new Exchange<Work>();
   readonly #objects = new LiveObjects();
   readonly #prepared = new Prepared();
@@ -72,28 +65,31 @@ export class PostgresSession {
   readonly #scanner: UpstreamScanner;
   /** Fires when the session is over, so that nothing waits on. */
   readonly #over = new AbortController();
-  #inbox: Frame[] = [];
-  #inboxBytes = 0;
   #isPumping = false;
   /** The client side at work; settles when it waits for nothing any more. */
   #pumped: Promise<void> = Promise.resolve();
-  #isClientPaused = false;
   #isUpstreamCorked = false;
   #isDraining = false;
-  /** What a CancelRequest aborts while a request waits for approval. */
-  #held: AbortController | null = null;
+  readonly #asking: Asking;
   #catalogueRefresh: Promise<void> | null = null;
   /** ReadyForQuery owed or answered. */
   #readiesOwed = 0;
   #quietWaiters: (() => void)[] = [];
   #drainWaiters: (() => void)[] = [];
-  #silence: NodeJS.Timeout | null = null;
   #stall: NodeJS.Timeout | null = null;
 
   constructor(deps: SessionDeps) {
     this.#deps = deps;
     const { client, upstream, gate, limits } = deps;
-    this.#framer = new Framer(limits.maxMessageBytes);
+    this.#input = new ClientInput({
+      socket: client,
+      limits,
+      onFrames: () => {
+        if (!this.#isPumping) this.#pumped = this.#pump();
+      },
+      onFault: (fault) => this.fail(fault),
+      isIdle: () => this.#exchange.open === 0 && !this.#isPumping,
+    });
     this.#output = new ClientOutput({
       socket: client,
       onFull: () => {
@@ -106,6 +102,14 @@ export class PostgresSession {
         this.#stall = null;
       },
       onFault: (fault) => this.fail(asFault(fault)),
+    });
+    this.#asking = new Asking({
+      gate,
+      planner: deps.planner,
+      exchange: this.#exchange,
+      output: this.#output,
+      over: this.#over.signal,
+      beforeWait: () => this.#uncork(),
     });
     this.#answers = new Answers({
       gate,
@@ -128,7 +132,7 @@ export class PostgresSession {
   /** Takes over both sockets. The client has been sent its ReadyForQuery. */
   start(): void {
     const { client, upstream, gate } = this.#deps;
-    client.on('data', (chunk: Buffer) => this.#fromClient(chunk));
+    client.on('data', (chunk: Buffer) => this.#input.push(chunk));
     client.on('end', () => this.#end('client', null, '57014'));
     client.on('close', () => this.#end('client', null, '57014'));
     client.on('error', () => this.#end('client', null, '57014'));
@@ -142,22 +146,22 @@ export class PostgresSession {
     const ended = (): void => this.fail(asFault(gate.ended.reason));
     if (gate.ended.aborted) ended();
     else gate.ended.addEventListener('abort', ended, { once: true });
-    this.#watchSilence();
+    this.#input.watchSilence();
     client.resume();
   }
 
   /** CancelRequest of the client that owns this session. */
   cancel(): void {
-    if (this.#held !== null) this.#held.abort(new SallyportError('SP_REQUEST_CANCELLED', 'cancelled by the client'));
-    else if (this.#exchange.open > 0) void this.#deps.upstream.cancel();
+    if (!this.#asking.giveUp(new SallyportError('SP_REQUEST_CANCELLED', 'cancelled by the client')) && this.#exchange.open > 0)
+      void this.#deps.upstream.cancel();
   }
 
   /** Ends at the next moment when nothing runs; a held request is given up at once. */
   drain(): void {
     this.#isDraining = true;
     const fault = new SallyportError('SP_SHUTTING_DOWN', 'gateway drains');
-    if (this.#held !== null) this.#held.abort(fault);
-    else if (this.#exchange.open === 0 && !this.#isPumping) this.fail(fault);
+    this.#asking.refuseToWait(fault);
+    if (this.#exchange.open === 0 && !this.#isPumping) this.fail(fault);
   }
 
   /** Ends the session; the client is told the public text of the fault. */
@@ -166,7 +170,13 @@ export class PostgresSession {
     const { gate, logger } = this.#deps;
     logger.warn({ session: gate.id, code: fault.code, reason: fault.message }, 'session ended by a fault');
     const reason =
-      fault.code === 'SP_AUTH_EXPIRED' ? 'expired' : fault.code === 'SP_SHUTTING_DOWN' ? 'shutdown' : fault.category === 'upstream' ? 'upstream' : 'fault';
+      fault.code === 'SP_AUTH_EXPIRED'
+        ? 'expired'
+        : fault.code === 'SP_SHUTTING_DOWN'
+          ? 'shutdown'
+          : fault.category === 'upstream'
+            ? 'upstream'
+            : 'fault';
     const alarmed = fault.code === 'SP_MASK_TRIPWIRE' ? gate.alarm('tripwire').catch(() => undefined) : Promise.resolve();
     this.#end(reason, errorMessage('FATAL', nativeFault(fault, gate.id)), sqlstateOf(fault.code), alarmed);
   }
@@ -174,22 +184,24 @@ export class PostgresSession {
   #end(reason: string, last: Uint8Array | null, code: string, before: Promise<unknown> = Promise.resolve()): void {
     if (this.#over.signal.aborted) return;
     const { client, upstream, gate, onClosed, logger } = this.#deps;
-    this.#over.abort(new SallyportError('SP_REQUEST_CANCELLED', 'session is over'));
-    this.#held?.abort(this.#over.signal.reason);
-    if (this.#silence !== null) clearTimeout(this.#silence);
+    // A lost client may come back for its answer: what it waits for stays open then.
+    this.#over.abort(new SallyportError(reason === 'client' ? 'SP_CLIENT_LOST' : 'SP_REQUEST_CANCELLED', 'session is over'));
+    this.#asking.refuseToWait(this.#over.signal.reason);
+    this.#input.close();
     if (this.#stall !== null) clearTimeout(this.#stall);
     this.#output.end(last);
     client.setTimeout(2000, () => client.destroy());
     client.resume();
     if (this.#exchange.open > 0) void upstream.cancel().finally(() => upstream.destroy());
     else upstream.terminate();
-    this.#inbox = [];
     for (const wake of [...this.#quietWaiters.splice(0), ...this.#drainWaiters.splice(0)]) wake();
     // Permits that arrive meanwhile are settled by the client side; the session closes after them.
     void Promise.all([before, this.#pumped])
       .then(() => this.#answers.abandon(code))
       .then(() => gate.close(reason))
-      .catch((cause: unknown) => logger.error({ session: gate.id, code: asFault(cause).code }, 'the end of a session could not be recorded'))
+      .catch((cause: unknown) =>
+        logger.error({ session: gate.id, code: asFault(cause).code }, 'the end of a session could not be recorded'),
+      )
       .finally(onClosed);
     for (const expectation of this.#exchange.all()) if ('of' in expectation) expectation.of.wake?.();
   }
@@ -214,57 +226,16 @@ export class PostgresSession {
         if (this.#exchange.open === 0) this.fail(new SallyportError('SP_SHUTTING_DOWN', 'gateway drains'));
       });
     }
-    this.#watchSilence();
-  }
-
-  #fromClient(chunk: Uint8Array): void {
-    if (this.#over.signal.aborted) return;
-    try {
-      for (const frame of this.#framer.push(chunk)) {
-        this.#inbox.push(frame);
-        this.#inboxBytes += frame.bytes.length;
-      }
-    } catch (fault) {
-      this.fail(asFault(fault));
-      return;
-    }
-    this.#watchSilence();
-    if (this.#inboxBytes > inboxHighWaterBytes && this.#isPumping) {
-      this.#isClientPaused = true;
-      this.#deps.client.pause();
-    }
-    if (!this.#isPumping && this.#inbox.length > 0) this.#pumped = this.#pump();
-  }
-
-  /** One timer: for a message that does not go on, or for a client that is idle too long. */
-  #watchSilence(): void {
-    const { limits } = this.#deps;
-    const limitMs = this.#framer.pendingBytes > 0 ? limits.messageTimeoutMs : limits.idleMs;
-    if (limitMs === null) {
-      if (this.#silence !== null) clearTimeout(this.#silence);
-      this.#silence = null;
-      return;
-    }
-    if (this.#silence !== null) clearTimeout(this.#silence);
-    this.#silence = setTimeout(() => {
-      if (this.#framer.pendingBytes > 0 || (this.#exchange.open === 0 && !this.#isPumping)) {
-        this.fail(new SallyportError('SP_WIRE_TIMEOUT', 'client is silent'));
-      }
-    }, limitMs);
+    this.#input.watchSilence();
   }
 
   async #pump(): Promise<void> {
     this.#isPumping = true;
     try {
-      for (let next = this.#inbox.shift(); next !== undefined; next = this.#inbox.shift()) {
-        this.#inboxBytes -= next.bytes.length;
+      for (let next = this.#input.take(); next !== undefined; next = this.#input.take()) {
         this.#cork();
         await this.#handle(next);
         if (this.#over.signal.aborted) return;
-        if (this.#isClientPaused && this.#inboxBytes < inboxHighWaterBytes / 2) {
-          this.#isClientPaused = false;
-          this.#deps.client.resume();
-        }
       }
     } catch (fault) {
       this.fail(asFault(fault));
@@ -321,11 +292,7 @@ export class PostgresSession {
         this.#deps.upstream.control('sync');
         return;
       case 'function-call':
-        return this.#refuseSimple({
-          sqlstate: '0A000',
-          message: 'sallyport: fast-path function calls are not supported',
-          hint: withSession('Call the function in a SELECT.', this.#deps.gate.id),
-        });
+        return this.#refuseSimple(refusedFunctionCall(this.#deps.gate.id));
       case 'copy-data':
       case 'copy-done':
       case 'copy-fail':
@@ -337,13 +304,16 @@ export class PostgresSession {
   async #query(message: Extract<ClientMessage, { kind: 'query' }>, frame: Frame): Promise<void> {
     const planned = await this.#plan(message.text);
     if (this.#exchange.isSkipping) return;
-    const answer = await this.#ask(this.#request('query', planned, null), planned);
+    const answer = await this.#asking.ask(this.#asking.request('query', planned, null), planned);
     if (this.#exchange.isSkipping) return;
     if ('refusal' in answer) return this.#refuseSimple(answer.refusal);
-    const work = this.#work({ permit: answer.permit, planned, isRequest: true });
+    const work = newWork(this.#deps, { permit: answer.permit, planned, isRequest: true });
     this.#readiesOwed += 1;
     this.#exchange.sent({ kind: 'query', of: work, phase: 'running' });
-    this.#forward(answer.permit, planned.plan.forward === message.text ? frame.bytes : queryMessage(planned.plan.forward ?? ''));
+    this.#deps.upstream.forward(
+      answer.permit,
+      planned.plan.forward === message.text ? frame.bytes : queryMessage(planned.plan.forward ?? ''),
+    );
     await this.#turn(work);
   }
 
@@ -352,15 +322,18 @@ export class PostgresSession {
     const planned = await this.#plan(text);
     if (this.#exchange.isSkipping) return;
     if (this.#prepared.size >= this.#deps.limits.maxPrepared && this.#prepared.statement(name) === undefined) {
-      return this.#refuseExtended({ sqlstate: '53400', message: 'sallyport: too many prepared statements', hint: 'Close or DEALLOCATE some.' });
+      return this.#refuseExtended(tooManyPrepared);
     }
-    const answer = await this.#ask(this.#request('prepare', planned, null), planned);
+    const answer = await this.#asking.ask(this.#asking.request('prepare', planned, null), planned);
     if (this.#exchange.isSkipping) return;
     if ('refusal' in answer) return this.#refuseExtended(answer.refusal);
     const { permit } = answer;
     const undo = this.#prepared.addStatement({ name, text, planned, permit, parameterTypes });
-    this.#exchange.sent({ kind: 'parse', of: this.#work({ permit, planned, isRequest: true, undo }) });
-    this.#forward(permit, planned.plan.forward === text ? frame.bytes : parseMessage(name, planned.plan.forward ?? '', parameterTypes));
+    this.#exchange.sent({ kind: 'parse', of: newWork(this.#deps, { permit, planned, isRequest: true, undo }) });
+    this.#deps.upstream.forward(
+      permit,
+      planned.plan.forward === text ? frame.bytes : parseMessage(name, planned.plan.forward ?? '', parameterTypes),
+    );
   }
 
   async #bind(message: Extract<ClientMessage, { kind: 'bind' }>, frame: Frame): Promise<void> {
@@ -372,17 +345,14 @@ export class PostgresSession {
       if (this.#exchange.isSkipping) return;
       // The target still holds the text of the old plan: only an identical rewrite may go on.
       if (planned.plan.forward === null || planned.plan.forward !== statement.planned.plan.forward) {
-        return this.#refuseExtended({
-          sqlstate: '0A000',
-          message: 'cached plan must not change result type',
-          hint: 'sallyport: the policy or the schema has changed; prepare the statement again.',
-        });
+        return this.#refuseExtended(stalePlan);
       }
     }
     const isUnknownType = (index: number): boolean => (statement.parameterTypes[index] ?? 0) === 0;
-    const parameters = message.parameterLengths.map(
-      (bytes, index): ParameterShape => ({ type: isUnknownType(index) ? 'unspecified' : String(statement.parameterTypes[index]), bytes }),
-    );
+    const parameters = message.parameterLengths.map((bytes, index): ParameterShape => ({
+      type: isUnknownType(index) ? 'unspecified' : String(statement.parameterTypes[index]),
+      bytes,
+    }));
     const hasParameters = parameters.length > 0;
     const portal: Portal = {
       name: message.portal,
@@ -397,31 +367,31 @@ export class PostgresSession {
       permit: null,
     };
     const undo = this.#prepared.addPortal(portal);
-    this.#exchange.sent({ kind: 'bind', of: this.#work({ permit: statement.permit, planned, portal, undo }) });
-    this.#forward(statement.permit, frame.bytes);
+    this.#exchange.sent({ kind: 'bind', of: newWork(this.#deps, { permit: statement.permit, planned, portal, undo }) });
+    this.#deps.upstream.forward(statement.permit, frame.bytes);
   }
 
   #describe(what: 'statement' | 'portal', name: string, frame: Frame): Promise<void> | void {
     if (what === 'statement') {
       const statement = this.#prepared.statement(name);
       if (statement === undefined) return this.#refuseExtended(noStatement(name));
-      const of = this.#work({ permit: statement.permit, planned: statement.planned });
+      const of = newWork(this.#deps, { permit: statement.permit, planned: statement.planned });
       this.#exchange.sent({ kind: 'describe-statement', of, phase: 'parameters' });
-      this.#forward(statement.permit, frame.bytes);
+      this.#deps.upstream.forward(statement.permit, frame.bytes);
       return;
     }
     const portal = this.#prepared.portal(name);
     if (portal === undefined) return this.#refuseExtended(noPortal(name));
     portal.isDescribeSent = true;
-    const of = this.#work({ permit: portal.statement.permit, planned: portal.planned, portal });
+    const of = newWork(this.#deps, { permit: portal.statement.permit, planned: portal.planned, portal });
     this.#exchange.sent({ kind: 'describe-portal', of, isOurs: false });
-    this.#forward(portal.statement.permit, frame.bytes);
+    this.#deps.upstream.forward(portal.statement.permit, frame.bytes);
   }
 
   #close(what: 'statement' | 'portal', name: string): void {
     const undo = this.#prepared.close(what, name);
     this.#objects.closed(what, name);
-    this.#exchange.sent({ kind: 'close', of: this.#work({ permit: null, planned: null, undo }) });
+    this.#exchange.sent({ kind: 'close', of: newWork(this.#deps, { permit: null, planned: null, undo }) });
     this.#deps.upstream.name('close', what, name);
   }
 
@@ -432,7 +402,7 @@ export class PostgresSession {
     await this.#settled();
     if (this.#exchange.isSkipping) return;
     if (portal.permit === null || planned.maskSetId !== this.#deps.gate.masks().id) {
-      const answer = await this.#ask(this.#request('execute', planned, portal), planned);
+      const answer = await this.#asking.ask(this.#asking.request('execute', planned, portal), planned);
       if (this.#exchange.isSkipping) return;
       if ('refusal' in answer) return this.#refuseExtended(answer.refusal);
       portal.permit = answer.permit;
@@ -440,13 +410,13 @@ export class PostgresSession {
     const { permit } = portal;
     if (!portal.isDescribeSent) {
       portal.isDescribeSent = true;
-      const of = this.#work({ permit, planned, portal });
+      const of = newWork(this.#deps, { permit, planned, portal });
       this.#exchange.sent({ kind: 'describe-portal', of, isOurs: true });
       this.#deps.upstream.name('describe', 'portal', portal.name);
     }
-    const work = this.#work({ permit, planned, portal, isRequest: true });
+    const work = newWork(this.#deps, { permit, planned, portal, isRequest: true });
     this.#exchange.sent({ kind: 'execute', of: work, phase: 'running' });
-    this.#forward(permit, frame.bytes);
+    this.#deps.upstream.forward(permit, frame.bytes);
     if (planned.plan.statements.some((statement) => statement.copy === 'in')) await this.#turn(work);
   }
 
@@ -460,7 +430,7 @@ export class PostgresSession {
         return;
       case 'copy-done':
       case 'copy-fail':
-        if (work.permit !== null) this.#forward(work.permit, frame.bytes);
+        if (work.permit !== null) this.#deps.upstream.forward(work.permit, frame.bytes);
         this.#exchange.copyEnded();
         // The end of a simple query is flushed to us; in the extended protocol only the Sync behind this brings it.
         if (work.portal === null) await this.#turn(work);
@@ -527,65 +497,6 @@ export class PostgresSession {
     return planned.catalogueVersion !== planner.catalogueVersion || planned.maskSetId !== gate.masks().id;
   }
 
-  #request(action: RequestAction, planned: PlannedText, portal: Portal | null): Request {
-    return {
-      target: this.#deps.gate.target.name,
-      action,
-      facts: planned.plan.facts,
-      textSha256: planned.textSha256,
-      parametersSha256: portal?.parametersSha256 ?? emptySha256,
-      parameters: portal?.parameters ?? [],
-      maskSetId: planned.maskSetId,
-      catalogueVersion: planned.catalogueVersion,
-      sealed: { statement: planned.textBytes, parameters: portal?.parameterBytes ?? null },
-    };
-  }
-
-  async #ask(request: Request, planned: PlannedText): Promise<{ permit: Permit } | { refusal: NativeError }> {
-    const { gate, planner } = this.#deps;
-    let answer = await gate.ask(request, this.#over.signal);
-    if (answer.kind === 'held') {
-      const held = answer;
-      this.#uncork();
-      this.#output.urgent(noticeMessage(this.#heldNotice(held)));
-      const waiting = new AbortController();
-      this.#held = waiting;
-      try {
-        if (this.#isDraining) waiting.abort(new SallyportError('SP_SHUTTING_DOWN', 'gateway drains'));
-        if (this.#over.signal.aborted) waiting.abort(this.#over.signal.reason);
-        answer = await held.wait(waiting.signal);
-      } finally {
-        this.#held = null;
-      }
-      if (answer.kind === 'permit' && waiting.signal.aborted) {
-        // Approved in the very moment of the cancel: the cancel wins, and the permit is recorded as unused.
-        await gate.settle(answer.permit, { rows: 0, bytes: 0, code: '57014' });
-        return { refusal: nativeFault(new SallyportError('SP_REQUEST_CANCELLED', 'cancelled'), gate.id) };
-      }
-    }
-    if (answer.kind === 'denied' && !planner.isReady) {
-      return { refusal: nativeFault(new SallyportError('SP_CATALOGUE_UNAVAILABLE', 'no catalogue'), gate.id) };
-    }
-    if (answer.kind === 'denied') return { refusal: nativeDenial(answer.decision, request.facts, gate.id) };
-    const isOver = this.#over.signal.aborted;
-    if (planned.plan.forward !== null && !this.#exchange.isSkipping && !isOver) return { permit: answer.permit };
-    // The client has gone, an error of the target came first, or the plan has nothing that may be sent: not run.
-    await gate.settle(answer.permit, { rows: 0, bytes: 0, code: isOver ? '57014' : this.#exchange.isSkipping ? '25P02' : '42501' });
-    if (isOver) throw this.#over.signal.reason;
-    return { refusal: nativeFault(new SallyportError('SP_REQUEST_NOT_UNDERSTOOD', 'nothing may be sent'), gate.id) };
-  }
-
-  #heldNotice(held: Held): NativeError {
-    const { role, count } = held.approvers;
-    const say = held.say === null ? '' : ` ${held.say}`;
-    return {
-      sqlstate: '00000',
-      message: `sallyport: held for approval ${held.approval}.${say}`,
-      detail: `needs ${count} ${count === 1 ? 'approval' : 'approvals'} of role ${role}; expires ${new Date(held.expiresAtMs).toISOString()}`,
-      hint: withSession(`Approve with: sallyport approvals approve ${held.approval}. Cancel with Ctrl-C.`, this.#deps.gate.id),
-    };
-  }
-
   async #refuseSimple(error: NativeError): Promise<void> {
     const bytes = errorMessage('ERROR', error);
     if (this.#isIdle()) {
@@ -616,42 +527,4 @@ export class PostgresSession {
   #isIdle(): boolean {
     return this.#answers.status === 'I' && this.#exchange.open === 0 && !this.#exchange.isUnsynced;
   }
-
-  #forward(permit: Permit, bytes: Uint8Array): void {
-    this.#deps.upstream.forward(permit, bytes);
-  }
-
-  #work(of: Pick<Work, 'permit' | 'planned'> & Partial<Pick<Work, 'portal' | 'undo' | 'isRequest'>>): Work {
-    const { limits, clock } = this.#deps;
-    const isRequest = of.isRequest ?? false;
-    const hasRows = isRequest && limits.recordRows > 0;
-    return {
-      permit: of.permit,
-      planned: of.planned,
-      portal: of.portal ?? null,
-      undo: of.undo ?? null,
-      isRequest,
-      recording: hasRows ? new RecordingWriter({ maxRows: limits.recordRows, maxBytes: limits.recordBytes }) : null,
-      startedMs: clock.monotonicMs(),
-      statement: 0,
-      rows: 0,
-      bytes: 0,
-      fault: null,
-      isIntentDurable: false,
-      isSettled: false,
-      wake: null,
-    };
-  }
-}
-
-function noStatement(name: string): NativeError {
-  return { sqlstate: '26000', message: name === '' ? 'unnamed prepared statement does not exist' : `prepared statement "${name}" does not exist` };
-}
-
-function noPortal(name: string): NativeError {
-  return { sqlstate: '34000', message: `portal "${name}" does not exist` };
-}
-
-function asFault(fault: unknown): SallyportError {
-  return fault instanceof SallyportError ? fault : new SallyportError('SP_INTERNAL', 'unexpected fault', { cause: fault });
 }

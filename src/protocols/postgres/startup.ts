@@ -59,7 +59,12 @@ export function parseFirstPacket(packet: Uint8Array): FirstPacket {
 export const sslRequest = (): Uint8Array => new ByteWriter(8).int32(8).uint32(requestCode.ssl).finish();
 
 export const cancelRequest = (pid: number, key: Uint8Array): Uint8Array =>
-  new ByteWriter(16).int32(12 + key.length).uint32(requestCode.cancel).int32(pid).bytes(key).finish();
+  new ByteWriter(16)
+    .int32(12 + key.length)
+    .uint32(requestCode.cancel)
+    .int32(pid)
+    .bytes(key)
+    .finish();
 
 export function startupMessage(parameters: Iterable<readonly [string, string]>): Uint8Array {
   const writer = new ByteWriter(512);
@@ -152,7 +157,8 @@ function addSetting(settings: Map<string, string>, name: string, value: string):
   if (lower === 'application_name') return;
   if (lower === 'standard_conforming_strings' && ['on', 'true', 'yes', '1'].includes(value.toLowerCase())) return;
   const canonical = STARTUP_SETTINGS[lower];
-  if (canonical === undefined) throw new StartupRefusal(printable(name), 'Remove this parameter; the gateway sets it or does not allow it.');
+  if (canonical === undefined)
+    throw new StartupRefusal(printable(name), 'Remove this parameter; the gateway sets it or does not allow it.');
   settings.set(canonical, value);
 }
 

@@ -195,11 +195,11 @@ async function dial(config: UpstreamConfig, signal: AbortSignal): Promise<Socket
     // WHY exactly one byte: anything more was sent before TLS and could be an injection (CVE-2021-23222).
     if (answer.length !== 1) throw new SallyportError('SP_UPSTREAM_PROTOCOL', 'unencrypted bytes before TLS');
     if (answer[0] !== 'S'.charCodeAt(0)) throw new SallyportError('SP_UPSTREAM_UNREACHABLE', 'target does not offer TLS');
-    return await startTls(tcp, config, config.tls, signal);
   } catch (fault) {
     tcp.destroy();
     throw fault instanceof SallyportError ? fault : new SallyportError('SP_UPSTREAM_UNREACHABLE', 'cannot connect', { cause: fault });
   }
+  return startTls(tcp, config, config.tls, signal);
 }
 
 async function startTls(
@@ -218,8 +218,14 @@ async function startTls(
     minVersion: 'TLSv1.2',
     rejectUnauthorized: true,
   });
-  await once(socket, 'secureConnect', signal);
-  return socket;
+  try {
+    await once(socket, 'secureConnect', signal);
+    return socket;
+  } catch (fault) {
+    // WHY deferred, and not the TCP socket: see handshake.ts, a handle must not go away under its TLS engine.
+    setImmediate(() => socket.destroy());
+    throw fault;
+  }
 }
 
 async function logIn(
@@ -327,14 +333,14 @@ function once(socket: Socket, event: 'connect' | 'secureConnect', signal: AbortS
       socket.off('close', closed);
       signal.removeEventListener('abort', aborted);
       if (fault === null) resolve();
-      else reject(fault instanceof SallyportError ? fault : new SallyportError('SP_UPSTREAM_UNREACHABLE', 'cannot connect', { cause: fault }));
+      else
+        reject(fault instanceof SallyportError ? fault : new SallyportError('SP_UPSTREAM_UNREACHABLE', 'cannot connect', { cause: fault }));
     };
     const succeeded = (): void => settle(null);
     const closed = (): void => settle(new SallyportError('SP_UPSTREAM_UNREACHABLE', 'closed while connecting'));
-    const aborted = (): void => {
-      socket.destroy();
-      settle(new SallyportError('SP_UPSTREAM_UNREACHABLE', 'deadline while connecting'));
-    };
+    const aborted = (): void => settle(new SallyportError('SP_UPSTREAM_UNREACHABLE', 'deadline while connecting'));
+    // Stays: a socket that is given up may still report a fault.
+    socket.on('error', () => undefined);
     socket.once(event, succeeded);
     socket.once('error', settle);
     socket.once('close', closed);
