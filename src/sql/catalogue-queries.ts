@@ -109,6 +109,10 @@ const STAMP = (from: string, id = 'x.oid'): string =>
 const OF_LASTING = (relation: string): string =>
   `JOIN pg_catalog.pg_class c ON c.oid = ${relation} WHERE c.relpersistence <> 't' AND c.oid >= ${FIRST_USER_OID}`;
 
+/** One row, one text, in constant time: equal answers mean that no transaction wrote anything in between. DDL always takes a
+ *  transaction id, and ids that are still running are named, so that a commit shows as well. */
+export const CATALOGUE_HORIZON_QUERY = 'SELECT pg_catalog.pg_current_snapshot()::pg_catalog.text';
+
 /** One row, one text: differs from an earlier answer when anything a catalogue is built from may have changed.
  *  Sees row versions (xmin), so it also differs after harmless changes (VACUUM FULL). A few milliseconds. */
 export const CATALOGUE_PROBE_QUERY = `SELECT concat_ws(' ', current_database(),

@@ -311,6 +311,7 @@ class Adapter implements PostgresAdapter {
       logger,
       limits: this.#limits,
       refreshCatalogue: () => live.loader.refresh(),
+      confirmCatalogue: (asOfMs) => live.loader.confirm(asOfMs),
       onClosed: () => {
         this.#sessions.delete(pid);
         if (this.#sessions.size === 0) this.#onEmpty?.();

@@ -23,6 +23,8 @@ export interface AskingDeps {
   readonly over: AbortSignal;
   /** Called before a wait that may be long: what was written upstream must leave. */
   readonly beforeWait: () => void;
+  /** Called after such a wait. @returns false when the plan no longer holds: the schema or the masks have changed. */
+  readonly stillHolds: (planned: PlannedText) => Promise<boolean>;
 }
 
 export class Asking {
@@ -73,6 +75,10 @@ export class Asking {
         // Approved in the very moment of the cancel: the cancel wins, and the permit is recorded as unused.
         await gate.settle(answer.permit, { rows: 0, bytes: 0, code: '57014' });
         return { refusal: nativeFault(new SallyportError('SP_REQUEST_CANCELLED', 'cancelled'), gate.id) };
+      }
+      if (answer.kind === 'permit' && !(await this.#deps.stillHolds(planned))) {
+        await gate.settle(answer.permit, { rows: 0, bytes: 0, code: '57014' });
+        return { refusal: nativeFault(new SallyportError('SP_APPROVAL_VOID', 'the schema changed while it was held'), gate.id) };
       }
     }
     if (answer.kind === 'denied' && !planner.isReady) {

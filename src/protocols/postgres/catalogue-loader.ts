@@ -8,6 +8,7 @@ import { buildCatalogue } from '../../sql/catalogue-build.ts';
 import {
   CATALOGUE_BEGIN,
   CATALOGUE_END,
+  CATALOGUE_HORIZON_QUERY,
   CATALOGUE_PROBE_QUERY,
   CATALOGUE_QUERIES,
   type CatalogueQueryName,
@@ -40,6 +41,9 @@ export class CatalogueLoader {
   #snapshot: Catalogue | null = null;
   #probe: string | null = null;
   #confirmedMs = 0;
+  /** Whatever the target had committed at this moment is in the snapshot. */
+  #asOfMs = Number.NEGATIVE_INFINITY;
+  #horizon: string | null = null;
   #connection: QueryConnection | null = null;
   #running: Promise<void> | null = null;
   /** Waits for `#running` to end. */
@@ -88,6 +92,14 @@ export class CatalogueLoader {
     }
   }
 
+  /** Resolves when the snapshot is at least as new as the target was at `asOfMs` (monotonic): what an owner had committed by
+   *  then is seen. WHY: a new overload or cast may turn a statement that was safe into one that is not.
+   *  @throws SP_CATALOGUE_UNAVAILABLE */
+  async confirm(asOfMs: number): Promise<void> {
+    // A connection that was lost since the last look is no reason to refuse: once more, with a new one.
+    if (this.#asOfMs < asOfMs) await this.refresh().catch(() => this.refresh());
+  }
+
   close(): void {
     this.#closed.abort(new SallyportError('SP_SHUTTING_DOWN', 'catalogue loader is closed'));
     if (this.#timer !== null) clearTimeout(this.#timer);
@@ -101,6 +113,13 @@ export class CatalogueLoader {
     try {
       this.#connection ??= new QueryConnection(await this.#deps.connect(signal));
       const connection = this.#connection;
+      const startedMs = this.#deps.clock.monotonicMs();
+      const horizon = (await connection.query(CATALOGUE_HORIZON_QUERY, signal))[0]?.[0] ?? null;
+      if (this.#snapshot !== null && horizon !== null && horizon === this.#horizon) {
+        this.#confirmedMs = startedMs;
+        this.#asOfMs = startedMs;
+        return;
+      }
       const [row] = await connection.query(CATALOGUE_PROBE_QUERY, signal);
       const probe = row?.[0] ?? null;
       if (probe === null || probe !== this.#probe || this.#snapshot === null) {
@@ -110,9 +129,13 @@ export class CatalogueLoader {
         this.#deps.logger.info({ target: this.#deps.target, catalogue: this.#snapshot.version }, 'catalogue read');
       }
       this.#confirmedMs = this.#deps.clock.monotonicMs();
+      this.#horizon = horizon;
+      this.#asOfMs = startedMs;
     } catch (fault) {
       this.#connection?.close();
       this.#connection = null;
+      // Not known to be current any more: nothing is planned with it until it was confirmed again.
+      this.#confirmedMs = Number.NEGATIVE_INFINITY;
       throw unavailable(fault);
     }
   }

@@ -4,12 +4,14 @@
 
 import type { Socket } from 'node:net';
 import { SallyportError } from '../../core/error.ts';
+import type { Clock } from '../../core/ports.ts';
 import { type Frame, Framer } from '../../wire/framer.ts';
 import { asFault } from './errors.ts';
 import type { SessionLimits } from './session-limits.ts';
 
 export interface ClientInputDeps {
   readonly socket: Socket;
+  readonly clock: Clock;
   readonly limits: SessionLimits;
   /** There is something to take. */
   readonly onFrames: () => void;
@@ -28,6 +30,7 @@ export class ClientInput {
   #waitingBytes = 0;
   #isPaused = false;
   #isClosed = false;
+  #arrivedMs = 0;
   #silence: NodeJS.Timeout | null = null;
 
   constructor(deps: ClientInputDeps) {
@@ -35,8 +38,14 @@ export class ClientInput {
     this.#framer = new Framer(deps.limits.maxMessageBytes);
   }
 
+  /** When the newest bytes arrived, monotonic. */
+  get arrivedMs(): number {
+    return this.#arrivedMs;
+  }
+
   push(chunk: Uint8Array): void {
     if (this.#isClosed) return;
+    this.#arrivedMs = this.#deps.clock.monotonicMs();
     try {
       for (const frame of this.#framer.push(chunk)) {
         this.#frames.push(frame);

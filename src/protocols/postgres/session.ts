@@ -49,6 +49,8 @@ export interface SessionDeps {
   readonly limits: SessionLimits;
   /** Reads the catalogue again; resolves when a newer one is in force or nothing changed. */
   readonly refreshCatalogue: (signal: AbortSignal) => Promise<void>;
+  /** Resolves when the catalogue is at least as new as the target was at `asOfMs` (monotonic). */
+  readonly confirmCatalogue: (asOfMs: number) => Promise<void>;
   readonly onClosed: () => void;
 }
 
@@ -83,6 +85,7 @@ export class PostgresSession {
     const { client, upstream, gate, limits } = deps;
     this.#input = new ClientInput({
       socket: client,
+      clock: deps.clock,
       limits,
       onFrames: () => {
         if (!this.#isPumping) this.#pumped = this.#pump();
@@ -110,6 +113,10 @@ export class PostgresSession {
       output: this.#output,
       over: this.#over.signal,
       beforeWait: () => this.#uncork(),
+      stillHolds: async (planned) => {
+        await deps.confirmCatalogue(deps.clock.monotonicMs()).catch(() => undefined);
+        return deps.planner.isReady && !this.#isStale(planned);
+      },
     });
     this.#answers = new Answers({
       gate,
@@ -340,6 +347,8 @@ export class PostgresSession {
     const statement = this.#prepared.statement(message.statement);
     if (statement === undefined) return this.#refuseExtended(noStatement(message.statement));
     let { planned } = statement;
+    await this.#confirmCatalogue();
+    if (this.#exchange.isSkipping) return;
     if (this.#isStale(planned)) {
       planned = await this.#plan(statement.text);
       if (this.#exchange.isSkipping) return;
@@ -400,6 +409,11 @@ export class PostgresSession {
     if (portal === undefined) return this.#refuseExtended(noPortal(message.portal));
     const { planned } = portal;
     await this.#settled();
+    await this.#confirmCatalogue();
+    if (this.#exchange.isSkipping) return;
+    if (this.#isStale(planned) && (await this.#plan(planned.text)).plan.forward !== planned.plan.forward) {
+      return this.#refuseExtended(stalePlan);
+    }
     if (this.#exchange.isSkipping) return;
     if (portal.permit === null || planned.maskSetId !== this.#deps.gate.masks().id) {
       const answer = await this.#asking.ask(this.#asking.request('execute', planned, portal), planned);
@@ -483,6 +497,7 @@ export class PostgresSession {
 
   async #plan(text: string): Promise<PlannedText> {
     await this.#settled();
+    await this.#confirmCatalogue();
     const { planner, gate, refreshCatalogue } = this.#deps;
     const planned = planner.plan(text, gate.masks(), this.#objects);
     if (!planned.plan.facts.unknowns.some((unknown) => unknown.code === 'relation' || unknown.code === 'catalogue')) return planned;
@@ -490,6 +505,11 @@ export class PostgresSession {
     const version = planner.catalogueVersion;
     await refreshCatalogue(this.#over.signal).catch(() => undefined);
     return planner.catalogueVersion === version ? planned : planner.plan(text, gate.masks(), this.#objects);
+  }
+
+  /** Nothing runs under a catalogue older than the message that asks for it. When it cannot be read, planning refuses. */
+  #confirmCatalogue(): Promise<void> {
+    return this.#deps.confirmCatalogue(this.#input.arrivedMs).catch(() => undefined);
   }
 
   #isStale(planned: PlannedText): boolean {
