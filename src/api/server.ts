@@ -2,6 +2,7 @@
 
 import type { AddressInfo } from 'node:net';
 import { isIPv6 } from 'node:net';
+import { isLoopback } from '../core/address.ts';
 import { SallyportError } from '../core/error.ts';
 import type { ApiApp, ApiTls } from './app.ts';
 import { buildApi } from './app.ts';
@@ -18,13 +19,11 @@ export interface Api {
   close(): Promise<void>;
 }
 
-const LOOPBACK_HOSTS = new Set(['127.0.0.1', '::1', 'localhost']);
-
 export function createApi(deps: ApiDeps): Api {
   const apps: ApiApp[] = [];
   return {
     listen: async ({ host, port, tls }) => {
-      if (tls === undefined && !LOOPBACK_HOSTS.has(host)) {
+      if (tls === undefined && !isLoopback(host)) {
         throw new SallyportError('SP_CONFIG_INVALID', `the API on ${host} needs a certificate: plain HTTP is for loopback`);
       }
       const app = await buildApi(deps, tls ?? null);

@@ -13,7 +13,7 @@ import type { TargetName } from '../core/ids.ts';
 import type { Clock, Logger, Random } from '../core/ports.ts';
 import { Secret } from '../core/secret.ts';
 import type { Target } from '../core/target.ts';
-import { createOidcAuthenticator } from '../identity/index.ts';
+import { createFailureLimiter, createOidcAuthenticator } from '../identity/index.ts';
 import { classRules, decide, hasAccess, masksFor, type Policy, rolesOf } from '../policy/index.ts';
 import { createPostgresAdapter, type PostgresAdapter, type PostgresTargetConfig } from '../protocols/postgres/adapter.ts';
 import { resolveSecret } from '../secrets/index.ts';
@@ -59,7 +59,7 @@ export async function startGateway(config: LoadedConfig, ports: GatewayPorts): P
   try {
     return await compose(config, ports, undo);
   } catch (fault) {
-    for (const close of undo.reverse()) await close();
+    for (const close of undo.toReversed()) await close();
     throw fault;
   }
 }
@@ -176,6 +176,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   const adapter = createPostgresAdapter({
     gate,
     authenticator,
+    failures: createFailureLimiter({ clock, maxFailures: 20 }),
     targets: targetConfigs,
     policy: (target) => ({
       version: policy.sha256,

@@ -2,8 +2,8 @@
 // docs/config.md repeats the keys and a test compares the two.
 
 import { z } from 'zod';
-
-const loopbackHosts = new Set(['127.0.0.1', '::1', 'localhost']);
+import { isLoopback } from '../core/address.ts';
+import { ALGORITHMS } from '../identity/index.ts';
 
 /** `host:port`, with `[::1]:port` for IPv6. */
 const address = z.string().transform((text, context) => {
@@ -17,10 +17,6 @@ const address = z.string().transform((text, context) => {
 });
 
 export type Address = z.output<typeof address>;
-
-export function isLoopback(host: string): boolean {
-  return loopbackHosts.has(host) || /^127\./.test(host);
-}
 
 const path = z.string().min(1);
 const name = z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/, 'expected lower-case letters, digits, dashes and underscores, starting with a letter');
@@ -74,7 +70,7 @@ const provider = z.strictObject({
   name,
   issuer: z.url(),
   audience: z.string().min(1),
-  algorithms: z.array(z.enum(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'])).min(1).optional(),
+  algorithms: z.array(z.enum(ALGORITHMS)).min(1).optional(),
   groupsClaim: z.string().min(1).default('groups'),
   nameClaim: z.string().min(1).optional(),
   kindClaim: z.string().min(1).optional(),

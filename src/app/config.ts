@@ -4,7 +4,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { SallyportError } from '../core/error.ts';
-import { type Fault, parseYamlDocument, renderFault } from '../policy/source.ts';
+import { type Fault, parseYamlDocument, renderFault } from '../policy/index.ts';
 import { type ConfigDocument, configSchema } from './config-schema.ts';
 
 export interface LoadedConfig {
@@ -12,7 +12,7 @@ export interface LoadedConfig {
   /** Absolute path of the file. */
   readonly file: string;
   /** Resolves a path of the configuration, which is relative to the file. */
-  path(relative: string): string;
+  readonly path: (relative: string) => string;
 }
 
 /** @throws SP_CONFIG_INVALID with one fault a line in `message` */

@@ -72,7 +72,7 @@ export async function demo(options: DemoOptions): Promise<number> {
     }
     return failures;
   } finally {
-    for (const close of undo.reverse()) await close().catch(() => undefined);
+    for (const close of undo.toReversed()) await close().catch(() => undefined);
   }
 }
 

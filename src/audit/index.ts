@@ -6,8 +6,7 @@ export { createLogKey, createSealingIdentity, parseSigningKey } from './keys.ts'
 export type { LogKey, SealingIdentity } from './keys.ts';
 export { unseal } from './sealing.ts';
 export type { Unsealed } from './sealing.ts';
-export { PROBLEM_CODES, verifyLog } from './verify.ts';
+export { verifyLog } from './verify.ts';
 export type { LogVerdict, Problem, ProblemCode, VerifyOptions } from './verify.ts';
-export { isLogPath, tileReader } from './log-files.ts';
 export { nodeDisk } from './disk.ts';
 export type { Disk, DiskFile } from './disk.ts';

@@ -4,12 +4,12 @@
 import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { z } from 'zod';
+import { isLoopback } from '../core/address.ts';
 import type { Secret } from '../core/secret.ts';
 import { CliFailure, EXIT } from './failure.ts';
 
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
 const SILENCE_MS = 60_000;
-const LOOPBACK = new Set(['127.0.0.1', '[::1]', 'localhost']);
 
 export interface ClientOptions {
   readonly url: URL;
@@ -35,7 +35,7 @@ export class ApiClient {
   /** @throws CliFailure when the token would travel in the clear */
   constructor(options: ClientOptions) {
     const { protocol, hostname } = options.url;
-    if (protocol !== 'https:' && !(protocol === 'http:' && LOOPBACK.has(hostname))) {
+    if (protocol !== 'https:' && !(protocol === 'http:' && isLoopback(hostname))) {
       throw new CliFailure({
         exitCode: EXIT.usage,
         code: 'SP_CLI_USAGE',

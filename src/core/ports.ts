@@ -55,6 +55,15 @@ export interface Authenticator {
   authenticate(token: string, signal?: AbortSignal): Promise<Principal>;
 }
 
+/** Slows down guessing: after too many failed log-ins from one address, that address has to wait. */
+export interface FailureLimiter {
+  /** Milliseconds until a log-in from this address is looked at again; 0 = now. */
+  waitMs(address: string): number;
+  recordFailure(address: string): void;
+  /** A good log-in clears the address. */
+  recordSuccess(address: string): void;
+}
+
 export type ApprovalState = 'pending' | 'approved' | 'denied' | 'expired' | 'cancelled' | 'used';
 
 /** What an approval is bound to; any difference voids it. */

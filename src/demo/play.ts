@@ -114,7 +114,7 @@ export async function play(context: PlayContext): Promise<number> {
   stage.step('The session is replayed from the record', 'sallyport session replay');
   const lines = await context.verify.replay();
   for (const line of lines) stage.line(line);
-  stage.check('every statement is there, as the client saw it', lines.length > 0 && lines.some((line) => line.includes('DROP TABLE')));
+  stage.check('every statement is there, as the client saw it', lines.some((line) => line.includes('DROP TABLE')));
 
   stage.step('The audit log is verified, then a copy with one flipped byte', 'sallyport audit verify');
   const genuine = await context.verify.log();

@@ -2,15 +2,7 @@
 // by their /64, because one host owns all of it. Memory is bounded; the address seen least recently is forgotten.
 
 import { isIPv6 } from 'node:net';
-import type { Clock } from '../core/ports.ts';
-
-export interface FailureLimiter {
-  /** Milliseconds until a log-in from this address is looked at again; 0 = now. */
-  waitMs(address: string): number;
-  recordFailure(address: string): void;
-  /** A good log-in clears the address. */
-  recordSuccess(address: string): void;
-}
+import type { Clock, FailureLimiter } from '../core/ports.ts';
 
 export interface FailureLimiterOptions {
   readonly clock: Clock;

@@ -1,6 +1,7 @@
 // What the configuration says about identity providers, and the checks that refuse to start with less than it takes.
 // REFUSES: no provider, no audience, HMAC or `none`, plain http off loopback, one issuer named twice.
 
+import { isLoopback } from '../core/address.ts';
 import { SallyportError } from '../core/error.ts';
 import type { PrincipalKind } from '../core/identity.ts';
 
@@ -53,14 +54,9 @@ export interface Provider {
   readonly kind: KindRule;
 }
 
-/** True for `localhost`, 127.0.0.0/8 and ::1. */
-export function isLoopback(url: URL): boolean {
-  return url.hostname === 'localhost' || url.hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(url.hostname);
-}
-
 /** Whether keys may be fetched from there: https, or http that never leaves this machine. */
 export function isSafeUrl(url: URL): boolean {
-  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url));
+  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname));
 }
 
 function invalid(name: string, what: string): SallyportError {

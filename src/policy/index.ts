@@ -21,5 +21,4 @@ export {
   type Path,
   type Place,
   renderFault,
-  renderPath,
 } from './source.ts';

@@ -1,8 +1,8 @@
 // TLS settings of a listener and of a dial, checked once when the configuration is loaded.
 // REFUSES: TLS below 1.2, and a listener without TLS anywhere but on loopback with an explicit `insecure`.
 
-import { isIP } from 'node:net';
 import { type SecureContext, createSecureContext } from 'node:tls';
+import { isLoopback } from '../core/address.ts';
 import { SallyportError } from '../core/error.ts';
 import type { Secret } from '../core/secret.ts';
 
@@ -29,13 +29,6 @@ export function serverContext(tls: ServerTls): SecureContext {
   } catch (cause) {
     throw new SallyportError('SP_CONFIG_INVALID', 'listener certificate and key cannot be used', { cause });
   }
-}
-
-/** True for addresses that never leave this machine. Names other than `localhost` are not trusted to be local. */
-export function isLoopback(host: string): boolean {
-  if (host === 'localhost') return true;
-  if (isIP(host) === 4) return host.startsWith('127.');
-  return host === '::1' || host === '::ffff:127.0.0.1';
 }
 
 /** @throws SP_CONFIG_INVALID for plaintext off loopback. */

@@ -45,7 +45,7 @@ before(async () => {
     postgres: { tls: { certificate, key } },
     upstreamTls: { mode: 'verify-full', ca: certificate },
     security: { mode: 'tls', tls: { certificate, key: new Secret(key) } },
-    limits: { loginTimeoutMs: 700, messageTimeoutMs: 300, maxLoginFailures: 1000 },
+    limits: { loginTimeoutMs: 700, messageTimeoutMs: 300 },
   });
   listening = gated.listening;
 });

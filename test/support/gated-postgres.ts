@@ -10,6 +10,7 @@ import { type EmbeddedPostgres, type EmbeddedPostgresOptions, startEmbeddedPostg
 import { type PostgresAdapter, type PostgresLimits, createPostgresAdapter } from '../../src/protocols/postgres/adapter.ts';
 import type { TargetPolicy } from '../../src/protocols/postgres/planner.ts';
 import type { UpstreamTls } from '../../src/protocols/postgres/upstream.ts';
+import { createFailureLimiter } from '../../src/identity/index.ts';
 import { createParser } from '../../src/sql/parser.ts';
 import type { Listening } from '../../src/transport/listener.ts';
 import type { ListenerSecurity } from '../../src/transport/tls-context.ts';
@@ -78,6 +79,7 @@ export async function startGatedPostgres(options: GatedOptions = {}): Promise<Ga
   const adapter = createPostgresAdapter({
     gate,
     authenticator,
+    failures: createFailureLimiter({ clock, maxFailures: 1000 }),
     targets: [
       {
         name: 'clinic' as TargetName,

@@ -3,15 +3,15 @@
 
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { isLoopback } from '../../core/address.ts';
 import { SallyportError } from '../../core/error.ts';
 import type { ApiApp } from '../app.ts';
 import type { ApiDeps } from '../ports.ts';
 
-const LOOPBACK = new Set(['127.0.0.1', '::1', '::ffff:127.0.0.1']);
 
 /** The socket's own peer: forwarded headers are not trusted anywhere in this API. */
-function isLoopback(request: FastifyRequest): boolean {
-  return LOOPBACK.has(request.socket.remoteAddress ?? '');
+function isLocal(request: FastifyRequest): boolean {
+  return isLoopback(request.socket.remoteAddress ?? '');
 }
 
 export function publicRoutes(
@@ -37,7 +37,7 @@ export function publicRoutes(
     },
     async (request, reply) => {
       const { ready, checks } = await deps.readiness();
-      return reply.code(ready ? 200 : 503).send({ ready, ...(isLoopback(request) ? { checks: { ...checks } } : {}) });
+      return reply.code(ready ? 200 : 503).send({ ready, ...(isLocal(request) ? { checks: { ...checks } } : {}) });
     },
   );
 
@@ -47,7 +47,7 @@ export function publicRoutes(
       config: { rateLimit: false },
       schema: { tags: ['operation'], summary: 'Prometheus metrics; from loopback, or with an operator token' },
       onRequest: async (request, reply) => {
-        if (deps.metricsAccess === 'public' || isLoopback(request)) return;
+        if (deps.metricsAccess === 'public' || isLocal(request)) return;
         await authenticate(request, reply);
         if (request.viewer === null || !request.viewer.rights.has('operate')) {
           throw new SallyportError('SP_API_FORBIDDEN', 'metrics need the right operate');

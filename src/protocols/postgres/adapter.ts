@@ -7,7 +7,7 @@ import type { SecureContext } from 'node:tls';
 import type { MaskSet } from '../../core/decision.ts';
 import { SallyportError } from '../../core/error.ts';
 import type { TargetName } from '../../core/ids.ts';
-import type { Authenticator, Clock, Logger, Random, TargetAnalyst } from '../../core/ports.ts';
+import type { Authenticator, Clock, FailureLimiter, Logger, Random, TargetAnalyst } from '../../core/ports.ts';
 import type { Secret } from '../../core/secret.ts';
 import type { Target } from '../../core/target.ts';
 import type { Gate, GateSession } from '../../session/gate.ts';
@@ -16,7 +16,6 @@ import type { Parser } from '../../sql/parser.ts';
 import { plan } from '../../sql/plan.ts';
 import { protect } from '../../sql/protection.ts';
 import { TOKEN_KEY_SETTING } from '../../masking/index.ts';
-import { FailureLimit } from '../../transport/failure-limit.ts';
 import { type ListenerConfig, type Listening, listen } from '../../transport/listener.ts';
 import { serverContext } from '../../transport/tls-context.ts';
 import { CatalogueLoader } from './catalogue-loader.ts';
@@ -54,8 +53,6 @@ export interface PostgresLimits extends SessionLimits {
   readonly catalogueMaxStaleMs: number;
   readonly catalogueReadTimeoutMs: number;
   readonly maxCachedPlans: number;
-  /** Failed log-ins and wrong cancel keys of one address per minute. */
-  readonly maxLoginFailures: number;
 }
 
 export const defaultPostgresLimits: PostgresLimits = {
@@ -73,12 +70,13 @@ export const defaultPostgresLimits: PostgresLimits = {
   catalogueMaxStaleMs: 60_000,
   catalogueReadTimeoutMs: 60_000,
   maxCachedPlans: 2_000,
-  maxLoginFailures: 20,
 };
 
 export interface PostgresAdapterDeps {
   readonly gate: Gate;
   readonly authenticator: Authenticator;
+  /** Counts failed log-ins and wrong cancel keys. */
+  readonly failures: FailureLimiter;
   readonly targets: readonly PostgresTargetConfig[];
   /** Policy in force for one target. `version` changes with every change of what it says. */
   readonly policy: (target: TargetName) => TargetPolicy;
@@ -134,7 +132,6 @@ class Adapter implements PostgresAdapter {
   readonly #sessions = new Map<number, LiveSession>();
   /** Cuts off clients that have not logged in yet. */
   readonly #arrivals = new AbortController();
-  readonly #failures: FailureLimit;
   readonly #closing = new AbortController();
   #isDraining = false;
   #onEmpty: (() => void) | null = null;
@@ -142,7 +139,6 @@ class Adapter implements PostgresAdapter {
   constructor(deps: PostgresAdapterDeps) {
     this.#deps = deps;
     this.#limits = { ...defaultPostgresLimits, ...deps.limits };
-    this.#failures = new FailureLimit({ clock: deps.clock, maxFailures: this.#limits.maxLoginFailures, windowMs: 60_000 });
     for (const config of deps.targets) this.#targets.set(config.name, this.#liveTarget(config));
   }
 
@@ -279,19 +275,19 @@ class Adapter implements PostgresAdapter {
     const { gate, authenticator } = this.#deps;
     const { wishes, token } = arrival;
     if (this.#isDraining) throw new SallyportError('SP_SHUTTING_DOWN', 'no new sessions while draining');
-    if (this.#failures.isBlocked(address)) throw new SallyportError('SP_SESSION_LIMIT', 'too many failed log-ins from this address');
+    if (this.#deps.failures.waitMs(address) > 0) throw new SallyportError('SP_SESSION_LIMIT', 'too many failed log-ins from this address');
     const target = live?.target.name ?? null;
     let principal;
     try {
       principal = await authenticator.authenticate(token.reveal(), signal);
     } catch (fault) {
-      this.#failures.record(address);
+      this.#deps.failures.recordFailure(address);
       const code = fault instanceof SallyportError ? fault.code : 'SP_INTERNAL';
       await gate.recordAuthFailure(target, code === 'SP_AUTH_UNAVAILABLE' ? 'unavailable' : 'token', { address });
       throw fault;
     }
     if (live === undefined) {
-      this.#failures.record(address);
+      this.#deps.failures.recordFailure(address);
       await gate.recordAuthFailure(null, 'unknown-target', { address });
       throw new SallyportError('SP_TARGET_UNKNOWN', 'no such target');
     }
@@ -331,9 +327,9 @@ class Adapter implements PostgresAdapter {
   #cancel(arrival: Extract<Arrival, { kind: 'cancel' }>, address: string): void {
     const { pid, key, socket } = arrival;
     socket.on('error', () => undefined);
-    const live = this.#failures.isBlocked(address) ? undefined : this.#sessions.get(pid);
+    const live = this.#deps.failures.waitMs(address) > 0 ? undefined : this.#sessions.get(pid);
     if (live !== undefined && live.key.length === key.length && timingSafeEqual(live.key, key)) live.session.cancel();
-    else this.#failures.record(address);
+    else this.#deps.failures.recordFailure(address);
     socket.end();
     socket.setTimeout(2000, () => socket.destroy());
     socket.resume();

@@ -243,8 +243,6 @@ export const parseMessage = (name: string, text: string, parameterTypes: readonl
     for (const oid of parameterTypes) body.uint32(oid);
   });
 
-export const describePortalMessage = (name: string): Uint8Array => message('D', (body) => body.uint8(typeCode('P')).cString(name));
-
 export const readyForQuery = (status: TransactionStatus): Uint8Array => message('Z', (body) => body.uint8(typeCode(status)));
 
 export const parameterStatus = (name: string, value: string): Uint8Array => message('S', (body) => body.cString(name).cString(value));

@@ -6,10 +6,10 @@
 import { randomBytes } from 'node:crypto';
 import { type Socket, connect as connectTcp, isIP } from 'node:net';
 import { type TLSSocket, connect as connectTls } from 'node:tls';
+import { isLoopback } from '../../core/address.ts';
 import { SallyportError } from '../../core/error.ts';
 import { Secret } from '../../core/secret.ts';
 import { Permit } from '../../session/permit.ts';
-import { isLoopback } from '../../transport/tls-context.ts';
 import { ByteReader } from '../../wire/byte-reader.ts';
 import { Framer } from '../../wire/framer.ts';
 import { UPSTREAM, message, parseFields, parseMessage, parseParameterStatus, queryMessage } from './messages.ts';
