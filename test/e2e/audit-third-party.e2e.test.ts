@@ -7,7 +7,8 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { createLogKey, createSealingIdentity, nodeDisk, openAuditLog, tileReader, verifyLog } from '../../src/audit/index.ts';
+import { createLogKey, createSealingIdentity, nodeDisk, openAuditLog, verifyLog } from '../../src/audit/index.ts';
+import { tileReader } from '../../src/audit/log-files.ts';
 import { consistencyProof, inclusionProof, openCheckpoint, parseVerifierKey } from '../../src/audit/tlog/index.ts';
 import { ensureDebianPackages } from '../support/debian.ts';
 
