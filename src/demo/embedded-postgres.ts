@@ -10,7 +10,7 @@ import { access, chmod, chown, cp, mkdir, mkdtemp, readFile, rename, rm, stat, s
 import { createRequire } from 'node:module';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 
 /** The unprivileged user and group PostgreSQL runs as when the caller is root. */
 const NOBODY = 65534;
@@ -64,7 +64,8 @@ async function linkLibraries(native: string): Promise<void> {
     const target = join(native, '..', link.target);
     if (existsSync(target)) continue;
     await mkdir(dirname(target), { recursive: true });
-    await symlink(resolve(native, '..', link.source), target).catch((fault: NodeJS.ErrnoException) => {
+    // Relative: the whole tree may be moved.
+    await symlink(relative(dirname(target), join(native, '..', link.source)), target).catch((fault: NodeJS.ErrnoException) => {
       if (fault.code !== 'EEXIST') throw fault;
     });
   }

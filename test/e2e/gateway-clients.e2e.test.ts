@@ -35,6 +35,7 @@ let clerk = '';
 /** May read. */
 let agent = '';
 let officer = '';
+const terminals: Running[] = [];
 
 before(async () => {
   ensureDebianPackages(['postgresql-client']);
@@ -45,6 +46,7 @@ before(async () => {
   officer = await gateway.issuer.token('olivia', { groups: ['privacy'], kind: 'person' });
 });
 after(async () => {
+  for (const session of terminals) session.kill('SIGKILL');
   await gateway?.close();
   await clinic?.stop();
 });
@@ -57,7 +59,9 @@ const straight = (args: readonly string[]): Running =>
 /** psql as a person has it: on a terminal. */
 function terminal(command: readonly string[], environment: Record<string, string>): Running {
   const quoted = command.map((word) => `'${word.replaceAll("'", String.raw`'\''`)}'`).join(' ');
-  return run('script', ['-qec', quoted, '/dev/null'], environment);
+  const session = run('script', ['-qec', quoted, '/dev/null'], environment);
+  terminals.push(session);
+  return session;
 }
 
 async function interactive(token = clerk): Promise<Running> {
@@ -70,7 +74,7 @@ const shown = (session: Running, what: string | RegExp): Promise<unknown> =>
   until(`psql shows ${String(what)}; it shows ${session.out().slice(-600)}`, () => (typeof what === 'string' ? session.out().includes(what) : what.test(session.out())));
 
 async function quit(session: Running): Promise<void> {
-  session.write('\x15\\q\n');
+  session.end('\x15\\q\n');
   await session.ended;
 }
 
@@ -136,7 +140,7 @@ test('psql: completion with the tab key works, and inside a transaction it does 
     ['GRANT SELECT ON visits TO sally\t', 'TO sallyport '],
     ['ALTER TABLE visits DROP CONSTRAINT visits_pk\t', 'CONSTRAINT visits_pkey '],
     ['ALTER TABLE visits ALTER COLUMN co\t', 'COLUMN cost '],
-    ['COMMENT ON COLUMN visits.\t\t', 'tags'],
+    ['DELETE FROM visits WHERE ta\t', 'WHERE tags '],
   ] as const) {
     session.write(typed);
     await shown(session, completed);
