@@ -61,6 +61,7 @@ export function approvalOf(letter: string, requester: Principal, change: Partial
       parametersSha256: 'ef'.repeat(32) as Sha256Hex,
       policySha256: POLICY,
       catalogueVersion: 'v1',
+      maskSetId: 'm1',
     },
     action: 'query',
     statement: 'SELECT * FROM patients',

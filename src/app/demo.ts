@@ -274,23 +274,24 @@ async function nextSteps(running: RunningDemo): Promise<string> {
   const ca = join(running.directory, 'tls/ca.crt');
   await writeFile(join(running.directory, 'agent.token'), await running.identities.tokenFor('reporting-agent'), { mode: 0o600 });
   await writeFile(join(running.directory, 'officer.token'), await running.identities.tokenFor('privacy-officer'), { mode: 0o600 });
-  const asOfficer = `npm run --silent sallyport -- --api ${running.gateway.api.url} --ca ${ca} --token-file ${join(running.directory, 'officer.token')}`;
+  const sallyport = 'npm run --silent sallyport --';
   return `
-${pc.bold('It stays up. Go on in another terminal:')}
+${pc.bold('It stays up. Go on in another terminal, in this folder:')}
 
   ${pc.bold('as the agent')} (the token is the password; it ends in eight hours)
     PGPASSWORD="$(cat ${join(running.directory, 'agent.token')})" psql "host=localhost port=${running.postgresPort} dbname=clinic user=agent sslmode=verify-full sslrootcert=${ca}"
 
   ${pc.bold('as the privacy officer')}
-    ${asOfficer} approvals ls --state pending
-    ${asOfficer} approvals approve <id>
-    ${asOfficer} session ls
-    ${asOfficer} session replay <id> --identity ${join(running.directory, 'offline/sealing-identity.txt')} --purpose "a look"
-    ${asOfficer} policy explain "SELECT lower(ssn) FROM patients LIMIT 1" --target clinic
-    ${asOfficer} policy test
+    export SALLYPORT_API=${running.gateway.api.url} SALLYPORT_CA=${ca} SALLYPORT_TOKEN="$(cat ${join(running.directory, 'officer.token')})"
+    ${sallyport} approvals ls --state pending
+    ${sallyport} approvals approve <id>
+    ${sallyport} session ls
+    ${sallyport} session replay <id> --identity ${join(running.directory, 'offline/sealing-identity.txt')} --purpose "a look"
+    ${sallyport} policy explain "SELECT lower(ssn) FROM patients LIMIT 1" --target clinic
+    ${sallyport} policy test
 
   ${pc.bold('as an auditor')} (needs no server)
-    npm run --silent sallyport -- audit verify ${running.gateway.auditDirectory} --key ${join(running.directory, 'keys/log.vkey')}
+    ${sallyport} audit verify ${running.gateway.auditDirectory} --key ${join(running.directory, 'keys/log.vkey')}
 
 Ctrl-C ends everything.
 `;

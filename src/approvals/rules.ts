@@ -14,7 +14,8 @@ export function sameBinding(a: ApprovalBinding, b: ApprovalBinding): boolean {
     a.textSha256 === b.textSha256 &&
     a.parametersSha256 === b.parametersSha256 &&
     a.policySha256 === b.policySha256 &&
-    a.catalogueVersion === b.catalogueVersion
+    a.catalogueVersion === b.catalogueVersion &&
+    a.maskSetId === b.maskSetId
   );
 }
 

@@ -25,6 +25,7 @@ export const REASONS = [
   'approval-void',
   'cancelled',
   'shutting-down',
+  'unavailable',
 ] as const;
 export type ReasonCode = (typeof REASONS)[number];
 

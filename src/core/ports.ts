@@ -74,6 +74,8 @@ export interface ApprovalBinding {
   readonly parametersSha256: Sha256Hex;
   readonly policySha256: Sha256Hex;
   readonly catalogueVersion: string;
+  /** Masks the result was to be shown under: more groups at the retry must not show more than the reviewer saw. */
+  readonly maskSetId: string;
 }
 
 export interface ApprovalAnswer {

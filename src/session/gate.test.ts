@@ -273,6 +273,7 @@ test('INVARIANT: what is approved for an agent on behalf of one person is bound 
     const held = (await session.ask(requestOf(), never)) as Held;
     asPermit(await held.wait(never));
     bindings.add(bench.desk.opened.at(-1)?.binding.principal ?? '');
+    assert.equal(bench.desk.used.at(-1)?.maskSetId, masks.id);
     assert.equal(bench.desk.used.at(-1)?.principal, bench.desk.opened.at(-1)?.binding.principal);
     await session.close('client');
   }
@@ -300,6 +301,19 @@ for (const [outcome, reason] of [
     bench.desk.outcome = outcome;
     assert.deepEqual(((await held.wait(never)) as Denied).decision.reasons, [reason]);
     assert.equal(bench.log.entries.at(-1)?.type, 'request.denied');
+  });
+}
+
+for (const when of ['find', 'open', 'wait', 'use'] as const) {
+  test(`a store that fails at \`${when}\` refuses the held request, is recorded, and does not end the session`, async () => {
+    const bench = benchOf(() => hold);
+    const session = await bench.gate.openSession(agent, target, client);
+    Object.assign(bench.desk, { [when]: () => Promise.reject(new SallyportError('SP_STORE_UNAVAILABLE', 'locked')) });
+    const asked = await session.ask(requestOf(), never);
+    const answer = asked.kind === 'held' ? await asked.wait(never) : asked;
+    assert.deepEqual((answer as Denied).decision.reasons, ['unavailable']);
+    assert.equal(bench.log.entries.at(-1)?.type, 'request.denied');
+    assert.equal(session.ended.aborted, false);
   });
 }
 

@@ -9,7 +9,7 @@ import { SallyportError } from '../core/error.ts';
 import type { EntryDraft, Payload } from '../core/event.ts';
 import { type Principal, principalKey } from '../core/identity.ts';
 import { type ApprovalId, type SessionId, type Sha256Hex, type TargetName, sessionId } from '../core/ids.ts';
-import type { ApprovalBinding, ApprovalDesk, AuditLog, Clock, Random } from '../core/ports.ts';
+import type { Approval, ApprovalBinding, ApprovalDesk, AuditLog, Clock, Random } from '../core/ports.ts';
 import type { Request } from '../core/request.ts';
 import type { Target } from '../core/target.ts';
 import { Permit } from './permit.ts';
@@ -308,12 +308,34 @@ class LiveSession implements GateSession {
     return { kind: 'permit', permit, decision };
   }
 
-  async #hold(request: Request, decision: Hold, signal: AbortSignal): Promise<Held | Permitted> {
+  async #hold(request: Request, decision: Hold, signal: AbortSignal): Promise<Held | Permitted | Denied> {
     const binding = this.#binding(request, decision);
-    const approved = await this.#deps.approvals.find(binding);
-    if (approved !== null && (await this.#deps.approvals.use(approved, binding))) return this.#permit(request, decision, approved);
+    let approval: Approval;
+    try {
+      const approved = await this.#deps.approvals.find(binding);
+      if (approved !== null && (await this.#deps.approvals.use(approved, binding))) return await this.#permit(request, decision, approved);
+      approval = await this.#open(request, decision, binding);
+    } catch (fault) {
+      return this.#unavailable(request, decision, fault);
+    }
+    await this.#append(
+      { type: 'request.held', ...requestFields(request), ...decisionFields(decision), decision: 'hold', approval: approval.id },
+      sealedPayloads(request),
+    );
+    if (signal.aborted) await this.#deps.approvals.wait(approval.id, signal);
+    return {
+      kind: 'held',
+      approval: approval.id,
+      say: decision.say,
+      approvers: decision.approvers,
+      expiresAtMs: approval.expiresAtMs,
+      wait: (waitSignal) =>
+        this.#release(request, approval.id, binding, decision, waitSignal).catch((fault: unknown) => this.#unavailable(request, decision, fault)),
+    };
+  }
 
-    const approval = await this.#deps.approvals.open({
+  #open(request: Request, decision: Hold, binding: ApprovalBinding): Promise<Approval> {
+    return this.#deps.approvals.open({
       session: this.id,
       requester: { ...actor(this.principal), name: this.principal.name },
       onBehalfOf: this.principal.onBehalfOf,
@@ -333,19 +355,12 @@ class LiveSession implements GateSession {
       approvers: decision.approvers,
       withinMs: decision.withinMs,
     });
-    await this.#append(
-      { type: 'request.held', ...requestFields(request), ...decisionFields(decision), decision: 'hold', approval: approval.id },
-      sealedPayloads(request),
-    );
-    if (signal.aborted) await this.#deps.approvals.wait(approval.id, signal);
-    return {
-      kind: 'held',
-      approval: approval.id,
-      say: decision.say,
-      approvers: decision.approvers,
-      expiresAtMs: approval.expiresAtMs,
-      wait: (waitSignal) => this.#release(request, approval.id, binding, decision, waitSignal),
-    };
+  }
+
+  /** Without its store an approval can be neither asked for nor proven: that request is refused, the session goes on. */
+  #unavailable(request: Request, decision: Decision, fault: unknown): Promise<Denied> {
+    if (!(fault instanceof SallyportError) || fault.code !== 'SP_STORE_UNAVAILABLE') throw fault;
+    return this.#deny(request, denial(decision, 'unavailable'));
   }
 
   async #release(request: Request, id: ApprovalId, binding: ApprovalBinding, held: Hold, signal: AbortSignal): Promise<Permitted | Denied> {
@@ -379,6 +394,7 @@ class LiveSession implements GateSession {
       parametersSha256: request.parametersSha256,
       policySha256: decision.policySha256 satisfies Sha256Hex,
       catalogueVersion: request.catalogueVersion,
+      maskSetId: decision.masks.id,
     };
   }
 
@@ -454,7 +470,8 @@ function sameBinding(a: ApprovalBinding, b: ApprovalBinding): boolean {
     a.textSha256 === b.textSha256 &&
     a.parametersSha256 === b.parametersSha256 &&
     a.policySha256 === b.policySha256 &&
-    a.catalogueVersion === b.catalogueVersion
+    a.catalogueVersion === b.catalogueVersion &&
+    a.maskSetId === b.maskSetId
   );
 }
 

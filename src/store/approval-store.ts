@@ -20,6 +20,7 @@ function bindingText(binding: ApprovalBinding): string {
     binding.parametersSha256,
     binding.policySha256,
     binding.catalogueVersion,
+    binding.maskSetId,
   ]);
 }
 

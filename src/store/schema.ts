@@ -7,7 +7,7 @@ export interface ApprovalTable {
   readonly id: string;
   state: string;
   readonly session: string;
-  /** SHA-256 of the six binding values, for the look-up. The values themselves are compared exactly. */
+  /** SHA-256 of the binding values, for the look-up. The values themselves are compared exactly. */
   readonly binding_sha256: string;
   /** The approval without state and answers. */
   readonly body: string;

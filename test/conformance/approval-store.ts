@@ -27,6 +27,7 @@ export function approvalOf(changes: Partial<Approval> = {}): Approval {
       parametersSha256: hex('2'),
       policySha256: hex('3'),
       catalogueVersion: 'c1',
+      maskSetId: 'm1',
     },
     action: 'query',
     statement: 'select * from patients',

@@ -3,8 +3,10 @@
 
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { request } from 'node:https';
 import { join } from 'node:path';
 import pg from 'pg';
+import type { EntryHeader } from '../../src/core/event.ts';
 import { type EmbeddedPostgres, type EmbeddedPostgresOptions, startEmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
 import type { TestGateway, TestTarget } from './gateway.ts';
 
@@ -196,6 +198,37 @@ export async function until<T>(what: string, isTrue: () => T | Promise<T>, withi
 }
 
 const launcher = join(import.meta.dirname, '..', '..', 'bin', 'sallyport.cjs');
+
+export interface ApiAnswer {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** One call of the HTTP API over verified TLS. */
+export function callApi(gateway: Pick<TestGateway, 'ca'>, apiPort: number, token: string | null, path: string, body?: object): Promise<ApiAnswer> {
+  return new Promise((resolve, reject) => {
+    const headers = { ...(token === null ? {} : { authorization: `Bearer ${token}` }), ...(body === undefined ? {} : { 'content-type': 'application/json' }) };
+    const call = request({ host: '127.0.0.1', servername: 'localhost', port: apiPort, path, method: body === undefined ? 'GET' : 'POST', headers, ca: gateway.ca, agent: false }, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
+    });
+    call.on('error', reject);
+    call.end(body === undefined ? undefined : JSON.stringify(body));
+  });
+}
+
+/** All entries of the log, as an auditor reads them. */
+export async function auditEntries(gateway: Pick<TestGateway, 'ca'>, apiPort: number, officer: string): Promise<EntryHeader[]> {
+  const entries: EntryHeader[] = [];
+  for (;;) {
+    const { status, text } = await callApi(gateway, apiPort, officer, `/v1/audit/entries?from=${entries.length}&limit=1000`);
+    if (status !== 200) throw new Error(`the API answered ${status}: ${text}`);
+    const page = JSON.parse(text) as { entries: EntryHeader[]; size: number };
+    entries.push(...page.entries);
+    if (entries.length >= page.size) return entries;
+  }
+}
 
 /** The real `sallyport` program. */
 export function sallyport(args: readonly string[], env: Readonly<Record<string, string>> = {}): Running {

@@ -36,6 +36,7 @@ export class ClientOutput {
   #isAtBoundary = true;
   /** Whole messages that belong at the next frame boundary, before anything gated. */
   #urgent: Uint8Array[] = [];
+  #emptyWaiters: (() => void)[] = [];
 
   constructor(deps: ClientOutputDeps) {
     this.#deps = deps;
@@ -74,6 +75,13 @@ export class ClientOutput {
     if (!this.#isGated) this.#advance();
     this.#writeUrgent();
     this.#checkFull();
+    if (this.#queue.length === 0) for (const wake of this.#emptyWaiters.splice(0)) wake();
+  }
+
+  /** Resolves when everything written has been handed to the socket, or never will be. */
+  async emptied(): Promise<void> {
+    if (this.#queue.length === 0 || this.#isEnded) return;
+    await new Promise<void>((wake) => this.#emptyWaiters.push(wake));
   }
 
   /** Drops everything that waits, writes `last` if the client can still make sense of it, and closes. */
@@ -82,6 +90,7 @@ export class ClientOutput {
     this.#isEnded = true;
     this.#queue = [];
     this.#queuedBytes = 0;
+    for (const wake of this.#emptyWaiters.splice(0)) wake();
     const { socket } = this.#deps;
     if (last !== null && this.#isAtBoundary && socket.writable) socket.end(last);
     else socket.end();

@@ -86,6 +86,7 @@ const denialCode = {
   'approval-void': 'SP_APPROVAL_VOID',
   cancelled: 'SP_REQUEST_CANCELLED',
   'shutting-down': 'SP_SHUTTING_DOWN',
+  unavailable: 'SP_STORE_UNAVAILABLE',
 } as const satisfies Record<ReasonCode, ErrorCode>;
 
 /** Explains a denial: reason, rules, what could not be proven, and what to do instead. */

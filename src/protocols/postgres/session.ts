@@ -166,9 +166,17 @@ export class PostgresSession {
   /** Ends at the next moment when nothing runs; a held request is given up at once. */
   drain(): void {
     this.#isDraining = true;
-    const fault = new SallyportError('SP_SHUTTING_DOWN', 'gateway drains');
-    this.#asking.refuseToWait(fault);
-    if (this.#exchange.open === 0 && !this.#isPumping) this.fail(fault);
+    this.#asking.refuseToWait(new SallyportError('SP_SHUTTING_DOWN', 'gateway drains'));
+    this.#endIfDrained();
+  }
+
+  /** The last answer may still wait for its record: it goes out before the session ends. */
+  #endIfDrained(): void {
+    const isQuiet = (): boolean => this.#exchange.open === 0 && !this.#isPumping;
+    if (!this.#isDraining || !isQuiet()) return;
+    void this.#output.emptied().then(() => {
+      if (isQuiet()) this.fail(new SallyportError('SP_SHUTTING_DOWN', 'gateway drains'));
+    });
   }
 
   /** Ends the session; the client is told the public text of the fault. */
@@ -227,12 +235,7 @@ export class PostgresSession {
   }
 
   #onReady(): void {
-    if (this.#isDraining && this.#exchange.open === 0) {
-      // After this turn, so that the answer itself still goes out.
-      setImmediate(() => {
-        if (this.#exchange.open === 0) this.fail(new SallyportError('SP_SHUTTING_DOWN', 'gateway drains'));
-      });
-    }
+    this.#endIfDrained();
     this.#input.watchSilence();
   }
 
@@ -250,7 +253,7 @@ export class PostgresSession {
       this.#isPumping = false;
       this.#uncork();
     }
-    if (this.#isDraining && this.#exchange.open === 0) this.fail(new SallyportError('SP_SHUTTING_DOWN', 'gateway drains'));
+    this.#endIfDrained();
   }
 
   #cork(): void {

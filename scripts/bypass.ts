@@ -1,0 +1,92 @@
+// Red team of the masking: the bypass corpus through a fresh gateway before a fresh PostgreSQL.
+//   node scripts/bypass.ts [--cases FILE] [--policy FILE] [--schema FILE --twin FILE] [--only ID,ID] [--category NAME]
+//                          [--server debian|embedded] [--raw] [--verbose]
+// `--raw` proves the cases instead: every leak must leak, every oracle must tell, on the bare server.
+// Ends with 1 on any leak, distinguishable pair, fault of the runner, or loss of usability.
+
+import { basename, join } from 'node:path';
+import { globSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { type Case, corpusDirectory, isFor, readCases, readPolicy } from '../test/bypass/cases.ts';
+import { type CaseResult, Runner } from '../test/bypass/run.ts';
+import { debianPostgres, startDebian, startEmbedded, startWorlds } from '../test/bypass/worlds.ts';
+
+const { values } = parseArgs({
+  options: {
+    cases: { type: 'string', multiple: true },
+    policy: { type: 'string' },
+    schema: { type: 'string' },
+    twin: { type: 'string' },
+    only: { type: 'string' },
+    category: { type: 'string' },
+    server: { type: 'string' },
+    raw: { type: 'boolean', default: false },
+    verbose: { type: 'boolean', default: false },
+  },
+});
+
+if ((values.schema === undefined) !== (values.twin === undefined)) throw new Error('--schema and --twin belong together');
+
+const files = values.cases ?? globSync(join(corpusDirectory, 'cases*.json')).sort();
+const policy = readPolicy(values.policy);
+const only = values.only === undefined ? null : new Set(values.only.split(','));
+const isWanted = (each: Case): boolean =>
+  only === null ? values.category === undefined || each.category === values.category : only.has(each.id);
+const cases = files.flatMap((file) => readCases(file)).filter(isWanted);
+
+const bin = values.server === 'embedded' ? null : debianPostgres();
+const server = bin === null ? await startEmbedded() : await startDebian(bin);
+console.log(`${server.title} on port ${server.port}; ${files.map((file) => basename(file)).join(', ')}`);
+const live = await startWorlds(server, {
+  policy,
+  schema: values.schema ?? join(corpusDirectory, 'schema.sql'),
+  twin: values.twin ?? join(corpusDirectory, 'schema-twin.sql'),
+});
+
+try {
+  const runner = new Runner(live.worlds);
+  await runner.readSecrets(policy);
+  const runnable = cases.filter((each) => isFor(each, live.worlds.serverVersionNum));
+  const startedMs = performance.now();
+  process.exitCode = values.raw ? await prove(runner, runnable) : await attack(runner, runnable);
+  console.log(`${((performance.now() - startedMs) / 1000).toFixed(0)} s; ${cases.length - runnable.length} cases are not for this server version`);
+} finally {
+  await live.stop();
+}
+
+/** @returns exit code */
+async function prove(runner: Runner, runnable: readonly Case[]): Promise<number> {
+  let failed = 0;
+  for (const each of runnable) {
+    const why = await runner.prove(each).catch((fault: unknown) => String(fault));
+    if (why === null) continue;
+    failed += 1;
+    console.log('BAD'.padEnd(10), each.id.padEnd(30), why.slice(0, 200));
+  }
+  console.log(`${runnable.length - failed} of ${runnable.length} cases behave as described on the bare server`);
+  return failed === 0 ? 0 : 1;
+}
+
+/** @returns exit code */
+async function attack(runner: Runner, runnable: readonly Case[]): Promise<number> {
+  const results: CaseResult[] = [];
+  for (const each of runnable) {
+    const result = await runner.run(each);
+    results.push(result);
+    if (result.verdict !== 'PASS' || values.verbose) console.log(result.verdict.padEnd(10), result.id.padEnd(30), result.why);
+  }
+  const adversarial = results.filter((result) => result.expect !== 'clean');
+  const usability = results.filter((result) => result.expect === 'clean');
+  const count = (of: readonly CaseResult[], test: (result: CaseResult) => boolean): number => of.filter(test).length;
+  const failed = (kind: string) => (result: CaseResult) => result.verdict === 'FAIL' && result.why.startsWith(kind);
+  console.log(`
+adversarial   ${adversarial.length} cases: ${count(adversarial, (r) => r.outcome === 'answered')} answered masked, ${count(adversarial, (r) => r.outcome === 'refused')} refused
+  leaks                   ${count(results, failed('LEAK'))}
+  distinguishable pairs   ${count(results, failed('ORACLE')) + count(results, failed('TWIN'))}
+  other failures          ${count(results, failed('must'))}
+  documented residuals    ${count(results, (r) => r.verdict === 'RESIDUAL')}
+  over-refused or damaged ${count(adversarial, (r) => r.verdict === 'USABILITY')}
+  runner errors           ${count(results, (r) => r.verdict === 'ERROR')}
+usability     ${usability.length} cases: ${count(usability, (r) => r.verdict === 'PASS')} byte-identical, ${count(usability, (r) => r.verdict !== 'PASS')} not`);
+  return results.every((result) => result.verdict === 'PASS' || result.verdict === 'RESIDUAL') ? 0 : 1;
+}
