@@ -5,6 +5,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { SallyportError } from '../core/error.ts';
 import type { ApiDeps, ApiLimits } from './ports.ts';
+import { untilGone } from './until-gone.ts';
 import { Viewer } from './viewer.ts';
 
 const MAX_TOKEN_CHARACTERS = 32 * 1024;
@@ -30,7 +31,7 @@ export function createAuthentication(app: FastifyInstance, deps: ApiDeps, limits
       throw new SallyportError('SP_AUTH_INVALID_TOKEN', 'no bearer token presented');
     }
     try {
-      const principal = await deps.authenticator.authenticate(token, request.signal);
+      const principal = await deps.authenticator.authenticate(token, untilGone(reply));
       if (principal.expiresAtMs <= deps.clock.nowMs()) throw new SallyportError('SP_AUTH_EXPIRED', 'expired');
       request.viewer = new Viewer(principal, deps);
     } catch (error) {

@@ -3,6 +3,7 @@
 import type { AuditReader, Logger, SessionIndex } from '../core/ports.ts';
 
 const pollMs = 100;
+const maxGroup = 500;
 
 export interface SessionIndexer {
   /** Applies everything that is durable now. */
@@ -19,7 +20,15 @@ export function startSessionIndexer(deps: { readonly reader: AuditReader; readon
     const from = await index.position();
     const to = reader.size();
     if (from >= to) return;
-    for await (const entry of reader.entries(from, to)) await index.apply(entry);
+    // Calls that overlap share one transaction: a transaction an entry would cost more than the queries themselves.
+    let group: Promise<void>[] = [];
+    for await (const entry of reader.entries(from, to)) {
+      group.push(index.apply(entry));
+      if (group.length < maxGroup) continue;
+      await Promise.all(group);
+      group = [];
+    }
+    await Promise.all(group);
   };
   const catchUp = (): Promise<void> => {
     running ??= apply().finally(() => {

@@ -54,6 +54,9 @@ function fromRow(row: SessionRow): SessionTable {
   };
 }
 
+/** Two bound values a row; SQLite takes thousands. */
+const LINKS_PER_INSERT = 250;
+
 export function createSessionIndex(db: Kysely<IndexSchema>): SessionIndex {
   const queue: Queued[] = [];
   let running = false;
@@ -71,6 +74,7 @@ export function createSessionIndex(db: Kysely<IndexSchema>): SessionIndex {
   async function applyBatch(tx: Transaction<IndexSchema>, entries: readonly EntryHeader[]): Promise<void> {
     let next = await position(tx);
     const touched = new Map<string, SessionRow>();
+    const links: { session: string; seq: number }[] = [];
     for (const entry of entries) {
       if (entry.seq < next) continue;
       if (entry.seq > next) {
@@ -80,7 +84,10 @@ export function createSessionIndex(db: Kysely<IndexSchema>): SessionIndex {
       if (entry.session === undefined) continue;
       const row = rowAfter(touched.get(entry.session) ?? (await load(entry.session, tx)), entry);
       if (row !== null) touched.set(entry.session, row);
-      await tx.insertInto('session_entries').values({ session: entry.session, seq: entry.seq }).execute();
+      links.push({ session: entry.session, seq: entry.seq });
+    }
+    for (let from = 0; from < links.length; from += LINKS_PER_INSERT) {
+      await tx.insertInto('session_entries').values(links.slice(from, from + LINKS_PER_INSERT)).execute();
     }
     for (const row of touched.values()) {
       const { id: _same, ...changes } = fromRow(row);

@@ -77,7 +77,7 @@ export class Runner {
   /** Whether the case behaves as it says on the bare server. Null = it does. */
   async prove(each: Case): Promise<string | null> {
     const direct = (steps: readonly Step[]): Promise<Ran> =>
-      this.#pass(each, this.#worlds.first, () => this.#steps(this.#directLogin(each, this.#worlds.first.direct), steps));
+      this.#pass(each, this.#worlds.first, () => this.#steps(this.#directLogin(each, this.#worlds.first.direct), steps, this.#worlds.first.direct));
     const ran = await direct(each.sql);
     const view = viewOf(ran);
     const check = each.raw?.check ?? (each.control !== undefined ? 'oracle' : each.expect === 'clean' ? 'clean' : 'leak');
@@ -133,7 +133,7 @@ export class Runner {
 
   async #twin(each: Case, ran: Ran): Promise<string | null> {
     const { first, twin } = this.#worlds;
-    const other = await this.#pass(each, twin, () => this.#steps(this.#gatewayLogin(each, twin), each.sql));
+    const other = await this.#pass(each, twin, () => this.#steps(this.#gatewayLogin(each, twin), each.sql, twin.direct));
     const named = (one: Ran, world: World): string[] => {
       const { database } = world.direct;
       return transcript(one).map((line) => line.replaceAll(new RegExp(`\\b${database}\\b`, 'g'), 'DB'));
@@ -180,12 +180,12 @@ export class Runner {
 
   #gated(each: Case, steps: readonly Step[]): Promise<Ran> {
     const { first } = this.#worlds;
-    return this.#pass(each, first, () => this.#steps(this.#gatewayLogin(each, first), steps));
+    return this.#pass(each, first, () => this.#steps(this.#gatewayLogin(each, first), steps, first.direct));
   }
 
   #direct(each: Case): Promise<Ran> {
     const { first } = this.#worlds;
-    return this.#pass(each, first, () => this.#steps(this.#directLogin(each, first.direct), each.sql));
+    return this.#pass(each, first, () => this.#steps(this.#directLogin(each, first.direct), each.sql, first.direct));
   }
 
   /** `work` between the set-up and the teardown of the case. */
@@ -206,7 +206,7 @@ export class Runner {
     }
   }
 
-  async #steps(login: Login, steps: readonly Step[]): Promise<Ran> {
+  async #steps(login: Login, steps: readonly Step[], direct: Endpoint): Promise<Ran> {
     const done: { messages: readonly Message[]; ms: number }[] = [];
     let client: Client;
     try {
@@ -225,7 +225,7 @@ export class Runner {
         }
       }
       const startedMs = performance.now();
-      done.push({ messages: await this.#step(client, step, this.#worlds.first.direct), ms: performance.now() - startedMs });
+      done.push({ messages: await this.#step(client, step, direct), ms: performance.now() - startedMs });
     }
     const listens = steps.some((step) => typeof step === 'string' && step.startsWith('LISTEN'));
     const later = listens ? await client.idle(200) : [];

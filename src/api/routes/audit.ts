@@ -9,6 +9,7 @@ import type { EntryHeader } from '../../core/event.ts';
 import type { ApiApp } from '../app.ts';
 import type { ApiDeps } from '../ports.ts';
 import { entrySchema } from '../views.ts';
+import { untilGone } from '../until-gone.ts';
 import { viewerOf } from '../viewer.ts';
 
 const tags = ['audit'];
@@ -43,13 +44,13 @@ export function auditRoutes(app: ApiApp, deps: ApiDeps): void {
         response: { 200: z.object({ entries: z.array(entrySchema), size: z.int(), next: z.int() }) },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       viewerOf(request).require('audit');
       const { from, limit } = request.query;
       const size = reader.size();
       const to = Math.min(size, from + limit);
       const entries: EntryHeader[] = [];
-      if (from < to) for await (const entry of reader.entries(from, to, request.signal)) entries.push(entry);
+      if (from < to) for await (const entry of reader.entries(from, to, untilGone(reply))) entries.push(entry);
       return { entries: entries.map((entry) => ({ ...entry })), size, next: Math.max(from, to) };
     },
   );

@@ -14,6 +14,7 @@ import { shownAs } from '../../policy/index.ts';
 import type { ApiApp } from '../app.ts';
 import type { ApiDeps, PolicyFault, PolicyFile } from '../ports.ts';
 import { targetSchema, targetView, whoamiSchema, whoamiView } from '../views.ts';
+import { untilGone } from '../until-gone.ts';
 import { viewerOf } from '../viewer.ts';
 
 const tags = ['policy'];
@@ -142,7 +143,7 @@ export function policyRoutes(app: ApiApp, deps: ApiDeps): void {
         response: { 200: explanationSchema },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const viewer = viewerOf(request);
       const { sql, as } = request.body;
       const target = request.body.target as TargetName;
@@ -153,7 +154,7 @@ export function policyRoutes(app: ApiApp, deps: ApiDeps): void {
       if (analyst === undefined || !mayKnow) throw new SallyportError('SP_TARGET_UNKNOWN', 'unknown or no access');
 
       const masks = deps.policy.masksFor(principal, target);
-      const { facts, forward } = await analyst.analyse(sql, masks, request.signal);
+      const { facts, forward } = await analyst.analyse(sql, masks, untilGone(reply));
       const explanation = deps.policy.explain(principal, target, facts);
       return explanationView({ target, principal, facts, forward, masks, explanation, showSource: viewer.rights.has('oversight') });
     },
@@ -177,9 +178,9 @@ export function policyRoutes(app: ApiApp, deps: ApiDeps): void {
         },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       viewerOf(request).require('oversight');
-      const report = await deps.policy.runTests(filesOf(request.body), request.signal);
+      const report = await deps.policy.runTests(filesOf(request.body), untilGone(reply));
       return {
         ok: report.ok,
         faults: report.faults.map(faultView),
@@ -200,9 +201,9 @@ export function policyRoutes(app: ApiApp, deps: ApiDeps): void {
         },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       viewerOf(request).require('oversight');
-      const report = await deps.policy.check(filesOf(request.body), request.signal);
+      const report = await deps.policy.check(filesOf(request.body), untilGone(reply));
       return { ok: report.ok, sha256: report.sha256, faults: report.faults.map(faultView) };
     },
   );

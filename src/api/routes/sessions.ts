@@ -11,6 +11,7 @@ import type { AuditReader, SessionRow } from '../../core/ports.ts';
 import type { ApiApp } from '../app.ts';
 import type { ApiDeps, ApiLimits } from '../ports.ts';
 import { entrySchema, sessionSchema, sessionView } from '../views.ts';
+import { untilGone } from '../until-gone.ts';
 import type { Viewer } from '../viewer.ts';
 import { viewerOf } from '../viewer.ts';
 import { visibleRows } from './approvals.ts';
@@ -87,13 +88,13 @@ export function sessionRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits): vo
         response: { 200: sessionSchema.extend({ entries: z.array(entrySchema), next: z.int().nullable() }) },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const session = await visible(request.params.id, viewerOf(request));
       const { after, limit } = request.query;
       const indexes = (await deps.sessions.entriesOf(session.id)).filter((index) => index > after);
       const page = indexes.slice(0, limit);
       const entries: EntryHeader[] = [];
-      for await (const entry of entriesAt(deps.audit.reader, page, request.signal)) entries.push(entry);
+      for await (const entry of entriesAt(deps.audit.reader, page, untilGone(reply))) entries.push(entry);
       return {
         ...sessionView(session),
         entries: entries.map((entry) => ({ ...entry })),
@@ -119,7 +120,7 @@ export function sessionRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits): vo
         },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const viewer = viewerOf(request);
       viewer.require('audit');
       const session = await visible(request.params.id, viewer);
@@ -135,7 +136,7 @@ export function sessionRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits): vo
         [{ kind: 'justification', bytes: new TextEncoder().encode(purpose) }],
       );
       const indexes = (await deps.sessions.entriesOf(session.id)).filter((index) => index > after);
-      return { session: sessionView(session), ...(await recordingPage(deps.audit.reader, indexes, request.signal)) };
+      return { session: sessionView(session), ...(await recordingPage(deps.audit.reader, indexes, untilGone(reply))) };
     },
   );
 }
