@@ -2,9 +2,7 @@
 
 import { unseal, verifyLog } from '../audit/index.ts';
 import { processIo, runCli } from '../cli/index.ts';
-import { createAuthority, issueServerCertificate } from './certificates.ts';
 import { environment } from './config.ts';
-import { serve } from './serve.ts';
 import { systemClock } from './ports.ts';
 import { VERSION } from './version.ts';
 
@@ -14,13 +12,18 @@ process.exitCode = await runCli(
   {
     io,
     version: VERSION,
-    serve: ({ config }) => serve({ config, write: (text) => io.stdout.write(text) }),
-    // Loaded on demand: the demo's database and identity provider are development parts.
+    // Loaded on demand: commands that only ask a gateway start in half the time without one, and the demo's database and
+    // identity provider are development parts.
+    serve: async ({ config }) => {
+      const { serve } = await import('./serve.ts');
+      await serve({ config, write: (text) => io.stdout.write(text) });
+    },
     demo: async (options) => {
       const { demo } = await import('./demo.ts');
       return demo({ ...options, write: (text) => io.stdout.write(text) });
     },
     certificates: async (hosts) => {
+      const { createAuthority, issueServerCertificate } = await import('./certificates.ts');
       const nowMs = systemClock.nowMs();
       const authority = await createAuthority({ name: 'Sallyport CA', nowMs });
       return { authority, server: await issueServerCertificate(authority, { hosts, nowMs }) };

@@ -2,6 +2,7 @@
 // before an answer takes effect and before a used approval releases anything. Free text goes to sealed payloads only.
 // Deadlines are wall-clock times in the store; timers only say when to look again.
 
+import { sameBinding } from '../core/binding.ts';
 import { SallyportError } from '../core/error.ts';
 import type { EntryDraft, Payload } from '../core/event.ts';
 import type { Principal } from '../core/identity.ts';
@@ -18,7 +19,7 @@ import type {
   Logger,
   Random,
 } from '../core/ports.ts';
-import { hasAnswered, refusalOf, sameBinding, stateAfter } from './rules.ts';
+import { hasAnswered, refusalOf, stateAfter } from './rules.ts';
 import { createTurns } from './turns.ts';
 
 /** Longest justification, in characters. */

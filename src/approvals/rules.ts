@@ -2,22 +2,9 @@
 
 import { SallyportError } from '../core/error.ts';
 import { principalKey, type ActorRef, type Principal } from '../core/identity.ts';
-import type { Approval, ApprovalAnswer, ApprovalBinding, ApprovalState } from '../core/ports.ts';
+import type { Approval, ApprovalAnswer, ApprovalState } from '../core/ports.ts';
 
 const samePerson = (a: ActorRef, b: ActorRef): boolean => principalKey(a) === principalKey(b);
-
-/** INVARIANT: any difference, in any part, makes two bindings different. */
-export function sameBinding(a: ApprovalBinding, b: ApprovalBinding): boolean {
-  return (
-    a.principal === b.principal &&
-    a.target === b.target &&
-    a.textSha256 === b.textSha256 &&
-    a.parametersSha256 === b.parametersSha256 &&
-    a.policySha256 === b.policySha256 &&
-    a.catalogueVersion === b.catalogueVersion &&
-    a.maskSetId === b.maskSetId
-  );
-}
 
 /** Why `principal` may not answer, whatever the state of the approval; null when they may.
  *  INVARIANT: nobody approves their own request, nor one made on their behalf; only people answer. */

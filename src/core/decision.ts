@@ -13,6 +13,36 @@ export interface MaskSet {
   readonly byClass: Readonly<Record<string, MaskMethod>>;
 }
 
+/** How much a method reveals; higher reveals more. Where several apply to one column, the least revealing one counts. */
+export const REVEALING = {
+  null: 0,
+  redact: 10,
+  hash: 20,
+  token: 30,
+  'age-90': 40,
+  year: 50,
+  zip3: 60,
+  month: 70,
+  round: 80,
+  partial: 90,
+  clear: 100,
+} as const satisfies Record<MaskMethod, number>;
+
+/** Method for one class; a class the set does not name is `redact`. */
+export function maskOfClass(className: string, masks: MaskSet): MaskMethod {
+  return (Object.hasOwn(masks.byClass, className) ? masks.byClass[className] : undefined) ?? 'redact';
+}
+
+/** Method a column of these classes is shown by: the least revealing; `clear` without classes. */
+export function maskFor(classes: readonly string[], masks: MaskSet): MaskMethod {
+  let least: MaskMethod = 'clear';
+  for (const name of classes) {
+    const method = maskOfClass(name, masks);
+    if (REVEALING[method] < REVEALING[least]) least = method;
+  }
+  return least;
+}
+
 export const REASONS = [
   'rule',
   'no-access',

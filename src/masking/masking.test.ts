@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { MASK_METHODS, type MaskMethod, type MaskSet } from '../core/decision.ts';
-import { combine, MASK_METHOD_ROWS, maskExpression, maskMethodFor, maskSql, TOKEN_KEY_SETTING } from './index.ts';
+import { MASK_METHODS, maskFor, type MaskMethod, type MaskSet, REVEALING } from '../core/decision.ts';
+import { MASK_METHOD_ROWS, maskExpression, maskSql, TOKEN_KEY_SETTING } from './index.ts';
 import { tokenLabel } from './methods.ts';
 import { parseSqlType, quoteLiteral } from './sql-types.ts';
 
@@ -16,14 +16,15 @@ describe('mask methods', () => {
       MASK_METHOD_ROWS.map((row) => row.method),
       [...MASK_METHODS],
     );
-    assert.equal(new Set(MASK_METHOD_ROWS.map((row) => row.revealing)).size, MASK_METHODS.length);
+    assert.equal(new Set(Object.values(REVEALING)).size, MASK_METHODS.length);
   });
 
   it('combine to the least revealing one', () => {
-    assert.equal(combine(['clear', 'partial', 'year']), 'year');
-    assert.equal(combine(['redact', 'null']), 'null');
-    assert.equal(combine(['clear']), 'clear');
-    assert.equal(combine([]), 'redact');
+    const set = masks({ a: 'clear', b: 'partial', c: 'year', d: 'null' });
+    assert.equal(maskFor(['a', 'b', 'c'], set), 'year');
+    assert.equal(maskFor(['unknown', 'd'], set), 'null');
+    assert.equal(maskFor(['a'], set), 'clear');
+    assert.equal(maskFor([], set), 'clear');
   });
 
   it('show nothing but clear as the column itself', () => {
@@ -120,9 +121,9 @@ describe('the mask of a column', () => {
 
   it('is the least revealing of all its classes, and redact for a class the set does not name', () => {
     const set = masks({ 'phi.mrn': 'token', 'phi.name': 'clear', 'phi.date': 'year' });
-    assert.equal(maskMethodFor(['phi.mrn', 'phi.name'], set), 'token');
-    assert.equal(maskMethodFor(['phi.mrn', 'phi.other'], set), 'redact');
-    assert.equal(maskMethodFor(['toString'], set), 'redact');
+    assert.equal(maskFor(['phi.mrn', 'phi.name'], set), 'token');
+    assert.equal(maskFor(['phi.mrn', 'phi.other'], set), 'redact');
+    assert.equal(maskFor(['toString'], set), 'redact');
     assert.deepEqual(maskExpression({ ...column, classes: ['phi.other'] }, set), { sql: "'***'::text", method: 'redact' });
   });
 
@@ -146,7 +147,7 @@ describe('docs/masking.md', () => {
     );
     const expected = MASK_METHOD_ROWS.map((row) => [
       row.method,
-      String(row.revealing),
+      String(REVEALING[row.method]),
       typeof row.applies === 'string' ? row.applies : row.applies.map((family) => `\`${family}\``).join(' '),
       row.describe,
     ]);

@@ -24,8 +24,6 @@ export interface MaskMethodRow {
   readonly describe: string;
   /** Families of types it says something about; all others are shown as `redact`. */
   readonly applies: readonly TypeFamily[] | 'every type';
-  /** Higher reveals more. Distinct, so that combining has one answer. */
-  readonly revealing: number;
   /** Expression over the column; null = the method does not say anything about that family. */
   readonly sql: (subject: Subject) => string | null;
 }
@@ -173,81 +171,61 @@ const rows = {
   clear: {
     describe: 'The value itself.',
     applies: 'every type',
-    revealing: 100,
     sql: () => null,
   },
   redact: {
     describe: 'The constant `***`, whatever the value is and whether there is one; NULL for types other than text.',
     applies: 'every type',
-    revealing: 10,
     sql: redacted,
   },
   null: {
     describe: 'NULL.',
     applies: 'every type',
-    revealing: 0,
     sql: nullOf,
   },
   partial: {
     describe: 'The last four characters after `***`; values shorter than eight characters are `***`.',
     applies: ['text'],
-    revealing: 90,
     sql: partial,
   },
   hash: {
     describe: 'A keyed digest: 32 hexadecimal digits, equal for equal values of a class.',
     applies: ['text', 'uuid'],
-    revealing: 20,
     sql: (subject) => keyed(subject, 'hash'),
   },
   token: {
     describe: 'A keyed stand-in, `tok_<class>_<20 hexadecimal digits>`, equal for equal values of a class, for joins and grouping.',
     applies: ['text', 'uuid'],
-    revealing: 30,
     sql: (subject) => keyed(subject, 'token'),
   },
   year: {
     describe: 'The first of January (UTC) of the same year.',
     applies: dates,
-    revealing: 50,
     sql: (subject) => truncated(subject, 'year'),
   },
   month: {
     describe: 'The first day (UTC) of the same month.',
     applies: dates,
-    revealing: 70,
     sql: (subject) => truncated(subject, 'month'),
   },
   zip3: {
     describe: 'The first three digits of a ZIP code; `000` for the 17 sparsely populated areas and for everything that is no ZIP code.',
     applies: ['text'],
-    revealing: 60,
     sql: zip3,
   },
   'age-90': {
     describe: 'Ages over 90 become 90; a date becomes its year, and no year tells an age over 90.',
     applies: [...integers, 'numeric', ...dates],
-    revealing: 40,
     sql: cappedAge,
   },
   round: {
     describe: 'Towards zero to a multiple of ten.',
     applies: [...integers, 'numeric', 'float4', 'float8'],
-    revealing: 80,
     sql: rounded,
   },
 } as const satisfies Record<MaskMethod, Omit<MaskMethodRow, 'method'>>;
 
 export const MASK_METHOD_ROWS: readonly MaskMethodRow[] = MASK_METHODS.map((method) => ({ method, ...rows[method] }));
-
-/** The least revealing of the methods; `redact` for none. */
-export function combine(methods: readonly MaskMethod[]): MaskMethod {
-  let least: MaskMethod | null = null;
-  for (const method of methods) {
-    if (least === null || rows[method].revealing < rows[least].revealing) least = method;
-  }
-  return least ?? 'redact';
-}
 
 /** SQL expression that shows a column under `method`, over the bare (quoted) column name; null = in clear.
  *  @param typeName as `format_type` prints it; @param className separates tokens of different classes. */

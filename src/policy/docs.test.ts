@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { policyKeys } from '../../scripts/policy-schema.ts';
 import { faultsOf } from '../../test/support/policy.ts';
-import { MASK_METHODS } from '../core/decision.ts';
+import { MASK_METHODS, REVEALING } from '../core/decision.ts';
 import { loadPacks } from '../app/packs.ts';
-import { CONDITION_FIELDS, CONDITION_FUNCTIONS, PACK_NAMES, REVEALING } from './index.ts';
+import { CONDITION_FIELDS, CONDITION_FUNCTIONS, PACK_NAMES } from './index.ts';
 import { PREDICATE_MODES } from './schema.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/policy.md'), 'utf8');

@@ -6,7 +6,7 @@ export { CONDITION_FUNCTIONS } from './condition.ts';
 export { decide, type DecisionContext, type RuleOutcome, type RuleTrial } from './decide.ts';
 export { explain, type Explanation } from './explain.ts';
 export { type LoadedPolicy, type LoadInput, loadPolicy, type PolicyText } from './load.ts';
-export { masksFor, REVEALING, shownAs } from './masks.ts';
+export { masksFor } from './masks.ts';
 export { PACK_NAMES, type PackLookup } from './packs.ts';
 export type { Policy, PolicyRule, PolicyTest } from './policy.ts';
 export { classRules, type PolicyColumnRule } from './class-rules.ts';

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { policyOf, principalOf } from '../../test/support/policy.ts';
-import { MASK_METHODS, type MaskMethod } from '../core/decision.ts';
-import { MASK_METHOD_ROWS } from '../masking/index.ts';
-import { classRules, masksFor, REVEALING, shownAs } from './index.ts';
+import type { MaskMethod } from '../core/decision.ts';
+import { classRules, masksFor } from './index.ts';
 import { classMatches, columnMatches, globMatches } from './patterns.ts';
 
 const base = `
@@ -77,22 +76,6 @@ test('a mask set is the same object for the same roles, and its id changes with 
   assert.equal(masksFor(principalOf({ groups: ['analysts'] }), 'clinic', policy).id, agent.id);
   const changed = policyOf(`${base}  - { class: phi.*, roles: [clinician], mask: clear } # reviewed\n`);
   assert.notEqual(masksFor(principalOf({ groups: ['agents'] }), 'clinic', changed).id, agent.id);
-});
-
-test('a column of several classes is shown by the least revealing mask, and by redact for an unknown class', () => {
-  const masks = { id: '', byClass: { a: 'clear', b: 'year' } } as const;
-  assert.equal(shownAs([], masks), 'clear');
-  assert.equal(shownAs(['a', 'b'], masks), 'year');
-  assert.equal(shownAs(['a', 'toString'], masks), 'redact');
-});
-
-test('policy and masking order the methods alike', () => {
-  const order = (value: (method: MaskMethod) => number | undefined) =>
-    MASK_METHODS.toSorted((left, right) => (value(left) ?? -1) - (value(right) ?? -1));
-  assert.deepEqual(
-    order((method) => REVEALING[method]),
-    order((method) => MASK_METHOD_ROWS.find((row) => row.method === method)?.revealing),
-  );
 });
 
 test('class rules of a target are the patterns whose target part matches, once each', () => {

@@ -4,26 +4,11 @@
 // 3. of what the roles contribute the least revealing is used; no entry at all is `redact`.
 
 import { createHash } from 'node:crypto';
-import type { MaskMethod, MaskSet } from '../core/decision.ts';
+import { type MaskMethod, type MaskSet, REVEALING } from '../core/decision.ts';
 import type { Principal } from '../core/identity.ts';
 import { classMatches, classSpecificity, targetMatches } from './patterns.ts';
 import type { Policy, PolicyMask } from './policy.ts';
 import { rolesOf } from './roles.ts';
-
-/** Higher reveals more. The same order as `masking`, which combines the classes of one column (a test compares). */
-export const REVEALING = {
-  null: 0,
-  redact: 10,
-  hash: 20,
-  token: 30,
-  'age-90': 40,
-  year: 50,
-  zip3: 60,
-  month: 70,
-  round: 80,
-  partial: 90,
-  clear: 100,
-} as const satisfies Record<MaskMethod, number>;
 
 const maxMemo = 4096;
 
@@ -67,16 +52,6 @@ export function chooseMask(className: string, roles: readonly string[], target: 
   if (least !== null) return least;
   const entry = mostSpecific(applies.filter(({ roles: named }) => named === undefined));
   return { class: className, mask: entry?.mask ?? 'redact', entry, role: null };
-}
-
-/** Method a column of these classes is shown by: the least revealing; a class the set does not name is `redact`. */
-export function shownAs(classes: readonly string[], masks: MaskSet): MaskMethod {
-  let least: MaskMethod = 'clear';
-  for (const name of classes) {
-    const method = (Object.hasOwn(masks.byClass, name) ? masks.byClass[name] : undefined) ?? 'redact';
-    if (REVEALING[method] < REVEALING[least]) least = method;
-  }
-  return least;
 }
 
 function mostSpecific(entries: readonly PolicyMask[]): PolicyMask | null {

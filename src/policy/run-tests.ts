@@ -1,14 +1,14 @@
 // Runs the `tests:` section of a policy: each statement is analysed for its target and decided for its principal, and
 // what came out is compared with what the author expects.
 
-import type { Decision, MaskSet } from '../core/decision.ts';
+import { type Decision, maskFor, type MaskSet } from '../core/decision.ts';
 import type { Facts } from '../core/facts.ts';
 import type { Principal } from '../core/identity.ts';
 import type { Sha256Hex, TargetName } from '../core/ids.ts';
 import type { Request } from '../core/request.ts';
 import type { Protocol } from '../core/target.ts';
 import { decide } from './decide.ts';
-import { masksFor, shownAs } from './masks.ts';
+import { masksFor } from './masks.ts';
 import type { Policy, PolicyTest } from './policy.ts';
 import type { Place } from './source.ts';
 
@@ -98,7 +98,7 @@ function differencesOf({ expect }: PolicyTest, decision: Decision, facts: Facts)
     if (outputs.length === 0)
       differ(`mask of ${column}`, method, `no such output column (${facts.outputs.map((output) => output.name).join(', ')})`);
     for (const output of outputs) {
-      const shown = shownAs(output.classes, decision.masks);
+      const shown = maskFor(output.classes, decision.masks);
       if (shown !== method) differ(`mask of ${column}`, method, shown);
     }
   }

@@ -4,7 +4,8 @@
 // INVARIANT: no bytes of a request reach an upstream before its intent entry is handed to the audit log.
 // INVARIANT: a decision, an approval or a grant is used by exactly the principal, target, statement and time it was given for.
 
-import type { Allow, Decision, Deny, Hold, MaskSet, ReasonCode } from '../core/decision.ts';
+import { sameBinding } from '../core/binding.ts';
+import { type Allow, type Decision, type Deny, type Hold, maskFor, type MaskSet, type ReasonCode } from '../core/decision.ts';
 import { SallyportError } from '../core/error.ts';
 import type { EntryDraft, Payload } from '../core/event.ts';
 import { type Principal, principalKey } from '../core/identity.ts';
@@ -347,7 +348,7 @@ class LiveSession implements GateSession {
       outputs: request.facts.outputs.slice(0, maxHeaderList).map((output) => ({
         name: output.name,
         classes: output.classes,
-        mask: maskName(output.classes, decision.masks),
+        mask: maskFor(output.classes, decision.masks),
       })),
       unbounded: request.facts.unbounded,
       rules: decision.rules,
@@ -461,26 +462,6 @@ function sealedPayloads(request: Request): Payload[] {
 function denial(decision: Decision, reason: ReasonCode): Deny {
   const { rules, policySha256, masks, roles } = decision;
   return { outcome: 'deny', reasons: [reason], rules, policySha256, masks, roles, say: null };
-}
-
-function sameBinding(a: ApprovalBinding, b: ApprovalBinding): boolean {
-  return (
-    a.principal === b.principal &&
-    a.target === b.target &&
-    a.textSha256 === b.textSha256 &&
-    a.parametersSha256 === b.parametersSha256 &&
-    a.policySha256 === b.policySha256 &&
-    a.catalogueVersion === b.catalogueVersion &&
-    a.maskSetId === b.maskSetId
-  );
-}
-
-/** Mask an output with these classes is shown under: the one all agree on, else `redact`; `clear` without classes. */
-function maskName(classes: readonly string[], masks: MaskSet): string {
-  const methods = new Set(classes.map((name) => masks.byClass[name] ?? 'redact'));
-  if (methods.size === 0) return 'clear';
-  const [only] = methods;
-  return methods.size === 1 && only !== undefined ? only : 'redact';
 }
 
 /** Headers are at most 64 KiB; a longer redacted text is cut, the exact one is sealed. */

@@ -7,6 +7,7 @@ import { Functions, vouched } from './catalogue-functions.ts';
 import { CATALOGUE_QUERIES, FIRST_USER_OID } from './catalogue-queries.ts';
 import type { CatalogueQueryName, CatalogueRows } from './catalogue-queries.ts';
 import { buildRelations } from './catalogue-relations.ts';
+import { readRestrictions } from './catalogue-restrictions.ts';
 import { Types, readTypes } from './catalogue-types.ts';
 
 const NONE: ReadonlySet<string> = new Set();
@@ -24,6 +25,7 @@ export function buildCatalogue(rows: CatalogueRows): Catalogue {
 
   const functions = new Functions(rows, (oid) => typesByOid.get(oid)?.text ?? 'unknown');
   const code = findDefinitionCode(rows, functions);
+  const restrictions = readRestrictions(rows, (oid) => relationByOid.get(oid));
   const types = new Types(rows, typesByOid, functions, code.ofDomain, (oid) =>
     (relationByOid.get(oid)?.columns ?? []).map((column) => column.typeOid),
   );
@@ -42,6 +44,9 @@ export function buildCatalogue(rows: CatalogueRows): Catalogue {
     relations,
     implicitCastFunctions,
     cascades: code.cascades,
+    restrictionsOn: (oid) => restrictions.of.get(oid),
+    partitionKeyOf: (oid) => restrictions.partitionKeys.get(oid) ?? null,
+    policiesOf: (oid) => restrictions.policies.get(oid),
     relation: (schema, name) => relationsByName.get(schema)?.get(name),
     relationByOid: (oid) => relationByOid.get(oid),
     resolveRelation(name, searchPath) {

@@ -62,7 +62,10 @@ export function findDefinitionCode(rows: CatalogueRows, functions: Functions): D
     for (const code of codeOf('pg_class', oid, text)) onWrite.add(Number(relation), code);
   }
   for (const [oid, relation, text] of rows.policies) {
-    for (const code of codeOf('pg_policy', oid, text)) onWrite.add(Number(relation), code);
+    for (const code of codeOf('pg_policy', oid, text)) {
+      onRead.add(Number(relation), code);
+      onWrite.add(Number(relation), code);
+    }
   }
   for (const [oid, relation, , fn] of rows.triggers) {
     const info = functions.byOid.get(Number(fn));

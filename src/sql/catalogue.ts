@@ -41,6 +41,25 @@ export interface Relation {
   readonly persistence: 'permanent' | 'unlogged' | 'temporary';
 }
 
+/** A rule of the server that a write can break, and so ask about rows it may not see. */
+export interface Restriction {
+  /** `key`: unique index or exclusion constraint. `check`: compares columns of one row, as an index expression may.
+   *  `reference`: foreign key. */
+  readonly kind: 'key' | 'check' | 'reference';
+  readonly relation: number;
+  /** Columns it reads: keys, and those in its expressions and predicate. */
+  readonly columns: readonly string[];
+  /** What a foreign key refers to, column by column. */
+  readonly target: { readonly relation: number; readonly columns: readonly string[] } | null;
+}
+
+/** What decides the partition of a row. */
+export interface PartitionKey {
+  readonly columns: readonly string[];
+  /** Key expressions as text, or null. */
+  readonly expressions: string | null;
+}
+
 export interface FunctionInfo {
   readonly oid: number;
   readonly schema: string;
@@ -86,13 +105,19 @@ export interface Catalogue {
   /** Unvetted functions that implicit or assignment casts run: any expression may call them, so while there is one that
    *  policy does not vouch for, nothing is understood. */
   readonly implicitCastFunctions: readonly string[];
-  /** Unvetted functions that reading this relation runs (views, materialised views). */
+  /** Unvetted functions that reading this relation runs (views, materialised views, row security). */
   codeOnRead(relationOid: number): readonly string[];
   /** Unvetted functions that writing to this relation itself runs: triggers, rules, checks, defaults, index expressions,
    *  policies, domains. Effects on other relations (partitions, foreign keys) are part of the protection closure. */
   codeOnWrite(relationOid: number): readonly string[];
   /** Unvetted functions that fill this column: default or generation expression. */
   codeOfColumn(relationOid: number, column: string): readonly string[];
+  /** Keys, checks and foreign keys of this relation, and foreign keys to it. */
+  restrictionsOn(relationOid: number): readonly Restriction[];
+  /** Null when the relation is not partitioned. */
+  partitionKeyOf(relationOid: number): PartitionKey | null;
+  /** Conditions of row security, as text. */
+  policiesOf(relationOid: number): readonly string[];
   /** Foreign keys whose action writes to the referencing relation. */
   readonly cascades: readonly { readonly referencing: number; readonly referenced: number }[];
   /** Relation whose row type this type holds: itself, its array, a domain over it, or a composite type around it. */
@@ -113,8 +138,17 @@ export interface Protection {
   isProtected(relationOid: number): boolean;
   /** Relation runs unvetted code on write (trigger, rule, check, default, index expression, domain). */
   isOpaqueOnWrite(relationOid: number): boolean;
-  /** View that reads protected columns, even if it exposes none: its errors and notices may carry values. */
+  /** View that reads protected columns, even if it exposes none, or relation whose row security does: its errors,
+   *  notices and plans may carry values. */
   touchesProtected(relationOid: number): boolean;
+  /** Partition whose rows were chosen by a protected column: which rows it has tells the value. */
+  isTellingPartition(relationOid: number): boolean;
+  /** Partitioned by a protected column, itself or below: `tableoid` and plans tell the value. */
+  hasTellingPartitions(relationOid: number): boolean;
+  /** What a view's column is computed from; a stored column is itself. */
+  storedColumns(relationOid: number, column: string): readonly { readonly relation: number; readonly column: string }[];
+  /** Relations that a write to this one reaches through views: itself and what it is defined over. */
+  storedRelations(relationOid: number): readonly number[];
   /** Whole closure, `schema.relation.column` -> classes. */
   readonly columns: ReadonlyMap<string, readonly string[]>;
   /** Policy patterns that matched no column. */

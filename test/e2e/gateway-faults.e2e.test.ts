@@ -28,7 +28,7 @@ before(async () => {
 });
 afterEach(async () => {
   for (const child of children.splice(0)) child.kill('SIGKILL');
-  for (const each of open.splice(0).reverse()) await each.close();
+  for (const each of open.splice(0).toReversed()) await each.close();
 });
 after(() => clinic?.stop());
 
@@ -185,14 +185,11 @@ test('INVARIANT: a full audit disk stops traffic with 58030, loses nothing ackno
   const limited = spawnSync('prlimit', ['--pid', String(child.pid), `--fsize=${largest + 60_000}`]);
   assert.equal(limited.status, 0);
   let acknowledged = 0;
-  let fault: (Error & { code?: string }) | null = null;
-  for (let n = 0; n < 2000 && fault === null; n += 1) {
-    await client.query('INSERT INTO scratch (body) VALUES ($1)', [`full ${n} ${'x'.repeat(300)}`]).then(
-      () => (acknowledged += 1),
-      (cause: Error) => (fault = cause),
-    );
-  }
-  assert.equal((fault as { code?: string } | null)?.code, '58030', String(fault));
+  const filling = async (): Promise<never> => {
+    for (; acknowledged < 2000; acknowledged += 1) await client.query('INSERT INTO scratch (body) VALUES ($1)', [`full ${'x'.repeat(300)}`]);
+    assert.fail('the disk was never full');
+  };
+  await assert.rejects(filling(), { code: '58030' });
   assert.ok(acknowledged > 0);
   const end = await child.ended;
   assert.equal(end.code, 1, end.err);

@@ -197,7 +197,8 @@ export async function until<T>(what: string, isTrue: () => T | Promise<T>, withi
   }
 }
 
-const launcher = join(import.meta.dirname, '..', '..', 'bin', 'sallyport.cjs');
+const root = join(import.meta.dirname, '..', '..');
+const launcher = join(root, 'bin', 'sallyport.cjs');
 
 export interface ApiAnswer {
   readonly status: number;
@@ -232,7 +233,7 @@ export async function auditEntries(gateway: Pick<TestGateway, 'ca'>, apiPort: nu
 
 /** The real `sallyport` program. */
 export function sallyport(args: readonly string[], env: Readonly<Record<string, string>> = {}): Running {
-  return run(process.execPath, [launcher, ...args], { NO_COLOR: '1', ...env });
+  return run(process.execPath, [launcher, ...args], { NO_COLOR: '1', NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'node-compile'), ...env });
 }
 
 /** Environment with which `sallyport` commands speak to the API of a gateway. */

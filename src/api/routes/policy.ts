@@ -4,13 +4,12 @@
 /* oxlint-disable oxc/no-async-endpoint-handlers -- fastify awaits its handlers; this is not Express */
 
 import { z } from 'zod';
-import type { Decision, MaskSet } from '../../core/decision.ts';
+import { type Decision, maskFor, type MaskSet } from '../../core/decision.ts';
 import { SallyportError } from '../../core/error.ts';
 import type { Facts } from '../../core/facts.ts';
 import type { Principal } from '../../core/identity.ts';
 import type { TargetName } from '../../core/ids.ts';
 import type { Explanation } from '../../policy/index.ts';
-import { shownAs } from '../../policy/index.ts';
 import type { ApiApp } from '../app.ts';
 import type { ApiDeps, PolicyFault, PolicyFile } from '../ports.ts';
 import { targetSchema, targetView, whoamiSchema, whoamiView } from '../views.ts';
@@ -18,7 +17,7 @@ import { untilGone } from '../until-gone.ts';
 import { viewerOf } from '../viewer.ts';
 
 const tags = ['policy'];
-const targetNameSchema = z.string().regex(/^[a-z][a-z0-9-]{0,62}$/);
+const targetNameSchema = z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/);
 const fileSchema = z.object({ path: z.string(), source: z.string() });
 const filesBodySchema = z.strictObject({
   files: z
@@ -263,7 +262,7 @@ function explanationView({
       name,
       sources: [...sources],
       classes: [...classes],
-      mask: shownAs(classes, masks),
+      mask: maskFor(classes, masks),
     })),
     missingEffects: [...explanation.access.missingEffects],
     rules: explanation.rules.map((rule) => (showSource ? { ...rule } : { ...rule, when: null, place: null })),

@@ -1,9 +1,8 @@
 // What a session remembers about one message it sent upstream, until it is answered.
 
-import type { MaskSet } from '../../core/decision.ts';
+import { maskFor, type MaskSet } from '../../core/decision.ts';
 import type { Clock } from '../../core/ports.ts';
 import type { Permit } from '../../session/permit.ts';
-import { maskMethodFor } from '../../masking/index.ts';
 import type { RequestResult } from '../../session/gate.ts';
 import { RecordingWriter } from '../../wire/pg-recording.ts';
 import type { PlannedText } from './planner.ts';
@@ -73,7 +72,7 @@ export function resultOf(work: Work, code: string, masks: MaskSet): RequestResul
     ...(outputs.length === 0
       ? {}
       : {
-          columns: outputs.map(({ name, classes }) => ({ name, classes, mask: maskMethodFor(classes, masks) })),
+          columns: outputs.map(({ name, classes }) => ({ name, classes, mask: maskFor(classes, masks) })),
         }),
     code,
   };
