@@ -93,7 +93,7 @@ async function locateNative(): Promise<string> {
     }
   }
   // The checkout is private to root, or read-only: the unprivileged server needs a copy that it can execute.
-  const copy = join(tmpdir(), `sallyport-postgres-${version}-${process.getuid?.() ?? 0}`);
+  const copy = join(await serverTmpdir(), `sallyport-postgres-${version}-${process.getuid?.() ?? 0}`);
   if (!existsSync(join(copy, 'native', 'bin', 'postgres'))) {
     const fresh = await mkdtemp(`${copy}.`);
     await chmod(fresh, 0o755);
@@ -103,6 +103,11 @@ async function locateNative(): Promise<string> {
   }
   await access(join(copy, 'native', 'bin', 'postgres'), constants.X_OK);
   return join(copy, 'native');
+}
+
+/** Where an unprivileged server may have its files: root's own temporary directory is often closed to others. */
+async function serverTmpdir(): Promise<string> {
+  return identity === null || (await isReachableByOthers(tmpdir())) ? tmpdir() : '/tmp';
 }
 
 async function freePort(): Promise<number> {
@@ -127,7 +132,7 @@ async function run(command: string, args: readonly string[], cwd: string): Promi
  *  @throws Error when no binaries exist for this platform or the server does not start within 30 s. */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions = {}): Promise<EmbeddedPostgres> {
   const native = await locateNative();
-  const home = await mkdtemp(join(tmpdir(), 'sallyport-pg-'));
+  const home = await mkdtemp(join(await serverTmpdir(), 'sallyport-pg-'));
   const dataDirectory = join(home, 'data');
   const password = randomBytes(18).toString('base64url');
   const passwordFile = join(home, 'password');

@@ -66,11 +66,13 @@ class StagedLog implements AuditLog {
   readonly entries: EntryDraft[] = [];
   readonly payloads: Payload[] = [];
   writable = true;
+  /** The next append fails although the log still claims to be writable: the first fault of a disk. */
+  failing = false;
   stalled = false;
   readonly #release: (() => void)[] = [];
 
   append(entry: EntryDraft, payloads: readonly Payload[] = []): Promise<number> {
-    if (!this.writable) return Promise.reject(new SallyportError('SP_AUDIT_UNWRITABLE', 'disk is full'));
+    if (!this.writable || this.failing) return Promise.reject(new SallyportError('SP_AUDIT_UNWRITABLE', 'disk is full'));
     this.entries.push(entry);
     this.payloads.push(...payloads);
     const index = this.entries.length - 1;
@@ -210,10 +212,17 @@ test('INVARIANT: a write is not permitted when its intent cannot be recorded', a
 test('a read whose intent cannot be recorded carries a rejecting intent, so that no result byte is released', async () => {
   const bench = benchOf(() => allow);
   const session = await bench.gate.openSession(agent, target, client);
-  bench.log.writable = false;
+  bench.log.failing = true;
   const permit = asPermit(await session.ask(requestOf(), never));
   await assert.rejects(permit.facts.intent, { code: 'SP_AUDIT_UNWRITABLE' });
   await assert.rejects(session.settle(permit, { rows: 1, bytes: 1, code: 'ok' }), { code: 'SP_AUDIT_UNWRITABLE' });
+});
+
+test('INVARIANT: once the log has failed, a live session sends nothing more, not even a read', async () => {
+  const bench = benchOf(() => allow);
+  const session = await bench.gate.openSession(agent, target, client);
+  bench.log.writable = false;
+  await assert.rejects(session.ask(requestOf(), never), { code: 'SP_AUDIT_UNWRITABLE' });
 });
 
 test('a denial is recorded with its rules and gives no permit', async () => {

@@ -218,6 +218,8 @@ class LiveSession implements GateSession {
 
   async ask(request: Request, signal: AbortSignal): Promise<Permitted | Held | Denied> {
     if (this.#ended.signal.aborted) throw this.#ended.signal.reason;
+    // Once the log has failed nothing reaches a target any more, not even a read whose result would be withheld.
+    if (!this.#deps.audit.writable) throw new SallyportError('SP_AUDIT_UNWRITABLE', 'the audit log is not writable');
     this.#requests += 1;
     const decision = this.#decide(request);
     this.#deps.metrics.decided(this.target.name, decision.outcome);

@@ -95,7 +95,7 @@ export const CATALOGUE_QUERIES = {
   partitionKeys: `SELECT p.partrelid, p.partattrs, pg_catalog.pg_get_expr(p.partexprs, p.partrelid) FROM pg_catalog.pg_partitioned_table p ORDER BY 1`,
 
   /** oid, relation, expressions */
-  policies: `SELECT p.oid, p.polrelid, concat_ws(' ', pg_catalog.pg_get_expr(p.polqual, p.polrelid), pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid))
+  policies: `SELECT p.oid, p.polrelid, concat_ws(', ', pg_catalog.pg_get_expr(p.polqual, p.polrelid), pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid))
     FROM pg_catalog.pg_policy p ORDER BY p.oid`,
 
   /** catalogue of the object, object, catalogue of what it uses, what it uses */

@@ -28,9 +28,12 @@ export function readRestrictions(rows: CatalogueRows, relationByOid: (oid: numbe
 
   for (const [, relationText, , , key, keyCount, expressions, isViolable, reads] of rows.indexes) {
     const relation = Number(relationText);
-    // In the key a 0 is an expression; what it reads is among `reads`.
-    const keys = (key ?? '').split(' ').slice(0, Number(keyCount)).filter((number) => number !== '0');
-    const columns = names(relation, [...keys, reads ?? ''].join(' '));
+    // In the key a 0 is an expression, and what it reads is among `reads`; there a 0 is only the row when the text says so
+    // (an index without plain columns depends on its table as well).
+    const readsRow = /\.\*/.test(expressions ?? '');
+    const keys = (key ?? '').split(' ').slice(0, Number(keyCount));
+    const numbers = [...keys, ...(reads ?? '').split(' ')].filter((number) => number !== '0');
+    const columns = names(relation, (readsRow ? ['0'] : numbers).join(' '));
     if (isViolable === 't') of.add(relation, { kind: 'key', relation, columns, target: null });
     // An expression may fail for some values.
     if ((expressions ?? '') !== '') of.add(relation, { kind: 'check', relation, columns, target: null });

@@ -151,8 +151,17 @@ export interface Protection {
   storedRelations(relationOid: number): readonly number[];
   /** Whole closure, `schema.relation.column` -> classes. */
   readonly columns: ReadonlyMap<string, readonly string[]>;
+  /** Columns that policy named, as the catalogue numbers them. */
+  readonly bound: readonly BoundColumn[];
   /** Policy patterns that matched no column. */
   readonly unmatched: readonly string[];
+}
+
+/** A column that policy named, whatever it is called now. */
+export interface BoundColumn {
+  readonly relation: number;
+  readonly attnum: number;
+  readonly classes: readonly string[];
 }
 
 /** One column matcher of the policy for one target: `schema.relation.column`, each part a name or with `*`. */

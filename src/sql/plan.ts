@@ -32,7 +32,7 @@ export type MessagePolicy =
   | 'pass'
   /** drop notices; drop DETAIL, HINT, CONTEXT, column and constraint names */
   | 'trim'
-  /** drop notices; SQLSTATE plus a text of ours, except class 42 */
+  /** drop notices; SQLSTATE plus a text of ours, except where the statement itself is not understood */
   | 'code-only';
 
 /** Change of session state to apply once the server has confirmed the statement. */

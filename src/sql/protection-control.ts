@@ -1,6 +1,8 @@
 // Columns that decide a view's output without being its value: `EXISTS (... WHERE code = 'B20') AS hiv`,
-// `count(*) FILTER (WHERE ...)`, `rank() OVER (ORDER BY ...)`. Lineage calls them predicates of the statement; for a
-// view the output itself must carry their classes. What a view's own WHERE lets through is the DBA's decision.
+// `count(*) FILTER (WHERE ...)`, `rank() OVER (ORDER BY ...)`, `array_agg(id ORDER BY ssn)`, a column of a LATERAL
+// sub-select, a NULL that an outer join put there. Lineage calls them predicates of the statement; for a view the output
+// itself must carry their classes, through sub-selects and CTEs as well. What a view's own WHERE lets through is the
+// DBA's decision.
 
 import type { Catalogue, Relation } from './catalogue.ts';
 
@@ -12,9 +14,10 @@ export function controlOf(statement: unknown, catalogue: Catalogue): readonly Re
   const outputs: Set<string>[] = [];
   for (const select of arms(statement)) {
     const windows = select['windowClause'];
+    const entries = fromEntries(select['fromClause'], ctesOf(statement));
     items(select['targetList']).forEach((target, index) => {
       const found = (outputs[index] ??= new Set<string>());
-      for (const control of controlNodes(target, windows)) {
+      for (const control of [...controlNodes(target, windows), ...controlOfReferences(target, entries)]) {
         for (const fields of columnRefs(control)) for (const source of place(fields, names)) found.add(source);
       }
     });
@@ -33,11 +36,81 @@ function* arms(statement: unknown): Generator<Tree> {
 
 function* controlNodes(node: unknown, windows: unknown): Generator<unknown> {
   for (const [name, value] of walk(node)) {
-    if (name === 'SubLink' || name === 'agg_filter') yield value;
+    if (name === 'SubLink' || name === 'agg_filter' || name === 'agg_order') yield value;
     if (name === 'over') {
       yield value;
       if (isTree(value) && (value['name'] !== undefined || value['refname'] !== undefined)) yield windows;
     }
+  }
+}
+
+/** Nodes that decide what a FROM entry shows, beside its own values, by its name. */
+type Entries = ReadonlyMap<string, readonly unknown[]>;
+
+/** The CTEs of a statement: their names and, as one may read another, all of their queries. */
+interface Ctes {
+  readonly names: ReadonlySet<string>;
+  readonly queries: readonly unknown[];
+}
+
+function ctesOf(statement: unknown): Ctes {
+  const found = [...walk(statement)].flatMap(([name, cte]) => (name === 'CommonTableExpr' ? [cte] : []));
+  return { names: new Set(found.map((cte) => String(field(cte, 'ctename') ?? ''))), queries: found.map((cte) => field(cte, 'ctequery')) };
+}
+
+/** What decides values anywhere inside a query that stands in FROM. */
+function* innerControl(query: unknown): Generator<unknown> {
+  for (const [name, value] of walk(query)) {
+    if (name === 'SubLink' || name === 'agg_filter' || name === 'agg_order' || name === 'over' || name === 'windowClause') yield value;
+    if (name === 'RangeSubselect' && field(value, 'lateral') === true) yield field(value, 'subquery');
+    if (name === 'JoinExpr' && field(value, 'jointype') !== 'JOIN_INNER') yield* joinCondition(value);
+  }
+}
+
+function* joinCondition(join: unknown): Generator<unknown> {
+  yield field(join, 'quals');
+  for (const column of items(field(join, 'usingClause'))) yield { ColumnRef: { fields: [column] } };
+}
+
+function fromEntries(from: unknown, ctes: Ctes): Entries {
+  const found = new Map<string, unknown[]>();
+  const add = (name: string, control: readonly unknown[]): void => void found.set(name, [...(found.get(name) ?? []), ...control]);
+  /** `outer`: conditions under which the entry is there at all. */
+  const visit = (node: unknown, outer: readonly unknown[]): void => {
+    const join = field(node, 'JoinExpr');
+    const subselect = field(node, 'RangeSubselect');
+    const [body] = isTree(node) ? Object.values(node) : [];
+    const alias = field(field(body, 'alias'), 'aliasname');
+    const name = String(alias ?? field(body, 'relname') ?? '');
+    if (join !== undefined) {
+      const type = field(join, 'jointype');
+      const condition = [...joinCondition(join)];
+      visit(field(join, 'larg'), type === 'JOIN_RIGHT' || type === 'JOIN_FULL' ? [...outer, ...condition] : outer);
+      visit(field(join, 'rarg'), type === 'JOIN_LEFT' || type === 'JOIN_FULL' ? [...outer, ...condition] : outer);
+      if (alias !== undefined) add(name, [...fromEntries([field(join, 'larg'), field(join, 'rarg')], ctes).values()].flat().concat(condition));
+      return;
+    }
+    if (subselect !== undefined) {
+      const query = field(subselect, 'subquery');
+      // Under an outer join or LATERAL, its WHERE decides a value of a row that is there anyway.
+      const whole = field(subselect, 'lateral') === true || outer.length > 0 ? [query] : [];
+      add(name, [...innerControl(query), ...whole, ...outer]);
+      return;
+    }
+    const isCte = field(body, 'schemaname') === undefined && ctes.names.has(String(field(body, 'relname') ?? ''));
+    const inCtes = isCte ? ctes.queries.flatMap((query) => (outer.length > 0 ? [query] : [...innerControl(query)])) : [];
+    add(name, [...outer, ...inCtes]);
+  };
+  for (const node of items(from)) visit(node, []);
+  return found;
+}
+
+/** Control of the entries an output names; of all of them when it does not say which. */
+function* controlOfReferences(target: unknown, entries: Entries): Generator<unknown> {
+  for (const fields of columnRefs(target)) {
+    // Of `t.c` and of a whole row `t`, the first part names the entry.
+    const named = entries.get(fields.length > 1 ? (fields.at(-2) ?? '') : (fields[0] ?? ''));
+    yield* named ?? [...entries.values()].flat();
   }
 }
 

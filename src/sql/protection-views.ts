@@ -81,6 +81,19 @@ function relationsIn(statement: Node, catalogue: Catalogue): { readonly relation
   return { relations: [...relations], readsUnknown };
 }
 
+/** What a condition of row security reads: other relations, and columns of the relation it guards. */
+export function policyReads(
+  text: string,
+  relation: Relation,
+  catalogue: Catalogue,
+  parser: Parser,
+): { readonly relations: readonly number[]; readonly own: readonly string[]; readonly readsUnknown: boolean } {
+  const parsed = parser.parse(`SELECT ${text}`);
+  const statement = parsed.ok && parsed.tree.stmts?.length === 1 ? parsed.tree.stmts[0]?.stmt : undefined;
+  if (statement === undefined) return { relations: [], own: [], readsUnknown: true };
+  return { ...relationsIn(statement, catalogue), own: columnsIn(text, relation, parser) };
+}
+
 /** `schema.relation.column`; names may contain dots, so every split that the catalogue knows is tried. */
 function columnRef(source: string, catalogue: Catalogue): ColumnRef | null {
   for (let first = source.indexOf('.'); first !== -1; first = source.indexOf('.', first + 1)) {

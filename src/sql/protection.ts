@@ -1,15 +1,16 @@
 // Protection closure: from the columns policy names to every column of the target that can hold their values.
-// Steps, to a fixpoint: policy patterns; inheritance and partitions both ways; generated columns; columns whose type holds
-// a protected row; views and materialised views by lineage of their definition. What cannot be analysed counts as
+// Steps, to a fixpoint: policy patterns; inheritance and partitions both ways; generated columns; foreign keys to protected
+// columns (they hold the same values); columns whose type holds a protected row; views and materialised views by lineage of their definition. What cannot be analysed counts as
 // protected: foreign tables and columns filled by unvetted code carry the class `opaque`, a view that cannot be analysed
 // carries every class that reaches it, and `opaque` when it may read something unknown.
 
-import type { Catalogue, ColumnRule, Protection, Relation } from './catalogue.ts';
+import type { BoundColumn, Catalogue, ColumnRule, Protection, Relation } from './catalogue.ts';
 import { vouched } from './catalogue-functions.ts';
 import type { StatementLineage } from './lineage.ts';
 import type { Parser } from './parser.ts';
-import { analyseView, columnsIn } from './protection-views.ts';
-import type { ViewFacts } from './protection-views.ts';
+import { findTellingPartitions } from './protection-partitions.ts';
+import { analyseView, columnsIn, policyReads } from './protection-views.ts';
+import type { ColumnRef, ViewFacts } from './protection-views.ts';
 import { isSystemSchema } from './system-relations.ts';
 
 /** Class of data whose origin the gateway cannot know. Policy may give it a mask; without one it is redacted. */
@@ -18,17 +19,21 @@ export const OPAQUE_CLASS = 'opaque';
 const NO_CLASSES: readonly string[] = [];
 
 /** Computes the closure for one target and policy. Pure.
- *  @param safeFunctions signatures policy vouches for: definitions that call them are not opaque. */
+ *  @param safeFunctions signatures policy vouches for: definitions that call them are not opaque.
+ *  @param bound what an earlier protection of the same policy was bound to: a renamed column stays protected. */
 export function protect(
   catalogue: Catalogue,
   rules: readonly ColumnRule[],
   parser: Parser,
   lineage: StatementLineage,
   safeFunctions: ReadonlySet<string> = new Set(),
+  bound: readonly BoundColumn[] = [],
 ): Protection {
   const relations = catalogue.relations.filter((relation) => !isSystemSchema(relation.schema) && relation.kind !== 'composite');
   const closure = new Closure(catalogue, (code) => code.some((each) => !vouched(each, safeFunctions)));
+  applyBound(bound, closure);
   const unmatched = applyRules(relations, rules, closure);
+  const named = boundColumns(relations, closure);
   if (rules.length > 0) applyOpaque(relations, closure);
 
   const generated = relations.flatMap((relation) =>
@@ -45,18 +50,25 @@ export function protect(
     for (const { relation, column, sources } of generated) {
       for (const source of sources) closure.add(relation, column.name, closure.classesOf(relation.oid, source));
     }
+    for (const relation of relations) spreadReferences(relation, closure);
     for (const relation of relations) spreadRowTypes(relation, closure);
     if (rules.length > 0) for (const [oid, facts] of views) spreadView(oid, facts, closure);
   } while (closure.changed);
 
-  const touched = rules.length > 0 ? findTouching(views, closure) : new Set<number>();
+  const touched = rules.length > 0 ? findTouching(relations, views, closure, parser) : new Set<number>();
   const opaque = findOpaqueOnWrite(catalogue, relations, views, closure);
+  const telling = findTellingPartitions(relations, catalogue, parser, (oid, column) => closure.classesOf(oid, column).length > 0);
   return {
     catalogue,
     classesOf: (oid, column) => closure.classesOf(oid, column),
     isProtected: (oid) => closure.isProtected(oid),
     isOpaqueOnWrite: (oid) => opaque.has(oid),
     touchesProtected: (oid) => touched.has(oid),
+    isTellingPartition: (oid) => telling.partitions.has(oid),
+    hasTellingPartitions: (oid) => telling.roots.has(oid),
+    storedColumns: (oid, column) => storedColumns(oid, column, catalogue, views, new Set()),
+    storedRelations: (oid) => [...storedRelations(oid, views)],
+    bound: named,
     columns: closure.all(),
     unmatched,
   };
@@ -151,6 +163,53 @@ function applyOpaque(relations: readonly Relation[], closure: Closure): void {
   }
 }
 
+/** What policy named, by number: names may change under it. */
+function applyBound(bound: readonly BoundColumn[], closure: Closure): void {
+  for (const { relation: oid, attnum, classes } of bound) {
+    const relation = closure.catalogue.relationByOid(oid);
+    const column = relation?.columns.find((each) => each.attnum === attnum);
+    if (relation !== undefined && column !== undefined) closure.add(relation, column.name, classes);
+  }
+}
+
+function boundColumns(relations: readonly Relation[], closure: Closure): readonly BoundColumn[] {
+  return relations.flatMap((relation) =>
+    relation.columns.flatMap(({ name, attnum }) => {
+      const classes = closure.classesOf(relation.oid, name);
+      return classes.length === 0 ? [] : [{ relation: relation.oid, attnum, classes }];
+    }),
+  );
+}
+
+/** A foreign key column holds values of the column it refers to. */
+function spreadReferences(relation: Relation, closure: Closure): void {
+  for (const { kind, relation: referencing, columns, target } of closure.catalogue.restrictionsOn(relation.oid)) {
+    if (kind !== 'reference' || referencing !== relation.oid || target === null) continue;
+    columns.forEach((column, index) => closure.add(relation, column, closure.classesOf(target.relation, target.columns[index] ?? '')));
+  }
+}
+
+/** Follows views down to what is stored. */
+function storedColumns(oid: number, name: string, catalogue: Catalogue, views: ReadonlyMap<number, ViewFacts>, seen: Set<string>): readonly ColumnRef[] {
+  const facts = views.get(oid);
+  if (facts === undefined) return [{ relation: oid, column: name }];
+  if (seen.has(`${oid} ${name}`)) return [];
+  seen.add(`${oid} ${name}`);
+  const index = catalogue.relationByOid(oid)?.columns.findIndex((column) => column.name === name) ?? -1;
+  // Not analysable: it may be any column below.
+  const sources =
+    facts.outputs === null
+      ? facts.relations.flatMap((relation) => (catalogue.relationByOid(relation)?.columns ?? []).map(({ name: column }) => ({ relation, column })))
+      : (facts.outputs[index] ?? []);
+  return sources.flatMap((source) => storedColumns(source.relation, source.column, catalogue, views, seen));
+}
+
+function storedRelations(oid: number, views: ReadonlyMap<number, ViewFacts>): ReadonlySet<number> {
+  const found = new Set([oid]);
+  for (const each of found) for (const below of views.get(each)?.relations ?? []) found.add(below);
+  return found;
+}
+
 /** A parent shows the rows of its children; a child was made to hold what the parent holds. */
 function spreadInheritance(relation: Relation, closure: Closure): void {
   for (const oid of [...relation.parents, ...relation.children]) {
@@ -183,11 +242,26 @@ function spreadView(oid: number, facts: ViewFacts, closure: Closure): void {
   });
 }
 
-/** Views that read protected columns somewhere below, exposed or not. */
-function findTouching(views: ReadonlyMap<number, ViewFacts>, closure: Closure): ReadonlySet<number> {
+/** Views that read protected columns somewhere below, exposed or not, and relations whose row security does. */
+function findTouching(relations: readonly Relation[], views: ReadonlyMap<number, ViewFacts>, closure: Closure, parser: Parser): ReadonlySet<number> {
   const touching = new Set<number>();
+  const guarded = relations.flatMap((relation) => {
+    const texts = closure.catalogue.policiesOf(relation.oid);
+    return texts.length === 0 ? [] : [{ relation, reads: texts.map((text) => policyReads(text, relation, closure.catalogue, parser)) }];
+  });
   for (let before = -1; before !== touching.size; ) {
     before = touching.size;
+    for (const { relation, reads } of guarded) {
+      const isTouching =
+        closure.runsUnvetted(closure.catalogue.codeOnRead(relation.oid)) ||
+        reads.some(
+          (read) =>
+            read.readsUnknown ||
+            read.relations.some((oid) => closure.isProtected(oid) || touching.has(oid)) ||
+            read.own.some((column) => closure.classesOf(relation.oid, column).length > 0),
+        );
+      if (isTouching) touching.add(relation.oid);
+    }
     for (const [oid, facts] of views) {
       const reads =
         facts.outputs === null

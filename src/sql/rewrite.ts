@@ -12,6 +12,9 @@ export type Body = Record<string, unknown>;
 /** Columns every table has and `SELECT *` does not show. */
 export const SYSTEM_COLUMNS: ReadonlySet<string> = new Set(['ctid', 'tableoid', 'xmin', 'xmax', 'cmin', 'cmax']);
 
+/** Of these, what tells the place of a row. */
+export const PLACE_COLUMNS: ReadonlySet<string> = new Set(['ctid', 'tableoid']);
+
 export interface StandInOptions {
   /** `ONLY`: without inheritance children. */
   readonly only: boolean;
@@ -27,13 +30,16 @@ export class MaskedRelation {
   /** Names of the masked columns. */
   readonly masked: ReadonlySet<string>;
   readonly #expressions: ReadonlyMap<string, string>;
+  /** Which partition a row is in would tell a masked value. */
+  readonly #hidesPlace: boolean;
   readonly #parser: Parser;
   readonly #texts = new Map<string, string>();
 
-  constructor(relation: Relation, expressions: ReadonlyMap<string, string>, parser: Parser) {
+  constructor(relation: Relation, expressions: ReadonlyMap<string, string>, hidesPlace: boolean, parser: Parser) {
     this.relation = relation;
     this.masked = new Set(expressions.keys());
     this.#expressions = expressions;
+    this.#hidesPlace = hidesPlace;
     this.#parser = parser;
   }
 
@@ -56,7 +62,10 @@ export class MaskedRelation {
       const expression = this.#expressions.get(column.name);
       return expression === undefined ? name : `${expression} AS ${name}`;
     });
-    for (const name of options.system) columns.push(`${name} AS ${name}`);
+    for (const name of options.system) {
+      const isHidden = this.#hidesPlace && PLACE_COLUMNS.has(name);
+      columns.push(`${isHidden ? `NULL::pg_catalog.${name === 'ctid' ? 'tid' : 'oid'}` : name} AS ${name}`);
+    }
     const from = `${options.only ? 'ONLY ' : ''}${quoteName(this.relation.schema)}.${quoteName(this.relation.name)}`;
     const text = `SELECT ${columns.join(', ')} FROM ${from}${options.sample ?? ''}`;
     const parsed = this.#parser.parse(text);
@@ -100,7 +109,7 @@ export class MaskBook {
         if (expression !== null) expressions.set(column.name, expression);
       }
     }
-    const masked = expressions.size === 0 ? null : new MaskedRelation(relation, expressions, this.#parser);
+    const masked = expressions.size === 0 ? null : new MaskedRelation(relation, expressions, this.protection.hasTellingPartitions(relation.oid), this.#parser);
     this.#relations.set(relation.oid, masked);
     return masked;
   }

@@ -9,7 +9,7 @@ import type { Node } from './parser.ts';
 import type { Body } from './rewrite.ts';
 import { newFrame } from './walk-scope.ts';
 import { readable, pin } from './walk-query.ts';
-import { writeTarget, writtenColumns } from './walk-write.ts';
+import { hiddenNames, writeTarget, writtenColumns } from './walk-write.ts';
 
 const OPTIONS = new Set([
   'format', 'delimiter', 'null', 'default', 'header', 'quote', 'escape', 'force_quote', 'force_not_null', 'force_null', 'encoding', 'freeze', 'on_error', 'log_verbosity', 'reject_limit',
@@ -86,7 +86,7 @@ function copyIn(plan: StatementPlan, body: Body): void {
   const target =
     masked === null
       ? null
-      : { relation: masked.relation, masked: masked.masked, names: new Set([masked.relation.name]) };
+      : { relation: masked.relation, masked: hiddenNames(walker, masked), names: new Set([masked.relation.name]) };
   walker.child(body, 'whereClause', newFrame(null, target));
-  if (relation !== null) writtenColumns(walker, relation, nameList(body['attlist']) ?? stored(relation));
+  if (relation !== null) writtenColumns(walker, relation, nameList(body['attlist']) ?? stored(relation), 'insert');
 }

@@ -45,7 +45,7 @@ export function execute(plan: StatementPlan, body: Body): void {
   plan.walker.list(body['params'], newFrame(null));
   const prepared = plan.context.objects.prepared(name);
   if (prepared === undefined) {
-    plan.refuse('session-object', 'prepared statement', 'PREPARE it in this session first.');
+    plan.refuse('session-object', 'prepared statement', 'PREPARE it in this session first; DEALLOCATE it before when the schema has changed since.');
     return;
   }
   inherit(plan, prepared);
@@ -66,6 +66,7 @@ function inherit(plan: StatementPlan, facts: Facts): void {
     const { protection } = plan.context;
     const opaque = access === 'write' && (protection.isOpaqueOnWrite(relation.oid) || plan.masks.masked(relation) !== null);
     const foreign = relation.kind === 'foreign' && protection.isProtected(relation.oid);
+    if (foreign || protection.touchesProtected(relation.oid) || protection.hasTellingPartitions(relation.oid)) plan.findings.tellingPlan = true;
     if (opaque || foreign || protection.touchesProtected(relation.oid)) plan.findings.sensitive = true;
   }
 }
@@ -120,6 +121,9 @@ export function explain(plan: StatementPlan, body: Body): void {
   else body['query'] = inner(plan, node);
   if (analyze && plan.findings.effects.some((effect) => effect !== 'read')) {
     if (!plan.lenient) plan.refuse('statement-kind', 'EXPLAIN ANALYZE of a write', 'Use EXPLAIN without ANALYZE.');
+  }
+  if (plan.findings.tellingPlan && !plan.lenient) {
+    plan.refuse('statement-kind', 'EXPLAIN over a view or partitions that protected columns decide', 'Explain the query over tables.');
   }
   plan.bounded = !analyze;
   plan.outputs = [{ name: 'QUERY PLAN', sources: [], classes: [] }];

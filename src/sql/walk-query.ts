@@ -1,5 +1,6 @@
 // Queries: CTE scoping, FROM clauses and the masked stand-ins that replace protected relations there.
 
+import type { Relation } from './catalogue.ts';
 import type { Place } from './resolve.ts';
 import { nameList, unknown } from './resolve.ts';
 import type { Handler } from './walk-handlers.ts';
@@ -142,7 +143,19 @@ export function readable(walker: Walker, body: Body): Place | null {
   const { protection } = walker.context;
   const foreign = place.relation.kind === 'foreign' && protection.isProtected(place.relation.oid);
   if (foreign || protection.touchesProtected(place.relation.oid)) walker.findings.sensitive = true;
+  if (foreign || protection.touchesProtected(place.relation.oid) || protection.hasTellingPartitions(place.relation.oid)) walker.findings.tellingPlan = true;
+  refuseTelling(walker, place.relation);
   return place;
+}
+
+/** A partition whose rows a protected column chose: being in it tells the value. */
+export function refuseTelling(walker: Walker, relation: Relation): void {
+  if (!walker.context.protection.isTellingPartition(relation.oid)) return;
+  walker.findings.refuse({
+    code: 'relation',
+    what: `${relation.qualified}: its rows are chosen by a protected column`,
+    remedy: 'Use the partitioned table that it belongs to.',
+  });
 }
 
 /** Finds the relation a RangeVar names; an unknown one is refused. */

@@ -1,13 +1,17 @@
 // Writes: INSERT, UPDATE, DELETE, MERGE, at the top or inside WITH. The target stays raw, so its masked columns may not
 // be read (WHERE, SET sources, RETURNING); everything else the statement reads is replaced as in a query.
-// REFUSES: writing masked columns of unique keys (duplicates are an oracle), RETURNING where opaque code runs.
+// REFUSES: writes whose success depends on masked values (walk-restrictions.ts), RETURNING where opaque code runs, and
+// relations with rules, which may answer any write with rows.
 
 import type { Relation } from './catalogue.ts';
 import { nameList } from './resolve.ts';
 import type { Handler } from './walk-handlers.ts';
-import type { Body } from './rewrite.ts';
+import { PLACE_COLUMNS } from './rewrite.ts';
+import type { Body, MaskedRelation } from './rewrite.ts';
 import type { Walker } from './walk.ts';
-import { fromClause, pin, resolved, withClause } from './walk-query.ts';
+import { fromClause, pin, refuseTelling, resolved, withClause } from './walk-query.ts';
+import type { WriteKind } from './walk-restrictions.ts';
+import { refuseQuestions } from './walk-restrictions.ts';
 import { newFrame } from './walk-scope.ts';
 import type { Frame, RawTarget } from './walk-scope.ts';
 
@@ -24,7 +28,7 @@ function openWrite(walker: Walker, body: Body, outer: Frame): Write {
   const relation = writeTarget(walker, body['relation'] as Body);
   const masked = relation === null ? null : walker.masks.masked(relation);
   const target: RawTarget | null =
-    masked === null ? null : { relation: masked.relation, masked: masked.masked, names: targetNames(body) };
+    masked === null ? null : { relation: masked.relation, masked: hiddenNames(walker, masked), names: targetNames(body) };
   const frame = newFrame(outer, target);
   withClause(walker, body, frame, outer);
   if (target === null && relation !== null) {
@@ -32,6 +36,14 @@ function openWrite(walker: Walker, body: Body, outer: Frame): Write {
     frame.items.push({ name, relation, columns: relation.byName, replaced: false });
   }
   return { frame, relation, target };
+}
+
+/** `functionOid` of a rewrite rule among the triggers of a relation. */
+const RULE = 0;
+
+/** Masked columns of a target, and what tells them by place. */
+export function hiddenNames(walker: Walker, { relation, masked }: MaskedRelation): ReadonlySet<string> {
+  return walker.context.protection.hasTellingPartitions(relation.oid) ? new Set([...masked, ...PLACE_COLUMNS]) : masked;
 }
 
 function targetNames(body: Body): Set<string> {
@@ -59,31 +71,25 @@ export function writeTarget(walker: Walker, body: Body): Relation | null {
     walker.findings.refuse({ code: 'system-relation', what: relation.qualified, remedy: 'System relations are read-only here.' });
   }
   const { protection } = walker.context;
+  const stored = protection.storedRelations(relation.oid).flatMap((oid) => protection.catalogue.relationByOid(oid) ?? []);
+  if (stored.some((each) => each.triggers.some((trigger) => trigger.functionOid === RULE))) {
+    walker.findings.refuse({ code: 'write-of-protected', what: `${relation.qualified}: a rule answers the write`, remedy: 'Write to a table without rules.' });
+  }
+  refuseTelling(walker, relation);
   if (protection.isOpaqueOnWrite(relation.oid) || protection.touchesProtected(relation.oid) || walker.masks.masked(relation) !== null) {
     walker.findings.sensitive = true;
   }
   return relation;
 }
 
-/** Columns a statement writes: a masked one must not be in a unique key, which would answer whether a value exists.
- *  The keys behind a view are not followed: nothing masked is written through one. */
-export function writtenColumns(walker: Walker, relation: Relation | null, columns: readonly string[]): void {
-  const masked = relation === null ? null : walker.masks.masked(relation);
-  if (relation === null || masked === null) return;
-  const hasRows = relation.kind === 'table' || relation.kind === 'partitioned';
-  const keys = hasRows ? keyColumns(walker, relation, new Set()) : masked.masked;
-  if (columns.some((column) => masked.masked.has(column) && keys.has(column))) walker.refuseWrite(relation, 'key');
-}
-
-/** Columns in a unique key of the relation, or of one it shares rows with by inheritance or partitioning. */
-function keyColumns(walker: Walker, relation: Relation, seen: Set<number>): Set<string> {
-  seen.add(relation.oid);
-  const keys = new Set([...relation.primaryKey, ...relation.uniqueKeys.flat()]);
-  for (const oid of [...relation.children, ...relation.parents]) {
-    const other = seen.has(oid) ? undefined : walker.context.protection.catalogue.relationByOid(oid);
-    if (other !== undefined) for (const column of keyColumns(walker, other, seen)) keys.add(column);
-  }
-  return keys;
+/** Columns a statement writes: whether it works must not depend on masked values, and nothing masked is written through
+ *  a view. */
+export function writtenColumns(walker: Walker, relation: Relation | null, columns: readonly string[], kind: WriteKind): void {
+  if (relation === null) return;
+  const masked = walker.masks.masked(relation)?.masked;
+  const isStored = relation.kind === 'table' || relation.kind === 'partitioned';
+  if (!isStored && columns.some((column) => masked?.has(column) === true)) walker.refuseWrite(relation, 'key');
+  refuseQuestions(walker, relation, columns, kind);
 }
 
 function targetColumns(targets: unknown): string[] {
@@ -115,7 +121,7 @@ const insert: Handler = (walker, body, outer) => {
   const source: Frame = { parent: outer, ctes: frame.ctes, items: [], target: null };
   walker.child(body, 'selectStmt', source);
   const columns = body['cols'] === undefined ? (relation?.columns.map((column) => column.name) ?? []) : targetColumns(body['cols']);
-  if (body['selectStmt'] !== undefined) writtenColumns(walker, relation, columns);
+  if (body['selectStmt'] !== undefined) writtenColumns(walker, relation, columns, 'insert');
   walker.fields('InsertStmt', body, frame);
   conflict(walker, body, write);
   returning(walker, body, write);
@@ -133,7 +139,7 @@ function conflict(walker: Walker, body: Body, { frame, relation, target }: Write
   }
   walker.typedChild(body, 'onConflictClause', 'OnConflictClause', frame);
   shareSources(clause['targetList']);
-  writtenColumns(walker, relation, targetColumns(clause['targetList']));
+  writtenColumns(walker, relation, targetColumns(clause['targetList']), 'update');
 }
 
 /** Foreign keys with an action write to the relations that refer to this one. */
@@ -155,7 +161,7 @@ const update: Handler = (walker, body, outer) => {
   fromClause(walker, body, 'fromClause', write.frame);
   walker.fields('UpdateStmt', body, write.frame);
   shareSources(body['targetList']);
-  writtenColumns(walker, write.relation, targetColumns(body['targetList']));
+  writtenColumns(walker, write.relation, targetColumns(body['targetList']), 'update');
   returning(walker, body, write);
   return null;
 };
@@ -182,6 +188,7 @@ const multiAssign: Handler = (walker, body, frame) => {
 const remove: Handler = (walker, body, outer) => {
   const write = openWrite(walker, body, outer);
   cascade(walker, write.relation);
+  refuseQuestions(walker, write.relation, [], 'delete');
   fromClause(walker, body, 'usingClause', write.frame);
   walker.fields('DeleteStmt', body, write.frame);
   returning(walker, body, write);
@@ -200,7 +207,8 @@ const merge: Handler = (walker, body, outer) => {
     const inserts = clause?.['commandType'] === 'CMD_INSERT';
     const all = inserts && clause?.['targetList'] === undefined && clause?.['values'] !== undefined;
     const columns = all ? (write.relation?.columns.map((column) => column.name) ?? []) : targetColumns(clause?.['targetList']);
-    writtenColumns(walker, write.relation, columns);
+    const kind = inserts ? 'insert' : clause?.['commandType'] === 'CMD_DELETE' ? 'delete' : 'update';
+    writtenColumns(walker, write.relation, columns, kind);
   }
   returning(walker, body, write);
   return null;

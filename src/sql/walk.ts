@@ -27,6 +27,8 @@ export class Findings {
   changed = false;
   /** Server messages may carry protected values: opaque code or a view over protected data is involved. */
   sensitive = false;
+  /** Its plan shows more than its rows: filters, row counts or partitions that protected values decide. */
+  tellingPlan = false;
   /** Writes rows, so DETAIL of an error may show a row. */
   writes = false;
 

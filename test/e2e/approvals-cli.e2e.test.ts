@@ -260,7 +260,7 @@ test('session ls, show and replay; audit tail and verify', async () => {
   const id = await until('the session is indexed', async () => {
     const { sessions } = JSON.parse((await callApi(gateway, gateway.running.api.port, officer, '/v1/sessions?target=clinic&limit=1')).text) as { sessions: Row[] };
     const [row] = sessions;
-    return row !== undefined && row.closedAt !== null && row.denied === 1 && row.id;
+    return row !== undefined && row.closedAt !== null && row.statements > 2 && row.denied === 1 && row.id;
   });
   assert.match(await succeeds(officer, 'session', 'ls'), new RegExp(id));
   const shown = await succeeds(officer, 'session', 'show', id);

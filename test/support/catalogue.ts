@@ -202,7 +202,7 @@ export function testCatalogueRows(objects: TestObjects = {}): CatalogueRows {
     addColumns(id, table.columns);
     const names = Object.keys(table.columns);
     const index = (columns: readonly string[], primary: boolean): void => {
-      rows.indexes.push([oid(), id, 't', primary ? 't' : 'f', columns.map((column) => names.indexOf(column) + 1).join(' '), String(columns.length), '']);
+      rows.indexes.push([oid(), id, 't', primary ? 't' : 'f', columns.map((column) => names.indexOf(column) + 1).join(' '), String(columns.length), '', 't', '']);
     };
     if (table.primaryKey !== undefined) index(table.primaryKey, true);
     for (const columns of table.unique ?? []) index(columns, false);

@@ -54,7 +54,7 @@ export function sessionRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits): vo
         tags,
         summary: 'Sessions, newest first; only own ones without an oversight role',
         querystring: z.strictObject({
-          target: z.string().regex(/^[a-z][a-z0-9-]*$/).optional(),
+          target: z.string().regex(/^[a-z][a-z0-9_-]*$/).optional(),
           live: z.enum(['true', 'false']).optional(),
           limit: z.coerce.number().int().min(1).max(500).default(100),
         }),

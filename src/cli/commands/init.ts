@@ -79,7 +79,7 @@ function passwordEnv(target: string): string {
 }
 
 async function starterFiles(options: InitOptions, certificates: CliDeps['certificates']) {
-  if (!/^[a-z][a-z0-9-]{0,62}$/.test(options.target)) {
+  if (!/^[a-z][a-z0-9_-]{0,62}$/.test(options.target)) {
     throw usageFailure(`${options.target} cannot be the name of a target`, 'Use lower-case letters, digits and dashes, starting with a letter.');
   }
   if (!isNoteName(options.origin)) {

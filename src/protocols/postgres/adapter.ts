@@ -108,7 +108,7 @@ export function createPostgresAdapter(deps: PostgresAdapterDeps): PostgresAdapte
 
 const engine: SqlEngine = {
   plan,
-  protect: (catalogue, rules, safeFunctions, parser) => protect(catalogue, rules, parser, lineage, safeFunctions),
+  protect: (catalogue, rules, safeFunctions, parser, bound) => protect(catalogue, rules, parser, lineage, safeFunctions, bound),
 };
 
 interface LiveTarget {

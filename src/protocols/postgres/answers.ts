@@ -188,7 +188,7 @@ export class Answers implements ScannerSink {
     const statement = work.planned?.plan.statements[work.statement];
     work.statement += 1;
     for (const change of statement?.changes ?? []) {
-      objects.apply(change);
+      objects.apply(change, work.planned);
       if (change.kind === 'deallocate') prepared.deallocate(change.name);
       else if (change.kind === 'discard-all') {
         prepared.deallocate(null);
@@ -244,11 +244,12 @@ export class Answers implements ScannerSink {
     for (const skipped of answer.skipped) if ('of' in skipped) skipped.of.wake?.();
   }
 
-  /** COMMIT runs what earlier statements deferred: the strictest of them counts. */
+  /** COMMIT runs what earlier statements deferred, and so does the end of a simple query that closes an implicit transaction
+   *  of unsynced messages: the strictest of them counts. */
   #policyFor(work: Work): MessagePolicy {
     const own = work.planned?.messages ?? 'trim';
     const isEnd = work.planned?.plan.statements.some((statement) => statement.transaction === 'commit') === true;
-    return isEnd ? stricter(own, this.#transactionPolicy) : own;
+    return isEnd || this.status === 'I' ? stricter(own, this.#transactionPolicy) : own;
   }
 
   #ready(bytes: Uint8Array, body: Uint8Array): void {

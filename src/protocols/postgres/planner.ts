@@ -7,7 +7,7 @@ import type { MaskSet } from '../../core/decision.ts';
 import { ERROR_CODES, SallyportError } from '../../core/error.ts';
 import type { Sha256Hex } from '../../core/ids.ts';
 import { maskExpression } from '../../masking/index.ts';
-import type { Catalogue, ColumnRule, Protection } from '../../sql/catalogue.ts';
+import type { BoundColumn, Catalogue, ColumnRule, Protection } from '../../sql/catalogue.ts';
 import type { Parser } from '../../sql/parser.ts';
 import type { MaskColumn, MessagePolicy, Plan, PlanContext, SessionObjects } from '../../sql/plan.ts';
 import type { ResultColumn } from './messages.ts';
@@ -28,6 +28,7 @@ export interface PlannedText {
   readonly textSha256: Sha256Hex;
   readonly plan: Plan;
   readonly catalogueVersion: string;
+  readonly policyVersion: string;
   readonly maskSetId: string;
   /** Strictest policy of its statements. */
   readonly messages: MessagePolicy;
@@ -37,7 +38,13 @@ export interface PlannedText {
 
 export interface SqlEngine {
   plan(text: string, context: PlanContext, parser: Parser): Plan;
-  protect(catalogue: Catalogue, rules: readonly ColumnRule[], safeFunctions: ReadonlySet<string>, parser: Parser): Protection;
+  protect(
+    catalogue: Catalogue,
+    rules: readonly ColumnRule[],
+    safeFunctions: ReadonlySet<string>,
+    parser: Parser,
+    bound: readonly BoundColumn[],
+  ): Protection;
 }
 
 export interface PlannerDeps {
@@ -63,7 +70,7 @@ export class Planner {
   readonly #deps: PlannerDeps;
   readonly #cache = new Map<string, CacheEntry>();
   readonly #maskColumns = new Map<string, MaskColumn>();
-  #protection: { readonly key: string; readonly value: Protection } | null = null;
+  #protection: { readonly key: string; readonly policyVersion: string; readonly value: Protection } | null = null;
 
   constructor(deps: PlannerDeps) {
     this.#deps = deps;
@@ -76,6 +83,11 @@ export class Planner {
 
   get isReady(): boolean {
     return this.#deps.catalogue() !== null;
+  }
+
+  /** Catalogue, policy or masks have changed since. */
+  isStale(planned: Pick<PlannedText, 'catalogueVersion' | 'policyVersion' | 'maskSetId'>, masks: MaskSet): boolean {
+    return planned.catalogueVersion !== this.catalogueVersion || planned.policyVersion !== this.#deps.policy().version || planned.maskSetId !== masks.id;
   }
 
   /** Never throws: what is not understood is in the facts, and so is a catalogue that cannot be relied on. */
@@ -101,7 +113,10 @@ export class Planner {
     const { version, classRules, safeFunctions } = this.#deps.policy();
     const key = `${catalogue.version}\0${version}`;
     if (this.#protection?.key !== key) {
-      this.#protection = { key, value: this.#deps.engine.protect(catalogue, classRules, safeFunctions, this.#deps.parser) };
+      // A column that was renamed behind the gateway's back is still what policy meant; a new policy says it anew.
+      const bound = this.#protection?.policyVersion === version ? this.#protection.value.bound : [];
+      const value = this.#deps.engine.protect(catalogue, classRules, safeFunctions, this.#deps.parser, bound);
+      this.#protection = { key, policyVersion: version, value };
       this.#cache.clear();
       this.#maskColumns.clear();
     }
@@ -141,6 +156,7 @@ export class Planner {
       textSha256: sha256(textBytes),
       plan,
       catalogueVersion: protection.catalogue.version,
+      policyVersion: policy().version,
       maskSetId: masks.id,
       messages,
       hasChanges: plan.statements.some((statement) => statement.changes.length > 0),
@@ -200,6 +216,7 @@ function blindPlan(text: string, masks: MaskSet): PlannedText {
       statements: [],
     },
     catalogueVersion: '',
+    policyVersion: '',
     maskSetId: masks.id,
     messages: 'code-only',
     hasChanges: false,

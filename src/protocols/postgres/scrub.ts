@@ -19,10 +19,16 @@ const dropped = {
 
 const withheld = 'sallyport: the statement failed; the message is withheld because protected data is involved';
 
+/** The statement itself could not be understood: the server points into its text, and no code of its own was running
+ *  (which may raise any SQLSTATE, with any text). */
+function isAboutStatement(fields: ReadonlyMap<string, string>): boolean {
+  return (fields.get('C') ?? '').startsWith('42') && fields.has('P') && !fields.has('W') && !fields.has('q') && !fields.has('p');
+}
+
 /** The ErrorResponse to send instead. */
 export function scrubError(fields: ReadonlyMap<string, string>, policy: MessagePolicy): Uint8Array {
   const kept: [string, string][] = [];
-  const mayShowText = policy !== 'code-only' || (fields.get('C') ?? '').startsWith('42');
+  const mayShowText = policy !== 'code-only' || isAboutStatement(fields);
   for (const [field, value] of fields) {
     if (dropped[policy].includes(field)) continue;
     kept.push([field, field === 'M' && !mayShowText ? withheld : value]);

@@ -6,9 +6,21 @@ import type { Facts } from '../../core/facts.ts';
 import type { Relation } from '../../sql/catalogue.ts';
 import type { SessionChange, SessionObjects } from '../../sql/plan.ts';
 import type { TransactionStatus } from './messages.ts';
+import type { PlannedText } from './planner.ts';
+
+/** The same text as it is planned now: itself, a newer plan that forwards the same, or null when it would not. */
+export type Renew = (made: PlannedText) => PlannedText | null;
+
+interface PreparedFacts {
+  readonly facts: Facts;
+  /** The text that prepared it; the server keeps what was forwarded then. */
+  readonly made: PlannedText | null;
+}
 
 export class LiveObjects implements SessionObjects {
-  readonly #prepared = new Map<string, Facts>();
+  readonly #renew: Renew;
+  #isRenewing = false;
+  readonly #prepared = new Map<string, PreparedFacts>();
   readonly #cursors = new Map<string, { readonly facts: Facts; readonly hold: boolean }>();
   readonly #temporaries = new Map<string, Relation>();
   /** Created since the transaction began. */
@@ -16,6 +28,10 @@ export class LiveObjects implements SessionObjects {
   #hasFailed = false;
   /** A statement changed the catalogue; visible to others once the transaction is over. */
   #hasChangedCatalogue = false;
+
+  constructor(renew: Renew = (made) => made) {
+    this.#renew = renew;
+  }
 
   get isEmpty(): boolean {
     return this.#prepared.size === 0 && this.#cursors.size === 0 && this.#temporaries.size === 0;
@@ -26,8 +42,21 @@ export class LiveObjects implements SessionObjects {
     return this.#fresh.cursors.size > 0 || this.#fresh.temporaries.size > 0;
   }
 
+  /** Undefined also when its text would be planned otherwise today: the server would plan the old rewriting anew, against
+   *  the schema of today. */
   prepared(name: string): Facts | undefined {
-    return this.#prepared.get(name);
+    const found = this.#prepared.get(name);
+    if (found === undefined || found.made === null) return found?.facts;
+    // A text that prepares a name and executes it asks for itself.
+    if (this.#isRenewing) return undefined;
+    this.#isRenewing = true;
+    const made = this.#renew(found.made);
+    this.#isRenewing = false;
+    if (made === found.made) return found.facts;
+    const change = made?.plan.statements.flatMap((statement) => statement.changes).findLast((each) => each.kind === 'prepare' && each.name === name);
+    if (change?.kind !== 'prepare') return undefined;
+    this.#prepared.set(name, { facts: change.facts, made });
+    return change.facts;
   }
 
   cursor(name: string): Facts | undefined {
@@ -38,11 +67,11 @@ export class LiveObjects implements SessionObjects {
     return this.#temporaries.get(name);
   }
 
-  /** The upstream confirmed a statement. */
-  apply(change: SessionChange): void {
+  /** The upstream confirmed a statement of the text `made`. */
+  apply(change: SessionChange, made: PlannedText | null = null): void {
     switch (change.kind) {
       case 'prepare':
-        this.#prepared.set(change.name, change.facts);
+        this.#prepared.set(change.name, { facts: change.facts, made });
         return;
       case 'deallocate':
         if (change.name === null) this.#prepared.clear();

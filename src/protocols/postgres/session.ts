@@ -60,7 +60,7 @@ export class PostgresSession {
   readonly #deps: SessionDeps;
   readonly #input: ClientInput;
   readonly #exchange = new Exchange<Work>();
-  readonly #objects = new LiveObjects();
+  readonly #objects: LiveObjects;
   readonly #prepared = new Prepared();
   readonly #output: ClientOutput;
   readonly #answers: Answers;
@@ -82,7 +82,12 @@ export class PostgresSession {
 
   constructor(deps: SessionDeps) {
     this.#deps = deps;
-    const { client, upstream, gate, limits } = deps;
+    const { client, upstream, gate, limits, planner } = deps;
+    this.#objects = new LiveObjects((made) => {
+      if (!planner.isStale(made, gate.masks())) return made;
+      const again = planner.plan(made.text, gate.masks(), this.#objects);
+      return again.plan.forward !== null && again.plan.forward === made.plan.forward ? again : null;
+    });
     this.#input = new ClientInput({
       socket: client,
       clock: deps.clock,
@@ -517,7 +522,7 @@ export class PostgresSession {
 
   #isStale(planned: PlannedText): boolean {
     const { planner, gate } = this.#deps;
-    return planned.catalogueVersion !== planner.catalogueVersion || planned.maskSetId !== gate.masks().id;
+    return planner.isStale(planned, gate.masks());
   }
 
   async #refuseSimple(error: NativeError): Promise<void> {

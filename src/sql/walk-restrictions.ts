@@ -1,0 +1,71 @@
+// Writes as questions: whether a key, a check or a foreign key is broken tells about masked values, whatever the message
+// says. Refused are writes that could ask; which rows exist and what they hold is then never in the outcome.
+
+import type { Relation, Restriction } from './catalogue.ts';
+import type { Walker } from './walk.ts';
+
+export type WriteKind = 'insert' | 'update' | 'delete';
+
+/** Refuses a write of `columns` of `relation` whose success depends on masked values other than those it writes itself.
+ *  Views are followed to what they store. */
+export function refuseQuestions(walker: Walker, relation: Relation | null, columns: readonly string[], kind: WriteKind): void {
+  if (relation === null || walker.lenient) return;
+  const { protection } = walker.context;
+  const written = new Map<number, Set<string>>();
+  for (const oid of kind === 'delete' ? protection.storedRelations(relation.oid) : []) written.set(oid, new Set());
+  for (const column of columns) {
+    for (const stored of protection.storedColumns(relation.oid, column)) {
+      let names = written.get(stored.relation);
+      if (names === undefined) written.set(stored.relation, (names = new Set()));
+      names.add(stored.column);
+    }
+  }
+  const asks = [...written].some(([oid, names]) => relatives(walker, oid).some((each) => isQuestion(walker, each, names, kind)));
+  if (asks) walker.refuseWrite(relation, 'key');
+}
+
+/** The relation and those it shares rows with by inheritance or partitioning: their restrictions hold as well. */
+function relatives(walker: Walker, oid: number): Relation[] {
+  const { catalogue } = walker.context.protection;
+  const found = new Set([oid]);
+  for (const each of found) {
+    const relation = catalogue.relationByOid(each);
+    for (const next of [...(relation?.children ?? []), ...(relation?.parents ?? [])]) found.add(next);
+  }
+  return [...found].flatMap((each) => catalogue.relationByOid(each) ?? []);
+}
+
+function isQuestion(walker: Walker, relation: Relation, written: ReadonlySet<string>, kind: WriteKind): boolean {
+  const { catalogue } = walker.context.protection;
+  return catalogue.restrictionsOn(relation.oid).some((restriction) => {
+    const isWritten = (columns: readonly string[]): boolean => kind !== 'delete' && columns.some((column) => written.has(column));
+    const hidden = hiddenOf(walker, restriction);
+    const unwritten = hidden.own.some((column) => !written.has(column));
+    switch (restriction.kind) {
+      case 'key':
+        // Another row's value is compared, even where this one writes its own.
+        return isWritten(restriction.columns) && hidden.own.length > 0;
+      case 'check':
+        return kind === 'update' && isWritten(restriction.columns) && unwritten;
+      case 'reference': {
+        const refers = restriction.relation === relation.oid && isWritten(restriction.columns) && (hidden.target || unwritten);
+        const target = restriction.target?.relation === relation.oid ? restriction.target.columns : [];
+        const isReferred = target.length > 0 && (kind === 'delete' || (kind === 'update' && isWritten(target)));
+        return refers || (isReferred && (hidden.own.length > 0 || hidden.target));
+      }
+    }
+  });
+}
+
+/** Masked columns among those a restriction reads. */
+function hiddenOf(walker: Walker, { relation, columns, target }: Restriction): { readonly own: readonly string[]; readonly target: boolean } {
+  const masked = (oid: number): ReadonlySet<string> => {
+    const found = walker.context.protection.catalogue.relationByOid(oid);
+    return (found === undefined ? null : walker.masks.masked(found))?.masked ?? new Set();
+  };
+  const own = masked(relation);
+  return {
+    own: columns.filter((column) => own.has(column)),
+    target: target !== null && target.columns.some((column) => masked(target.relation).has(column)),
+  };
+}
