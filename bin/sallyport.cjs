@@ -53,7 +53,13 @@ function restart(executable) {
 function packagedNode() {
   var candidates = [
     path.join(root, 'node_modules', '.bin', process.platform === 'win32' ? 'node.cmd' : 'node'),
-    path.join(root, 'node_modules', 'node-' + (process.platform === 'win32' ? 'win' : process.platform) + '-' + process.arch, 'bin', process.platform === 'win32' ? 'node.exe' : 'node'),
+    path.join(
+      root,
+      'node_modules',
+      'node-' + (process.platform === 'win32' ? 'win' : process.platform) + '-' + process.arch,
+      'bin',
+      process.platform === 'win32' ? 'node.exe' : 'node',
+    ),
   ];
   for (var i = 0; i < candidates.length; i += 1) {
     if (!fs.existsSync(candidates[i])) continue;
@@ -71,10 +77,27 @@ if (isRecent(process.versions.node)) {
     restart(node);
   } else {
     console.error(
-      'error: sallyport needs Node ' + LEAST_MAJOR + ' or newer; this is ' + process.version + ' (' + process.execPath + ')\n' +
-        '  next: in a checkout, run `npm ci`: it brings a Node ' + LEAST_MAJOR + ' along\n' +
-        '        elsewhere, install Node ' + LEAST_MAJOR + ' (https://nodejs.org/en/download), or run\n' +
-        '        npx -y -p node-' + (process.platform === 'win32' ? 'win' : process.platform) + '-' + process.arch + '@' + LEAST_MAJOR + ' -p sallyport sallyport ' + process.argv.slice(2).join(' ')
+      'error: sallyport needs Node ' +
+        LEAST_MAJOR +
+        ' or newer; this is ' +
+        process.version +
+        ' (' +
+        process.execPath +
+        ')\n' +
+        '  next: in a checkout, run `npm ci`: it brings a Node ' +
+        LEAST_MAJOR +
+        ' along\n' +
+        '        elsewhere, install Node ' +
+        LEAST_MAJOR +
+        ' (https://nodejs.org/en/download), or run\n' +
+        '        npx -y -p node-' +
+        (process.platform === 'win32' ? 'win' : process.platform) +
+        '-' +
+        process.arch +
+        '@' +
+        LEAST_MAJOR +
+        ' -p sallyport sallyport ' +
+        process.argv.slice(2).join(' '),
     );
     process.exit(2);
   }

@@ -31,9 +31,15 @@ const embed: Plugin = {
           .filter((name) => name.endsWith('.yaml'))
           .map((name) => [name.replace(/\.yaml$/, ''), readFileSync(join(folder, name), 'utf8')]),
       );
-      return { loader: 'js', contents: `const packs = new Map(Object.entries(${JSON.stringify(packs)}));\nexport function loadPacks() { return packs; }` };
+      return {
+        loader: 'js',
+        contents: `const packs = new Map(Object.entries(${JSON.stringify(packs)}));\nexport function loadPacks() { return packs; }`,
+      };
     });
-    builder.onLoad({ filter: /src\/app\/version\.ts$/ }, () => ({ loader: 'js', contents: `export const VERSION = ${JSON.stringify(manifest.version)};` }));
+    builder.onLoad({ filter: /src\/app\/version\.ts$/ }, () => ({
+      loader: 'js',
+      contents: `export const VERSION = ${JSON.stringify(manifest.version)};`,
+    }));
   },
 };
 

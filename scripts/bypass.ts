@@ -48,7 +48,9 @@ try {
   const runnable = cases.filter((each) => isFor(each, live.worlds.serverVersionNum));
   const startedMs = performance.now();
   process.exitCode = values.raw ? await prove(runner, runnable) : await attack(runner, runnable);
-  console.log(`${((performance.now() - startedMs) / 1000).toFixed(0)} s; ${cases.length - runnable.length} cases are not for this server version`);
+  console.log(
+    `${((performance.now() - startedMs) / 1000).toFixed(0)} s; ${cases.length - runnable.length} cases are not for this server version`,
+  );
 } finally {
   await live.stop();
 }

@@ -25,7 +25,12 @@ test('docs/dependencies.md has a row for every dependency and for nothing else',
 });
 
 test('every relative link in the docs leads to a file', () => {
-  const pages = ['README.md', 'SECURITY.md', 'CONTRIBUTING.md', ...readdirSync(join(root, 'docs'), { recursive: true }).map((name) => `docs/${name}`)];
+  const pages = [
+    'README.md',
+    'SECURITY.md',
+    'CONTRIBUTING.md',
+    ...readdirSync(join(root, 'docs'), { recursive: true }).map((name) => `docs/${name}`),
+  ];
   const broken: string[] = [];
   for (const page of pages.filter((name) => name.endsWith('.md'))) {
     for (const match of read(page).matchAll(/\]\((?!https?:|#)([^)#]+)/g)) {

@@ -48,8 +48,7 @@ describe('API', () => {
 
   const get = async (url: string, who?: string) =>
     app.inject({ method: 'GET', url, ...(who === undefined ? {} : { headers: bearer(who) }) });
-  const post = async (url: string, who: string, payload: object) =>
-    app.inject({ method: 'POST', url, headers: bearer(who), payload });
+  const post = async (url: string, who: string, payload: object) => app.inject({ method: 'POST', url, headers: bearer(who), payload });
 
   test('every route but the public ones refuses a caller without a token', async () => {
     const routes = Object.entries(app.swagger().paths ?? {}).flatMap(([path, methods]) =>
@@ -176,8 +175,7 @@ describe('API', () => {
   });
 
   test('sessions: own ones for a principal, all for overseers; others are not found', async () => {
-    const ids = async (who: string) =>
-      (await get('/v1/sessions', who)).json().sessions.map((row: { id: string }) => row.id);
+    const ids = async (who: string) => (await get('/v1/sessions', who)).json().sessions.map((row: { id: string }) => row.id);
     assert.deepEqual(await ids('agent'), [sessionId('a')]);
     assert.deepEqual(await ids('auditor'), [sessionId('a'), sessionId('b')]);
     assert.deepEqual(await ids('operator'), [sessionId('a'), sessionId('b')]);
@@ -191,7 +189,10 @@ describe('API', () => {
     const stranger = person('stranger');
     fakes.sessions.push({ ...sessionOf('c', person('agent'), 9), onBehalfOf: stranger });
     const answer = await app.inject({ url: '/v1/sessions', headers: bearer('stranger') });
-    assert.deepEqual(answer.json().sessions.map((row: { id: string }) => row.id), [sessionId('c')]);
+    assert.deepEqual(
+      answer.json().sessions.map((row: { id: string }) => row.id),
+      [sessionId('c')],
+    );
     await app.close();
   });
 
@@ -287,9 +288,7 @@ describe('API', () => {
     assert.equal((await post('/v1/policy/check', 'officer', {})).statusCode, 403);
     assert.equal((await post('/v1/policy/test', 'operator', {})).json().ok, true);
     const files = [{ path: 'p.yaml', source: 'version: 1' }];
-    assert.deepEqual((await post('/v1/policy/test', 'operator', { files })).json().tests[0].differences, [
-      'decision: want hold',
-    ]);
+    assert.deepEqual((await post('/v1/policy/test', 'operator', { files })).json().tests[0].differences, ['decision: want hold']);
   });
 
   test('a fault of ours is told without its message, and logged without data', async () => {

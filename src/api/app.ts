@@ -25,13 +25,7 @@ import { policyRoutes } from './routes/policy.ts';
 import { publicRoutes } from './routes/public.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 
-export type ApiApp = FastifyInstance<
-  RawServerDefault,
-  IncomingMessage,
-  ServerResponse,
-  FastifyBaseLogger,
-  ZodTypeProvider
->;
+export type ApiApp = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>;
 
 /** Tokens with many groups are longer than Node's 16 KiB for all headers. */
 const MAX_HEADER_BYTES = 48 * 1024;

@@ -141,8 +141,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
   const fail = { audit: false, analyse: false };
   const log = (fields: unknown): void => void logged.push(fields);
 
-  const rolesOf = (principal: Principal): string[] =>
-    principal.groups.flatMap((group) => ROLE_OF_GROUP[group] ?? []);
+  const rolesOf = (principal: Principal): string[] => principal.groups.flatMap((group) => ROLE_OF_GROUP[group] ?? []);
   const deps: ApiDeps = {
     authenticator: {
       authenticate: async (token) => {
@@ -153,8 +152,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
     },
     rolesOf,
     approvals: {
-      list: async ({ state, limit }) =>
-        approvals.filter((row) => state === undefined || row.state === state).slice(0, limit),
+      list: async ({ state, limit }) => approvals.filter((row) => state === undefined || row.state === state).slice(0, limit),
       show: async (id) => approvals.find((row) => row.id === id) ?? null,
       answer: async (id, principal, verdict) => {
         const at = approvals.findIndex((row) => row.id === id);
@@ -200,8 +198,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
       reader: {
         size: () => entries.length,
         checkpoint: async () => 'audit.example.com/main\n3\nAAAA\n',
-        sealed: async ({ sha256 }) =>
-          sha256 === 'gone' ? null : { ciphertext: new Uint8Array([1, 2, 3]), wrappedKey: 'wrapped' },
+        sealed: async ({ sha256 }) => (sha256 === 'gone' ? null : { ciphertext: new Uint8Array([1, 2, 3]), wrappedKey: 'wrapped' }),
         async *entries(from, to) {
           yield* entries.slice(from, to);
         },

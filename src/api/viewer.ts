@@ -53,11 +53,7 @@ export class Viewer {
   }
 
   maySeeApproval(approval: Approval): boolean {
-    return (
-      this.rights.has('audit') ||
-      this.roles.includes(approval.approvers.role) ||
-      this.#owns(approval.requester, approval.onBehalfOf)
-    );
+    return this.rights.has('audit') || this.roles.includes(approval.approvers.role) || this.#owns(approval.requester, approval.onBehalfOf);
   }
 }
 

@@ -35,7 +35,11 @@ const AUTHORITY_DAYS = 3650;
 const SERVER_DAYS = 397;
 
 /** A new self-signed authority that can sign end certificates only. */
-export async function createAuthority(options: { readonly name: string; readonly nowMs: number; readonly days?: number }): Promise<KeyedCertificate> {
+export async function createAuthority(options: {
+  readonly name: string;
+  readonly nowMs: number;
+  readonly days?: number;
+}): Promise<KeyedCertificate> {
   const keys = await newKeys();
   const certificate = await X509CertificateGenerator.createSelfSigned({
     serialNumber: serialNumber(),

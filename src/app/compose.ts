@@ -230,7 +230,12 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   const apiTls =
     document.api.tls === undefined
       ? {}
-      : { tls: { certificate: await readPem(config.path(document.api.tls.certificate)), key: await readPem(config.path(document.api.tls.key)) } };
+      : {
+          tls: {
+            certificate: await readPem(config.path(document.api.tls.certificate)),
+            key: await readPem(config.path(document.api.tls.key)),
+          },
+        };
   const apiAddress = await api.listen({ ...document.api.address, ...apiTls });
 
   let stopping: Promise<void> | null = null;
@@ -308,6 +313,8 @@ async function readPem(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (cause) {
-    throw new SallyportError('SP_CONFIG_INVALID', `${path}: cannot be read (${(cause as NodeJS.ErrnoException).code ?? 'unreadable'})`, { cause });
+    throw new SallyportError('SP_CONFIG_INVALID', `${path}: cannot be read (${(cause as NodeJS.ErrnoException).code ?? 'unreadable'})`, {
+      cause,
+    });
   }
 }

@@ -19,13 +19,21 @@ const address = z.string().transform((text, context) => {
 export type Address = z.output<typeof address>;
 
 const path = z.string().min(1);
-const name = z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/, 'expected lower-case letters, digits, dashes and underscores, starting with a letter');
+const name = z
+  .string()
+  .regex(/^[a-z][a-z0-9_-]{0,62}$/, 'expected lower-case letters, digits, dashes and underscores, starting with a letter');
 const roleName = name;
 
 /** Where a secret comes from; exactly one key. */
 const secretRef = z.union(
-  [z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: path }), z.strictObject({ command: z.array(z.string().min(1)).min(1) })],
-  { error: 'expected one of { env: NAME }, { file: path } or { command: [program, argument, ...] }; a secret is never written here itself' },
+  [
+    z.strictObject({ env: z.string().min(1) }),
+    z.strictObject({ file: path }),
+    z.strictObject({ command: z.array(z.string().min(1)).min(1) }),
+  ],
+  {
+    error: 'expected one of { env: NAME }, { file: path } or { command: [program, argument, ...] }; a secret is never written here itself',
+  },
 );
 
 const serverTls = z.strictObject({ certificate: path, key: path });
@@ -33,7 +41,11 @@ const serverTls = z.strictObject({ certificate: path, key: path });
 /** TLS, or an explicit `insecure: true`, which is accepted on loopback only. */
 function secured(value: { address: Address; tls?: unknown; insecure?: true | undefined }, context: z.RefinementCtx): void {
   if (value.tls === undefined && value.insecure !== true) {
-    context.addIssue({ code: 'custom', path: ['tls'], message: 'TLS is required: give { certificate, key }; `insecure: true` is accepted on loopback only' });
+    context.addIssue({
+      code: 'custom',
+      path: ['tls'],
+      message: 'TLS is required: give { certificate, key }; `insecure: true` is accepted on loopback only',
+    });
   }
   if (value.tls !== undefined && value.insecure === true) {
     context.addIssue({ code: 'custom', path: ['insecure'], message: 'contradicts tls: remove one of them' });
@@ -79,7 +91,10 @@ const provider = z.strictObject({
 
 const upstreamTls = z.discriminatedUnion('mode', [
   z.strictObject({ mode: z.literal('verify-full'), ca: path.optional(), servername: z.string().min(1).optional() }),
-  z.strictObject({ mode: z.literal('disable'), insecure: z.literal(true, { error: 'say `insecure: true` to send a credential without TLS' }) }),
+  z.strictObject({
+    mode: z.literal('disable'),
+    insecure: z.literal(true, { error: 'say `insecure: true` to send a credential without TLS' }),
+  }),
 ]);
 
 const target = z.strictObject({
@@ -112,7 +127,9 @@ export const configSchema = z
     listeners: z.array(listener).min(1),
     api,
     identity: z.strictObject({
-      providers: z.array(provider).refine((list) => list.length > 0, 'no identity provider: without one nobody can be identified, so the gateway does not start'),
+      providers: z
+        .array(provider)
+        .refine((list) => list.length > 0, 'no identity provider: without one nobody can be identified, so the gateway does not start'),
     }),
     targets: z.array(target).min(1),
     policy: z.strictObject({ files: z.array(path).min(1) }),
@@ -133,7 +150,8 @@ export const configSchema = z
     ] as const) {
       const seen = new Set<string>();
       list.forEach((item, index) => {
-        if (seen.has(item.name)) context.addIssue({ code: 'custom', path: [...key.split('.'), index, 'name'], message: `${item.name} is defined twice` });
+        if (seen.has(item.name))
+          context.addIssue({ code: 'custom', path: [...key.split('.'), index, 'name'], message: `${item.name} is defined twice` });
         seen.add(item.name);
       });
     }
@@ -141,9 +159,14 @@ export const configSchema = z
     config.identity.providers.forEach((item, index) => {
       const url = new URL(item.issuer);
       if (url.protocol !== 'https:' && !isLoopback(url.hostname)) {
-        context.addIssue({ code: 'custom', path: ['identity', 'providers', index, 'issuer'], message: 'expected an https URL; http is accepted on loopback only' });
+        context.addIssue({
+          code: 'custom',
+          path: ['identity', 'providers', index, 'issuer'],
+          message: 'expected an https URL; http is accepted on loopback only',
+        });
       }
-      if (issuers.has(item.issuer)) context.addIssue({ code: 'custom', path: ['identity', 'providers', index, 'issuer'], message: 'this issuer is configured twice' });
+      if (issuers.has(item.issuer))
+        context.addIssue({ code: 'custom', path: ['identity', 'providers', index, 'issuer'], message: 'this issuer is configured twice' });
       issuers.add(item.issuer);
     });
   });

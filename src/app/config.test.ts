@@ -60,7 +60,10 @@ test('a complete configuration loads with safe defaults', async () => {
 });
 
 test('an unknown key is refused at its place with a suggestion', async () => {
-  assert.match(await faultsOf(good.replace('dataDirectory:', 'dataDirctory:')), /sallyport\.yaml:2:1 dataDirctory: unknown key, did you mean "dataDirectory"\?/);
+  assert.match(
+    await faultsOf(good.replace('dataDirectory:', 'dataDirctory:')),
+    /sallyport\.yaml:2:1 dataDirctory: unknown key, did you mean "dataDirectory"\?/,
+  );
 });
 
 test('every fault is reported at once', async () => {

@@ -245,7 +245,9 @@ function abridged(lines: readonly string[]): string[] {
   const maxLines = 60;
   const width = 130;
   const short = lines.map((line) => (line.length <= width ? line : `${line.slice(0, width - 1)}…`));
-  return short.length <= maxLines ? short : [...short.slice(0, maxLines - 12), `(${short.length - maxLines + 1} more lines)`, ...short.slice(-11)];
+  return short.length <= maxLines
+    ? short
+    : [...short.slice(0, maxLines - 12), `(${short.length - maxLines + 1} more lines)`, ...short.slice(-11)];
 }
 
 async function verifyTamperedCopy(running: RunningDemo): Promise<{ ok: boolean; problem: string | null }> {
@@ -264,7 +266,10 @@ async function verifyTamperedCopy(running: RunningDemo): Promise<{ ok: boolean; 
     bytes[middle] = (bytes[middle] ?? 0) ^ 1;
     await writeFile(file, bytes);
     const verdict = await verifyLog(copy, { vkey: running.gateway.vkey });
-    return { ok: verdict.ok, problem: verdict.problems[0] === undefined ? null : `${verdict.problems[0].code}: ${verdict.problems[0].what}` };
+    return {
+      ok: verdict.ok,
+      problem: verdict.problems[0] === undefined ? null : `${verdict.problems[0].code}: ${verdict.problems[0].what}`,
+    };
   } finally {
     await rm(copy, { recursive: true, force: true });
   }

@@ -13,7 +13,12 @@ export function createMetrics(): GatewayMetrics {
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
   const sessions = new Gauge({ name: 'sallyport_sessions', help: 'Client sessions open now', labelNames: ['target'], registers });
-  const decisions = new Counter({ name: 'sallyport_decisions_total', help: 'Requests decided', labelNames: ['target', 'outcome'], registers });
+  const decisions = new Counter({
+    name: 'sallyport_decisions_total',
+    help: 'Requests decided',
+    labelNames: ['target', 'outcome'],
+    registers,
+  });
   const rows = new Counter({ name: 'sallyport_rows_total', help: 'Result rows released', labelNames: ['target'], registers });
   const seconds = new Histogram({
     name: 'sallyport_request_seconds',

@@ -20,7 +20,9 @@ export async function readPolicyTexts(paths: readonly string[], folder: string):
       for (const file of files) texts.push({ name: relative(folder, file).replaceAll('\\', '/'), text: await readFile(file, 'utf8') });
     } catch (cause) {
       if (cause instanceof SallyportError) throw cause;
-      throw new SallyportError('SP_CONFIG_INVALID', `${path}: cannot be read (${(cause as NodeJS.ErrnoException).code ?? 'unreadable'})`, { cause });
+      throw new SallyportError('SP_CONFIG_INVALID', `${path}: cannot be read (${(cause as NodeJS.ErrnoException).code ?? 'unreadable'})`, {
+        cause,
+      });
     }
   }
   return texts;

@@ -36,7 +36,12 @@ export function createPolicySurface(deps: PolicySurfaceDeps): PolicySurface {
     return analyst;
   };
   const load = (files: readonly PolicyFile[] | null): ReturnType<typeof loadPolicyTexts> =>
-    files === null ? { ok: true, policy } : loadPolicyTexts(files.map(({ path, source }) => ({ name: path, text: source })), deps.setting);
+    files === null
+      ? { ok: true, policy }
+      : loadPolicyTexts(
+          files.map(({ path, source }) => ({ name: path, text: source })),
+          deps.setting,
+        );
 
   return {
     current: () => ({ sha256: policy.sha256, files: inForce }),

@@ -11,7 +11,11 @@ export interface SessionIndexer {
   stop(): Promise<void>;
 }
 
-export function startSessionIndexer(deps: { readonly reader: AuditReader; readonly index: SessionIndex; readonly logger: Logger }): SessionIndexer {
+export function startSessionIndexer(deps: {
+  readonly reader: AuditReader;
+  readonly index: SessionIndex;
+  readonly logger: Logger;
+}): SessionIndexer {
   const { reader, index } = deps;
   let running: Promise<void> | null = null;
   let failed = false;

@@ -160,10 +160,7 @@ describe('the approvals desk', () => {
 
   it('refuses a justification that is too long, and records nothing', async () => {
     const { id } = await desk.open(draft());
-    await assert.rejects(
-      desk.answer(id, person('bob'), 'approve', 'x'.repeat(MAX_JUSTIFICATION_LENGTH + 1)),
-      code('SP_API_BAD_REQUEST'),
-    );
+    await assert.rejects(desk.answer(id, person('bob'), 'approve', 'x'.repeat(MAX_JUSTIFICATION_LENGTH + 1)), code('SP_API_BAD_REQUEST'));
     assert.deepEqual(bench.types(), ['approval.requested']);
   });
 
@@ -242,7 +239,10 @@ describe('the approvals desk', () => {
   it('lets one of two reviewers who answer at once decide, and tells the other', async () => {
     const { id } = await desk.open(draft());
     const results = await Promise.allSettled([desk.answer(id, person('bob'), 'approve'), desk.answer(id, person('carol'), 'deny')]);
-    assert.deepEqual(results.map((result) => result.status), ['fulfilled', 'rejected']);
+    assert.deepEqual(
+      results.map((result) => result.status),
+      ['fulfilled', 'rejected'],
+    );
     assert.equal(bench.types().filter((type) => type === 'approval.answered').length, 1);
   });
 
@@ -426,7 +426,10 @@ describe('the approvals desk', () => {
     await desk.answer(id, person('bob'), 'approve');
     stop();
     await desk.use(id, binding);
-    assert.deepEqual(bench.seen.map((approval) => approval.state), ['pending', 'approved', 'used']);
+    assert.deepEqual(
+      bench.seen.map((approval) => approval.state),
+      ['pending', 'approved', 'used'],
+    );
     assert.equal(after, 2);
   });
 

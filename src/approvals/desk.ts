@@ -104,16 +104,22 @@ export function createApprovalDesk(deps: ApprovalDeskDeps): ApprovalsService {
   }
 
   function watchDeadline(approval: Approval): void {
-    const timer = setTimeout(() => {
-      current(approval.id).then(
-        (now) => (now !== null && isOpen(now) ? watchDeadline(now) : forget(approval.id)),
-        (cause: unknown) => {
-          // Nothing is released by this: whoever looks at the approval next meets the same time limit.
-          logger.error({ approval: approval.id, fault: cause instanceof SallyportError ? cause.code : 'unknown' }, 'an approval could not be expired');
-          forget(approval.id);
-        },
-      );
-    }, Math.min(MAX_TIMER_MS, Math.max(1, approval.expiresAtMs - clock.nowMs())));
+    const timer = setTimeout(
+      () => {
+        current(approval.id).then(
+          (now) => (now !== null && isOpen(now) ? watchDeadline(now) : forget(approval.id)),
+          (cause: unknown) => {
+            // Nothing is released by this: whoever looks at the approval next meets the same time limit.
+            logger.error(
+              { approval: approval.id, fault: cause instanceof SallyportError ? cause.code : 'unknown' },
+              'an approval could not be expired',
+            );
+            forget(approval.id);
+          },
+        );
+      },
+      Math.min(MAX_TIMER_MS, Math.max(1, approval.expiresAtMs - clock.nowMs())),
+    );
     timer.unref();
     deadlines.set(approval.id, timer);
   }
@@ -325,9 +331,7 @@ export function createApprovalDesk(deps: ApprovalDeskDeps): ApprovalsService {
         const by = { issuer: principal.issuer, subject: principal.subject, kind: principal.kind };
         const answer: ApprovalAnswer = { by, verdict, atMs: nowMs };
         const state = stateAfter(approval, [...approval.answers, answer]);
-        const payloads: Payload[] = justification
-          ? [{ kind: 'justification', bytes: new TextEncoder().encode(justification) }]
-          : [];
+        const payloads: Payload[] = justification ? [{ kind: 'justification', bytes: new TextEncoder().encode(justification) }] : [];
         await audit.append(
           entryOf('approval.answered', approval, {
             answer: { by, verdict },

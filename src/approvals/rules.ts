@@ -8,12 +8,7 @@ const samePerson = (a: ActorRef, b: ActorRef): boolean => principalKey(a) === pr
 
 /** Why `principal` may not answer, whatever the state of the approval; null when they may.
  *  INVARIANT: nobody approves their own request, nor one made on their behalf; only people answer. */
-export function refusalOf(
-  approval: Approval,
-  principal: Principal,
-  roles: readonly string[],
-  nowMs: number,
-): SallyportError | null {
+export function refusalOf(approval: Approval, principal: Principal, roles: readonly string[], nowMs: number): SallyportError | null {
   if (principal.expiresAtMs <= nowMs) return new SallyportError('SP_AUTH_EXPIRED', 'the identity of the reviewer has expired');
   if (principal.kind !== 'person' || principal.onBehalfOf !== null) {
     return new SallyportError('SP_API_FORBIDDEN', 'only a person, acting for themselves, answers approvals');

@@ -17,7 +17,8 @@ export function logIndex(text: string): number {
 /** How many times faster than it was; 0 = without waiting. */
 export function replaySpeed(text: string): number {
   const speed = Number(text);
-  if (text.trim() === '' || !Number.isFinite(speed) || speed < 0) throw new InvalidArgumentError('Expected 0 (no waiting) or a factor such as 1 or 4.');
+  if (text.trim() === '' || !Number.isFinite(speed) || speed < 0)
+    throw new InvalidArgumentError('Expected 0 (no waiting) or a factor such as 1 or 4.');
   return speed;
 }
 

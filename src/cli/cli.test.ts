@@ -127,7 +127,10 @@ describe('command line', () => {
     api.answer = () => ({ status: 403, body: problem });
     const denied = await call(['targets', 'ls']);
     assert.equal(denied.code, 1);
-    assert.match(denied.err, /^error: your roles do not allow this\n {2}why: .*403 SP_API_FORBIDDEN, req-1\n {2}next: Ask a colleague\.\n$/);
+    assert.match(
+      denied.err,
+      /^error: your roles do not allow this\n {2}why: .*403 SP_API_FORBIDDEN, req-1\n {2}next: Ask a colleague\.\n$/,
+    );
     const json = await call(['targets', 'ls', '--json']);
     assert.equal(JSON.parse(json.err).error.code, 'SP_API_FORBIDDEN');
     api.answer = () => ({ status: 400, body: { ...problem, code: 'SP_API_BAD_REQUEST', faults: [{ path: 'sql', what: 'too long' }] } });
@@ -230,8 +233,23 @@ describe('command line', () => {
     const explanation = {
       target: 'clinic',
       as: { issuer: 'corp', subject: 'agent-1', kind: 'agent', groups: [] },
-      decision: { outcome: 'hold', reasons: ['rule'], rules: ['bulk'], roles: ['reporting-agent'], policySha256: 'ab', say: null, approvers: { role: 'privacy-officer', count: 1 }, withinMs: 1 },
-      facts: { effects: ['read'], relations: [], predicateClasses: [], unbounded: true, unknowns: [{ code: 'function', what: 'f', remedy: 'no' }] },
+      decision: {
+        outcome: 'hold',
+        reasons: ['rule'],
+        rules: ['bulk'],
+        roles: ['reporting-agent'],
+        policySha256: 'ab',
+        say: null,
+        approvers: { role: 'privacy-officer', count: 1 },
+        withinMs: 1,
+      },
+      facts: {
+        effects: ['read'],
+        relations: [],
+        predicateClasses: [],
+        unbounded: true,
+        unknowns: [{ code: 'function', what: 'f', remedy: 'no' }],
+      },
       outputs: [{ name: 'x', sources: ['public.patients.ssn'], classes: ['phi.ssn'], mask: 'redact' }],
       missingEffects: [],
       // oxlint-disable-next-line unicorn/no-thenable -- the word of the policy file
@@ -279,7 +297,13 @@ describe('command line', () => {
     api.answer = ({ query }) => {
       const from = Number(query.get('from') ?? 0);
       const size = sizes[Math.min(api.seen.length - 1, 2)] ?? 0;
-      return { body: { entries: from < size && query.has('from') ? [entry(from)] : [], size, next: query.has('from') ? Math.min(size, from + 1) : 1 } };
+      return {
+        body: {
+          entries: from < size && query.has('from') ? [entry(from)] : [],
+          size,
+          next: query.has('from') ? Math.min(size, from + 1) : 1,
+        },
+      };
     };
     let sleeps = 0;
     const { code, out, err } = await call(['audit', 'tail', '--json'], {
@@ -290,7 +314,14 @@ describe('command line', () => {
     });
     assert.equal(code, 130);
     assert.equal(err, '');
-    assert.deepEqual(out.trim().split('\n').slice(0, 2).map((line) => JSON.parse(line).seq), [20, 21]);
+    assert.deepEqual(
+      out
+        .trim()
+        .split('\n')
+        .slice(0, 2)
+        .map((line) => JSON.parse(line).seq),
+      [20, 21],
+    );
   });
 
   test('a log that became shorter is an alarm', async () => {
@@ -311,7 +342,10 @@ describe('command line', () => {
       entries: { checked: 7, firstTs: null, lastTs: null },
       payloads: { named: 0, present: 0 },
     });
-    const good = await cli(['audit', 'verify', 'good', '--key', 'log.vkey'], { files: { 'log.vkey': 'name+id+key\n' }, deps: { verifyLog } });
+    const good = await cli(['audit', 'verify', 'good', '--key', 'log.vkey'], {
+      files: { 'log.vkey': 'name+id+key\n' },
+      deps: { verifyLog },
+    });
     assert.equal(good.code, 0);
     assert.match(good.out, /7 of 7 checked[\s\S]*whole and signed/);
     const bad = await cli(['audit', 'verify', 'bad', '--key', 'name+id+key'], { deps: { verifyLog } });
@@ -356,7 +390,15 @@ describe('session replay', () => {
   };
   const result = (): Uint8Array => {
     const writer = new RecordingWriter({ maxRows: 10, maxBytes: 10_000 });
-    writer.add(0, frame('T', [0, 1], 'ssn', Array.from({ length: 18 }, () => 0)));
+    writer.add(
+      0,
+      frame(
+        'T',
+        [0, 1],
+        'ssn',
+        Array.from({ length: 18 }, () => 0),
+      ),
+    );
     writer.add(20, frame('D', [0, 1, 0, 0, 0, 4], [42, 42, 42, 55]));
     writer.add(40, frame('C', 'SELECT 1'));
     return writer.finish(40, 9);
@@ -391,7 +433,9 @@ describe('session replay', () => {
   });
 
   test('keeps the timing when a speed is given', async () => {
-    api.answer = () => ({ body: { session, items: [sealed('statement', base64(Buffer.from('A')), 1), sealed('result', base64(result()), 3)], next: null } });
+    api.answer = () => ({
+      body: { session, items: [sealed('statement', base64(Buffer.from('A')), 1), sealed('result', base64(result()), 3)], next: null },
+    });
     const waits: number[] = [];
     await replay(['--speed', '2'], { onSleep: (ms) => waits.push(ms) });
     assert.deepEqual(waits, [1000, 10, 10]);
@@ -455,6 +499,9 @@ describe('init', () => {
   test('names that could not be loaded again are refused before anything is written', async () => {
     assert.equal((await cli(['init', join(folder, 'c'), '--target', 'Bad Name'], { deps: { certificates } })).code, 2);
     assert.equal((await cli(['init', join(folder, 'c'), '--origin', 'a b'], { deps: { certificates } })).code, 2);
-    assert.deepEqual(readdirSync(folder).filter((name) => name === 'c'), []);
+    assert.deepEqual(
+      readdirSync(folder).filter((name) => name === 'c'),
+      [],
+    );
   });
 });

@@ -40,7 +40,10 @@ async function readToken(options: ConnectionOptions, io: CliIo, signal: AbortSig
   else if (tokenCommand !== undefined) text = await runTokenCommand(tokenCommand, signal);
   else if (fromEnvironment !== undefined && fromEnvironment !== '') text = fromEnvironment;
   else {
-    throw usageFailure('no token', 'Set SALLYPORT_TOKEN, or give --token-file FILE or --token-command COMMAND. Tokens are not accepted as arguments.');
+    throw usageFailure(
+      'no token',
+      'Set SALLYPORT_TOKEN, or give --token-file FILE or --token-command COMMAND. Tokens are not accepted as arguments.',
+    );
   }
   const token = text.trim();
   if (!/^[\x21-\x7e]+$/.test(token)) throw usageFailure('the token is empty or not one word', 'Check what the file or command holds.');

@@ -100,7 +100,11 @@ export class Replay {
     }
     flush();
     if (recording.isTruncated || recording.rowsShown < recording.rows) {
-      this.#out.line(this.#out.colors.dim(`recorded ${recording.rowsShown} of ${recording.rows} rows; the others went to the client too, but were not kept`));
+      this.#out.line(
+        this.#out.colors.dim(
+          `recorded ${recording.rowsShown} of ${recording.rows} rows; the others went to the client too, but were not kept`,
+        ),
+      );
     }
   }
 

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { isLoopback } from './address.ts';
 
 test('addresses of this machine are loopback', () => {
-  for (const host of ['localhost', '127.0.0.1', '127.8.8.8', '::1', '[::1]', '::ffff:127.0.0.1', 'LOCALHOST']) assert.ok(isLoopback(host), host);
+  for (const host of ['localhost', '127.0.0.1', '127.8.8.8', '::1', '[::1]', '::ffff:127.0.0.1', 'LOCALHOST'])
+    assert.ok(isLoopback(host), host);
 });
 
 test('nothing else is, however it is dressed up', () => {

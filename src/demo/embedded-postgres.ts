@@ -79,7 +79,10 @@ async function locateNative(): Promise<string> {
   try {
     entry = require.resolve(name);
   } catch (cause) {
-    throw new Error(`no embedded PostgreSQL here: npm package ${name} is not installed; in a checkout "npm ci" brings it where it exists for the platform`, { cause });
+    throw new Error(
+      `no embedded PostgreSQL here: npm package ${name} is not installed; in a checkout "npm ci" brings it where it exists for the platform`,
+      { cause },
+    );
   }
   const native = resolve(dirname(entry), '..', 'native');
   const version = (JSON.parse(await readFile(join(native, '..', 'package.json'), 'utf8')) as { version: string }).version;

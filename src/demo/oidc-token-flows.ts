@@ -100,7 +100,9 @@ function createBrowser(signal: AbortSignal | undefined): Browser {
   }
 
   function cookiesFor(url: URL): string {
-    const fitting = [...jar.values()].filter(({ path }) => url.pathname === path || url.pathname.startsWith(path.endsWith('/') ? path : `${path}/`));
+    const fitting = [...jar.values()].filter(
+      ({ path }) => url.pathname === path || url.pathname.startsWith(path.endsWith('/') ? path : `${path}/`),
+    );
     return fitting.map(({ name, value }) => `${name}=${value}`).join('; ');
   }
 

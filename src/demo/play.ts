@@ -8,7 +8,13 @@ import type { Stage } from './stage.ts';
 export interface PlayContext {
   readonly gateway: { readonly host: string; readonly port: number; readonly ca: string };
   /** Direct connection as superuser: ground truth for the checks, never shown. */
-  readonly direct: { readonly host: string; readonly port: number; readonly user: string; readonly password: string; readonly database: string };
+  readonly direct: {
+    readonly host: string;
+    readonly port: number;
+    readonly user: string;
+    readonly password: string;
+    readonly database: string;
+  };
   readonly agentToken: string;
   readonly api: DemoApi;
   readonly stage: Stage;
@@ -17,7 +23,9 @@ export interface PlayContext {
 
 /** The HTTP API as the officer uses it. */
 export interface DemoApi {
-  pendingApproval(signal: AbortSignal): Promise<{ readonly id: string; readonly statement: string | null; readonly rules: readonly string[] }>;
+  pendingApproval(
+    signal: AbortSignal,
+  ): Promise<{ readonly id: string; readonly statement: string | null; readonly rules: readonly string[] }>;
   approve(id: string): Promise<void>;
 }
 
@@ -61,10 +69,14 @@ export async function play(context: PlayContext): Promise<number> {
   agent.on('notice', (notice) => notices.push(notice.message ?? ''));
   await Promise.all([agent.connect(), direct.connect()]);
   try {
-    const secrets = new Set((await ask(direct, 'SELECT ssn, name, email, phone, mrn FROM patients')).rows.flat().filter((value) => value !== null));
+    const secrets = new Set(
+      (await ask(direct, 'SELECT ssn, name, email, phone, mrn FROM patients')).rows.flat().filter((value) => value !== null),
+    );
     const leaks = (answer: Answer): boolean => {
       const text = JSON.stringify(answer.rows);
-      return answer.rows.flat().some((value) => value !== null && secrets.has(value)) || [...secrets].some((secret) => text.includes(secret));
+      return (
+        answer.rows.flat().some((value) => value !== null && secrets.has(value)) || [...secrets].some((secret) => text.includes(secret))
+      );
     };
 
     stage.step('An ordinary analytics query goes through untouched', analytics);
@@ -94,7 +106,10 @@ export async function play(context: PlayContext): Promise<number> {
     const released = await waiting;
     stage.line(`approved by the privacy officer; ${released.rows.length} rows released, masked:`);
     stage.table(released.fields, released.rows.slice(0, 3));
-    stage.check('every patient came back, masked', released.rows.length >= 10_000 && !leaks({ ...released, rows: released.rows.slice(0, 200) }));
+    stage.check(
+      'every patient came back, masked',
+      released.rows.length >= 10_000 && !leaks({ ...released, rows: released.rows.slice(0, 200) }),
+    );
 
     stage.step('DROP TABLE is denied before it reaches the database', drop);
     const refusal = await ask(agent, drop).then(
@@ -114,7 +129,10 @@ export async function play(context: PlayContext): Promise<number> {
   stage.step('The session is replayed from the record', 'sallyport session replay');
   const lines = await context.verify.replay();
   for (const line of lines) stage.line(line);
-  stage.check('every statement is there, as the client saw it', lines.some((line) => line.includes('DROP TABLE')));
+  stage.check(
+    'every statement is there, as the client saw it',
+    lines.some((line) => line.includes('DROP TABLE')),
+  );
 
   stage.step('The audit log is verified, then a copy with one flipped byte', 'sallyport audit verify');
   const genuine = await context.verify.log();

@@ -36,7 +36,23 @@ export class Stage {
     const table = new Table({
       head: shown.map((name) => pc.bold(name)),
       style: { head: [], border: [], compact: true },
-      chars: { top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '', left: '   ', right: '', middle: ' ', mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' },
+      chars: {
+        top: '',
+        'top-mid': '',
+        'top-left': '',
+        'top-right': '',
+        bottom: '',
+        'bottom-mid': '',
+        'bottom-left': '',
+        'bottom-right': '',
+        left: '   ',
+        right: '',
+        middle: ' ',
+        mid: '',
+        'left-mid': '',
+        'mid-mid': '',
+        'right-mid': '',
+      },
     });
     for (const row of rows) table.push(row.slice(0, maxColumns).map((value) => cut(value ?? pc.dim('null'))));
     this.#write(`${table.toString()}\n`);

@@ -46,6 +46,9 @@ describe('the limiter of failed log-ins', () => {
   it('keeps at most so many addresses, the latest ones', () => {
     const { limiter } = bench({ maxFailures: 1, maxAddresses: 2 });
     for (const address of ['a', 'b', 'c']) limiter.recordFailure(address);
-    assert.deepEqual(['a', 'b', 'c'].map((address) => limiter.waitMs(address)), [0, 1_000, 1_000]);
+    assert.deepEqual(
+      ['a', 'b', 'c'].map((address) => limiter.waitMs(address)),
+      [0, 1_000, 1_000],
+    );
   });
 });

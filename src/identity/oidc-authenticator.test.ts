@@ -43,7 +43,9 @@ class FakeIdp {
     if (this.respond) return this.respond(url);
     if (url === `${issuer}/.well-known/openid-configuration`) return Response.json({ issuer: this.issuer, jwks_uri: this.jwksUri });
     if (url !== this.jwksUri) return new Response('', { status: 404 });
-    const keys = await Promise.all(this.keys.map(async ({ kid, publicKey }) => ({ ...(await exportJWK(publicKey)), kid, use: 'sig', alg: 'ES256' })));
+    const keys = await Promise.all(
+      this.keys.map(async ({ kid, publicKey }) => ({ ...(await exportJWK(publicKey)), kid, use: 'sig', alg: 'ES256' })),
+    );
     return Response.json({ keys });
   };
 }
@@ -321,7 +323,12 @@ describe('the OIDC authenticator', () => {
   describe('configuration', () => {
     const invalid = (providers: readonly OidcProviderOptions[]) =>
       assert.throws(
-        () => createOidcAuthenticator({ providers, clock: { nowMs: () => 0, monotonicMs: () => 0 }, logger: { info() {}, warn() {}, error() {} } }),
+        () =>
+          createOidcAuthenticator({
+            providers,
+            clock: { nowMs: () => 0, monotonicMs: () => 0 },
+            logger: { info() {}, warn() {}, error() {} },
+          }),
         (fault) => fault instanceof SallyportError && fault.code === 'SP_CONFIG_INVALID',
       );
 
@@ -336,7 +343,14 @@ describe('the OIDC authenticator', () => {
     });
 
     it('does not start with plain http off this machine', () => {
-      for (const bad of ['http://idp.example', 'http://127.0.0.1.evil.example', 'ftp://127.0.0.1', 'idp', 'https://a:b@idp.example', 'https://idp.example?x']) {
+      for (const bad of [
+        'http://idp.example',
+        'http://127.0.0.1.evil.example',
+        'ftp://127.0.0.1',
+        'idp',
+        'https://a:b@idp.example',
+        'https://idp.example?x',
+      ]) {
         invalid([{ ...corp, issuer: bad }]);
       }
       for (const good of ['http://127.0.0.1:99', 'http://localhost:1', 'http://[::1]:1']) make({ issuer: good });

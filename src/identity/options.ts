@@ -6,19 +6,7 @@ import { SallyportError } from '../core/error.ts';
 import type { PrincipalKind } from '../core/identity.ts';
 
 /** Signature algorithms that may be allowed. All asymmetric: with HMAC, a public key could sign. */
-export const ALGORITHMS = [
-  'RS256',
-  'RS384',
-  'RS512',
-  'PS256',
-  'PS384',
-  'PS512',
-  'ES256',
-  'ES384',
-  'ES512',
-  'EdDSA',
-  'Ed25519',
-] as const;
+export const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'] as const;
 export type Algorithm = (typeof ALGORITHMS)[number];
 
 /** How a token tells what it identifies. */

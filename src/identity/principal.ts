@@ -28,7 +28,7 @@ function subjectOf(value: unknown): string {
 /** Subjects of the `act` chain, the current actor first. */
 function actorsOf(act: unknown, issuer: string): string[] {
   const actors: string[] = [];
-  for (let next = act; next !== undefined; ) {
+  for (let next = act; next !== undefined;) {
     if (actors.length >= MAX_ACTORS || typeof next !== 'object' || next === null) throw refuseToken('malformed');
     const actor = next as Readonly<Record<string, unknown>>;
     // A provider vouches for its own subjects only.

@@ -13,12 +13,4 @@ export { classRules, type PolicyColumnRule } from './class-rules.ts';
 export { hasAccess, rolesOf } from './roles.ts';
 export { type AnalyseForTest, type PolicyTestOptions, type PolicyTestResult, runPolicyTests } from './run-tests.ts';
 export { policyFileSchema } from './schema.ts';
-export {
-  type Fault,
-  type Locator,
-  type ParsedSource,
-  parseYamlDocument,
-  type Path,
-  type Place,
-  renderFault,
-} from './source.ts';
+export { type Fault, type Locator, type ParsedSource, parseYamlDocument, type Path, type Place, renderFault } from './source.ts';

@@ -11,7 +11,9 @@ export type PredicateMode = (typeof PREDICATE_MODES)[number];
 
 export const PRINCIPAL_KINDS = ['person', 'agent', 'service'] as const;
 
-const name = z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/, 'must be lower-case letters, digits, dashes and underscores, starting with a letter');
+const name = z
+  .string()
+  .regex(/^[a-z][a-z0-9_-]{0,62}$/, 'must be lower-case letters, digits, dashes and underscores, starting with a letter');
 const className = z
   .string()
   .max(64)

@@ -333,7 +333,9 @@ class LiveSession implements GateSession {
       approvers: decision.approvers,
       expiresAtMs: approval.expiresAtMs,
       wait: (waitSignal) =>
-        this.#release(request, approval.id, binding, decision, waitSignal).catch((fault: unknown) => this.#unavailable(request, decision, fault)),
+        this.#release(request, approval.id, binding, decision, waitSignal).catch((fault: unknown) =>
+          this.#unavailable(request, decision, fault),
+        ),
     };
   }
 

@@ -81,7 +81,10 @@ export function buildCatalogue(rows: CatalogueRows): Catalogue {
     ],
     codeOfColumn(oid, name) {
       const number = relationByOid.get(oid)?.byName.get(name)?.attnum;
-      return code.ofColumn.get(oid).filter((use) => use.number === number).map((use) => use.code);
+      return code.ofColumn
+        .get(oid)
+        .filter((use) => use.number === number)
+        .map((use) => use.code);
     },
     rowTypesIn: (oid) => types.rowTypesIn(oid),
     knowsIdentifier: (name) => identifiers.has(name),

@@ -61,7 +61,21 @@ export class Functions {
   /** @param typeName type OID -> its name, as `format_type` prints it. */
   constructor(rows: CatalogueRows, typeName: (oid: number) => string) {
     for (const row of rows.functions) {
-      const [oid = '', schema = '', name = '', kind, volatility, language, returnsSet, definer, args, defaults, variadic, returns, extension] = row;
+      const [
+        oid = '',
+        schema = '',
+        name = '',
+        kind,
+        volatility,
+        language,
+        returnsSet,
+        definer,
+        args,
+        defaults,
+        variadic,
+        returns,
+        extension,
+      ] = row;
       const argOids = (args ?? '').split(' ').filter(Boolean).map(Number);
       const argTypes = argOids.map(typeName);
       const info: FunctionInfo = {
@@ -132,7 +146,8 @@ export class Functions {
     let found = false;
     for (const operator of this.#operators.reachable(schema, name, searchPath)) {
       found = true;
-      if (!this.#isVettedOperator(operator) && !vouched(this.signature(operator.functionOid), safe)) return this.signature(operator.functionOid);
+      if (!this.#isVettedOperator(operator) && !vouched(this.signature(operator.functionOid), safe))
+        return this.signature(operator.functionOid);
     }
     return found ? null : 'unknown operator';
   }

@@ -4,7 +4,15 @@ import type { Column, Relation, RelationKind } from './catalogue.ts';
 import type { CatalogueRows } from './catalogue-queries.ts';
 import type { TypeInfo } from './catalogue-types.ts';
 
-const KINDS: Readonly<Record<string, RelationKind>> = { r: 'table', p: 'partitioned', v: 'view', m: 'matview', f: 'foreign', S: 'sequence', c: 'composite' };
+const KINDS: Readonly<Record<string, RelationKind>> = {
+  r: 'table',
+  p: 'partitioned',
+  v: 'view',
+  m: 'matview',
+  f: 'foreign',
+  S: 'sequence',
+  c: 'composite',
+};
 const PERSISTENCE: Readonly<Record<string, Relation['persistence']>> = { p: 'permanent', u: 'unlogged', t: 'temporary' };
 
 /** Values by key, in order of arrival. */

@@ -23,7 +23,10 @@ export function readRestrictions(rows: CatalogueRows, relationByOid: (oid: numbe
   /** Names in the order of their numbers, for foreign keys. */
   const ordered = (oid: number, numbers: string | null | undefined): string[] => {
     const byNumber = new Map((relationByOid(oid)?.columns ?? []).map((column) => [column.attnum, column.name]));
-    return (numbers ?? '').split(' ').filter(Boolean).map((number) => byNumber.get(Number(number)) ?? '');
+    return (numbers ?? '')
+      .split(' ')
+      .filter(Boolean)
+      .map((number) => byNumber.get(Number(number)) ?? '');
   };
 
   for (const [, relationText, , , key, keyCount, expressions, isViolable, reads] of rows.indexes) {
@@ -51,7 +54,10 @@ export function readRestrictions(rows: CatalogueRows, relationByOid: (oid: numbe
 
   const partitionKeys = new Map<number, PartitionKey>();
   for (const [relation, numbers, expressions] of rows.partitionKeys) {
-    const keys = (numbers ?? '').split(' ').filter((number) => number !== '0').join(' ');
+    const keys = (numbers ?? '')
+      .split(' ')
+      .filter((number) => number !== '0')
+      .join(' ');
     partitionKeys.set(Number(relation), { columns: names(Number(relation), keys), expressions: expressions ?? null });
   }
   const policies = new Grouped<string>();

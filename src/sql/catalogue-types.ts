@@ -63,13 +63,25 @@ export class Types {
     };
     for (const type of byOid.values()) {
       this.byName.add(type.schema, type.name, type);
-      if (type.kind === 'b' && type.element === 0 && type.oid >= FIRST_USER_OID && (type.extension === null || !isVettedExtensionType(type.extension))) {
+      if (
+        type.kind === 'b' &&
+        type.element === 0 &&
+        type.oid >= FIRST_USER_OID &&
+        (type.extension === null || !isVettedExtensionType(type.extension))
+      ) {
         add(type.oid, [`${type.schema}.${type.name}`]);
       }
     }
     for (const [range, subtype, runs] of rows.ranges) {
       this.#subtypes.set(Number(range), Number(subtype));
-      add(Number(range), (runs ?? '').split(' ').filter(Boolean).filter((fn) => !functions.isVetted(Number(fn))).map((fn) => functions.signature(Number(fn))));
+      add(
+        Number(range),
+        (runs ?? '')
+          .split(' ')
+          .filter(Boolean)
+          .filter((fn) => !functions.isVetted(Number(fn)))
+          .map((fn) => functions.signature(Number(fn))),
+      );
     }
     for (const [, target, fn] of rows.casts) {
       if (Number(fn) !== 0 && !functions.isVetted(Number(fn))) add(Number(target), [functions.signature(Number(fn))]);

@@ -10,7 +10,14 @@ describe('buildCatalogue', () => {
   const catalogue = testCatalogue({
     tables: {
       'public.patients': {
-        columns: { id: 'integer not null', ssn: 'varchar(11)', dob: 'date', full_name: "text generated (ssn || 'x'::text)", mood: 'public.mood[]', at: 'timestamptz default now()' },
+        columns: {
+          id: 'integer not null',
+          ssn: 'varchar(11)',
+          dob: 'date',
+          full_name: "text generated (ssn || 'x'::text)",
+          mood: 'public.mood[]',
+          at: 'timestamptz default now()',
+        },
         primaryKey: ['id'],
         unique: [['ssn'], ['dob', 'ssn']],
       },
@@ -66,7 +73,8 @@ describe('buildCatalogue', () => {
   });
 
   it('knows identifiers of every kind and no others', () => {
-    for (const name of ['patients', 'ssn', 'legacy', 'mood', 'lower', 'int4', 'pg_class', 'clinic']) assert.ok(catalogue.knowsIdentifier(name), name);
+    for (const name of ['patients', 'ssn', 'legacy', 'mood', 'lower', 'int4', 'pg_class', 'clinic'])
+      assert.ok(catalogue.knowsIdentifier(name), name);
     for (const name of ['quackenbush', 'SSN', '']) assert.ok(!catalogue.knowsIdentifier(name), name);
   });
 
@@ -96,16 +104,24 @@ describe('code that the server runs by itself', () => {
       'public.pure(text)': { returns: 'text', extension: 'hstore', volatility: 'immutable' },
       'public.fire()': { returns: 'trigger', language: 'plpgsql' },
     },
-    types: { 'public.checked': { kind: 'domain', base: 'text', checks: [{ sql: 'public.check_it(VALUE)', uses: ['public.check_it(text)'] }] } },
+    types: {
+      'public.checked': { kind: 'domain', base: 'text', checks: [{ sql: 'public.check_it(VALUE)', uses: ['public.check_it(text)'] }] },
+    },
     tables: {
-      'public.plain': { columns: { id: "integer default nextval('s'::regclass)", at: 'timestamptz default now()' }, checks: [{ sql: "(id > 0) AND (lower('x') = 'x')" }] },
+      'public.plain': {
+        columns: { id: "integer default nextval('s'::regclass)", at: 'timestamptz default now()' },
+        checks: [{ sql: "(id > 0) AND (lower('x') = 'x')" }],
+      },
       'public.defaulted': { columns: { k: 'text', v: 'text default public.leak(1)' } },
       'public.xml_default': { columns: { v: "xml default query_to_xml('select 1', true, false, '')" } },
       'public.triggered': { columns: { k: 'text' }, triggers: ['public.fire()'] },
       'public.ruled': { columns: { k: 'text' }, rules: ['also'] },
       'public.checked_table': { columns: { k: 'text' }, checks: [{ sql: 'public.check_it(k)', uses: ['public.check_it(text)'] }] },
       'public.indexed': { columns: { k: 'text' }, indexExpressions: [{ sql: 'public.check_it(k)', uses: ['public.check_it(text)'] }] },
-      'public.indexed_purely': { columns: { k: 'text' }, indexExpressions: [{ sql: 'public.pure(lower(k))', uses: ['public.pure(text)'] }] },
+      'public.indexed_purely': {
+        columns: { k: 'text' },
+        indexExpressions: [{ sql: 'public.pure(lower(k))', uses: ['public.pure(text)'] }],
+      },
       'public.of_domain': { columns: { k: 'public.checked' } },
       'public.of_domains': { columns: { k: 'public.checked[]' } },
     },
@@ -125,7 +141,8 @@ describe('code that the server runs by itself', () => {
     assert.deepEqual(catalogue.codeOnWrite(oid('xml_default')), ['pg_catalog.query_to_xml']);
     assert.deepEqual(catalogue.codeOnWrite(oid('triggered')), ['public.fire()']);
     assert.deepEqual(catalogue.codeOnWrite(oid('ruled')), ['rule also']);
-    for (const name of ['checked_table', 'indexed', 'of_domain', 'of_domains']) assert.deepEqual(catalogue.codeOnWrite(oid(name)), ['public.check_it(text)'], name);
+    for (const name of ['checked_table', 'indexed', 'of_domain', 'of_domains'])
+      assert.deepEqual(catalogue.codeOnWrite(oid(name)), ['public.check_it(text)'], name);
   });
 
   it('finds it in columns', () => {

@@ -17,10 +17,7 @@ declare module 'libpg-query/wasm/libpg-query.js' {
   }
 
   export interface PgQueryOptions {
-    readonly instantiateWasm: (
-      imports: WebAssembly.Imports,
-      receive: (instance: WebAssembly.Instance) => void,
-    ) => Record<string, never>;
+    readonly instantiateWasm: (imports: WebAssembly.Imports, receive: (instance: WebAssembly.Instance) => void) => Record<string, never>;
     readonly print: (text: string) => void;
     readonly printErr: (text: string) => void;
   }

@@ -14,10 +14,7 @@ interface NodeRow {
 }
 
 const as = (type: string): FieldRole => ({ as: type });
-const row = (
-  roles: { node?: string; inert?: string; own?: string; as?: Readonly<Record<string, string>> },
-  since?: number,
-): NodeRow => {
+const row = (roles: { node?: string; inert?: string; own?: string; as?: Readonly<Record<string, string>> }, since?: number): NodeRow => {
   const fields: Record<string, FieldRole> = { location: 'inert' };
   for (const name of words(roles.node)) fields[name] = 'node';
   for (const name of words(roles.inert)) fields[name] = 'inert';
@@ -89,15 +86,9 @@ export const NODE_TABLE: Readonly<Record<string, NodeRow>> = {
   JsonKeyValue: row({ node: 'key', as: { value: 'JsonValueExpr' } }),
   JsonObjectConstructor: row({ node: 'exprs', inert: 'absent_on_null unique', as: { output: 'JsonOutput' } }, V16),
   JsonArrayConstructor: row({ node: 'exprs', inert: 'absent_on_null', as: { output: 'JsonOutput' } }, V16),
-  JsonArrayQueryConstructor: row(
-    { node: 'query', inert: 'absent_on_null', as: { output: 'JsonOutput', format: 'JsonFormat' } },
-    V16,
-  ),
+  JsonArrayQueryConstructor: row({ node: 'query', inert: 'absent_on_null', as: { output: 'JsonOutput', format: 'JsonFormat' } }, V16),
   JsonAggConstructor: row({ node: 'agg_filter agg_order', as: { output: 'JsonOutput', over: 'WindowDef' } }, V16),
-  JsonObjectAgg: row(
-    { inert: 'absent_on_null unique', as: { constructor: 'JsonAggConstructor', arg: 'JsonKeyValue' } },
-    V16,
-  ),
+  JsonObjectAgg: row({ inert: 'absent_on_null unique', as: { constructor: 'JsonAggConstructor', arg: 'JsonKeyValue' } }, V16),
   JsonArrayAgg: row({ inert: 'absent_on_null', as: { constructor: 'JsonAggConstructor', arg: 'JsonValueExpr' } }, V16),
   JsonIsPredicate: row({ node: 'expr', inert: 'item_type unique_keys', as: { format: 'JsonFormat' } }, V16),
   JsonParseExpr: row({ inert: 'unique_keys', as: { expr: 'JsonValueExpr', output: 'JsonOutput' } }, V17),
@@ -202,7 +193,8 @@ export const NODE_TABLE: Readonly<Record<string, NodeRow>> = {
     as: { typeName: 'TypeName', collClause: 'CollateClause' },
   }),
   Constraint: row({
-    inert: 'contype conname deferrable initdeferred is_enforced skip_validation initially_valid is_no_inherit generated_when generated_kind nulls_not_distinct keys fk_attrs pk_attrs fk_matchtype fk_upd_action fk_del_action fk_del_set_cols',
+    inert:
+      'contype conname deferrable initdeferred is_enforced skip_validation initially_valid is_no_inherit generated_when generated_kind nulls_not_distinct keys fk_attrs pk_attrs fk_matchtype fk_upd_action fk_del_action fk_del_set_cols',
     node: 'raw_expr',
     own: 'pktable options',
   }),

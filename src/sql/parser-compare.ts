@@ -3,7 +3,15 @@
 
 /** Fields that say where in the text a node was, never what it means. */
 const POSITION_FIELDS = new Set([
-  'location', 'stmt_location', 'stmt_len', 'name_location', 'list_start', 'list_end', 'rexpr_list_start', 'rexpr_list_end', 'version',
+  'location',
+  'stmt_location',
+  'stmt_len',
+  'name_location',
+  'list_start',
+  'list_end',
+  'rexpr_list_start',
+  'rexpr_list_end',
+  'version',
 ]);
 
 type Fields = Readonly<Record<string, unknown>>;

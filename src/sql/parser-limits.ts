@@ -12,8 +12,29 @@ export type LimitFault = 'too-large' | 'encoding';
 
 /** Words that make the tree one level deeper without a bracket. AND and OR chains are flat in the tree. */
 const DEEPENING_WORDS = new Set([
-  'not', 'is', 'isnull', 'notnull', 'like', 'ilike', 'similar', 'between', 'in', 'collate', 'at', 'operator',
-  'join', 'case', 'when', 'else', 'union', 'intersect', 'except', 'explain', 'prepare', 'select', 'values',
+  'not',
+  'is',
+  'isnull',
+  'notnull',
+  'like',
+  'ilike',
+  'similar',
+  'between',
+  'in',
+  'collate',
+  'at',
+  'operator',
+  'join',
+  'case',
+  'when',
+  'else',
+  'union',
+  'intersect',
+  'except',
+  'explain',
+  'prepare',
+  'select',
+  'values',
 ]);
 const SET_WORDS = new Set(['union', 'intersect', 'except', 'join']);
 const LONGEST_DEEPENING_WORD = 9;

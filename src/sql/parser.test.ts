@@ -51,7 +51,14 @@ describe('parser', () => {
 
   it('does not count brackets and operators inside literals, quoted names and comments', () => {
     const noise = '((((+-+-'.repeat(400);
-    for (const text of [`SELECT '${noise}'`, `SELECT E'\\'${noise}'`, `SELECT $a$${noise}$a$`, `SELECT "c${noise}" FROM t`, `SELECT 1 -- ${noise}`, `SELECT /* ${noise} /* */ ${noise} */ 1`]) {
+    for (const text of [
+      `SELECT '${noise}'`,
+      `SELECT E'\\'${noise}'`,
+      `SELECT $a$${noise}$a$`,
+      `SELECT "c${noise}" FROM t`,
+      `SELECT 1 -- ${noise}`,
+      `SELECT /* ${noise} /* */ ${noise} */ 1`,
+    ]) {
       assert.notEqual(faultOf(text), 'too-large', text.slice(0, 12));
     }
   });
@@ -102,16 +109,29 @@ describe('parser', () => {
     for (let round = 0; round < 8; round += 1) {
       assert.equal(pool.run(deep), null);
       await new Promise(setImmediate);
-      assert.equal(pool.run((instance) => instance.lengthBytesUTF8('é')), 2, `round ${round}`);
+      assert.equal(
+        pool.run((instance) => instance.lengthBytesUTF8('é')),
+        2,
+        `round ${round}`,
+      );
     }
   });
 
   it('answers null, not a throw, while every spare instance is used up', async () => {
     const pool = await InstancePool.create(await loadParserWasm());
-    for (let round = 0; round < 10; round += 1) pool.run(() => { throw new Error('dead'); });
-    assert.equal(pool.run(() => 1), null);
+    for (let round = 0; round < 10; round += 1)
+      pool.run(() => {
+        throw new Error('dead');
+      });
+    assert.equal(
+      pool.run(() => 1),
+      null,
+    );
     await new Promise(setImmediate);
-    assert.equal(pool.run(() => 1), 1);
+    assert.equal(
+      pool.run(() => 1),
+      1,
+    );
   });
 
   it('shows what the deparser drops', () => {

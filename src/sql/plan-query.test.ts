@@ -4,7 +4,8 @@ import { plan, refusals } from '../../test/support/plan.ts';
 
 const PATIENTS = `SELECT "id", '***'::text AS "mrn", '***'::text AS "name", '***'::text AS "ssn", NULL::date AS "dob", "clinic_id", "sex" FROM`;
 const standIn = (from = '"public"."patients"'): string => `( ${PATIENTS} ${from} )`;
-const squeeze = (text: string | null): string => (text ?? 'REFUSED').replaceAll(/\s+/g, ' ').replaceAll('( SELECT', '(SELECT').replaceAll(' )', ')');
+const squeeze = (text: string | null): string =>
+  (text ?? 'REFUSED').replaceAll(/\s+/g, ' ').replaceAll('( SELECT', '(SELECT').replaceAll(' )', ')');
 const forwards = (sql: string, expected: string): void => assert.equal(squeeze(plan(sql).forward), squeeze(expected));
 
 describe('masked relations in queries', () => {
@@ -16,26 +17,51 @@ describe('masked relations in queries', () => {
 
   it('are replaced wherever a query can stand', () => {
     const texts = [
-      'SELECT 1 WHERE EXISTS (SELECT ssn FROM patients)', 'SELECT (SELECT ssn FROM patients LIMIT 1)', 'SELECT ARRAY(SELECT ssn FROM patients)', 'SELECT id FROM clinics UNION SELECT id FROM patients',
-      'SELECT * FROM clinics c JOIN patients p ON p.clinic_id = c.id', 'SELECT * FROM clinics c, LATERAL (SELECT ssn FROM patients p WHERE p.clinic_id = c.id) x',
-      'TABLE patients', 'SELECT 1 ORDER BY (SELECT ssn FROM patients LIMIT 1)', 'SELECT 1 LIMIT (SELECT count(*) FROM patients)', 'VALUES ((SELECT ssn FROM patients LIMIT 1))',
-      'SELECT * FROM unnest(ARRAY(SELECT ssn FROM patients)) x', 'SELECT CASE WHEN (SELECT true FROM patients) THEN 1 END', 'SELECT sum(1) FILTER (WHERE EXISTS (SELECT 1 FROM patients WHERE ssn = $1))',
-      'SELECT 1 FROM clinics GROUP BY GROUPING SETS ((id), ((SELECT ssn FROM patients LIMIT 1)))', 'COPY (SELECT ssn FROM patients) TO STDOUT', 'COPY patients TO STDOUT', 'EXPLAIN SELECT ssn FROM patients',
-      'PREPARE p AS SELECT ssn FROM patients', 'DECLARE c CURSOR FOR SELECT ssn FROM patients', 'INSERT INTO scratch (n) SELECT id FROM patients', 'SELECT * FROM ROWS FROM (unnest(ARRAY(SELECT ssn FROM patients))) x',
-      'SELECT row_number() OVER (ORDER BY (SELECT ssn FROM patients LIMIT 1))', 'SELECT (WITH x AS (SELECT ssn FROM patients) SELECT ssn FROM x LIMIT 1)', 'SELECT ssn FROM patients_archive', 'SELECT who FROM directory',
+      'SELECT 1 WHERE EXISTS (SELECT ssn FROM patients)',
+      'SELECT (SELECT ssn FROM patients LIMIT 1)',
+      'SELECT ARRAY(SELECT ssn FROM patients)',
+      'SELECT id FROM clinics UNION SELECT id FROM patients',
+      'SELECT * FROM clinics c JOIN patients p ON p.clinic_id = c.id',
+      'SELECT * FROM clinics c, LATERAL (SELECT ssn FROM patients p WHERE p.clinic_id = c.id) x',
+      'TABLE patients',
+      'SELECT 1 ORDER BY (SELECT ssn FROM patients LIMIT 1)',
+      'SELECT 1 LIMIT (SELECT count(*) FROM patients)',
+      'VALUES ((SELECT ssn FROM patients LIMIT 1))',
+      'SELECT * FROM unnest(ARRAY(SELECT ssn FROM patients)) x',
+      'SELECT CASE WHEN (SELECT true FROM patients) THEN 1 END',
+      'SELECT sum(1) FILTER (WHERE EXISTS (SELECT 1 FROM patients WHERE ssn = $1))',
+      'SELECT 1 FROM clinics GROUP BY GROUPING SETS ((id), ((SELECT ssn FROM patients LIMIT 1)))',
+      'COPY (SELECT ssn FROM patients) TO STDOUT',
+      'COPY patients TO STDOUT',
+      'EXPLAIN SELECT ssn FROM patients',
+      'PREPARE p AS SELECT ssn FROM patients',
+      'DECLARE c CURSOR FOR SELECT ssn FROM patients',
+      'INSERT INTO scratch (n) SELECT id FROM patients',
+      'SELECT * FROM ROWS FROM (unnest(ARRAY(SELECT ssn FROM patients))) x',
+      'SELECT row_number() OVER (ORDER BY (SELECT ssn FROM patients LIMIT 1))',
+      'SELECT (WITH x AS (SELECT ssn FROM patients) SELECT ssn FROM x LIMIT 1)',
+      'SELECT ssn FROM patients_archive',
+      'SELECT who FROM directory',
     ];
     for (const text of texts) {
       const { forward } = plan(text);
       assert.ok(forward !== null, text);
       // Every place that reads the table is a stand-in with masks.
       assert.match(forward, /'\*\*\*'::text/, text);
-      assert.doesNotMatch(forward.replaceAll(/\(\s*SELECT "id", [^()]*? FROM (ONLY )?"public"\."\w+"\s*\)/g, ''), /public"?\."?(patients|directory)/, text);
+      assert.doesNotMatch(
+        forward.replaceAll(/\(\s*SELECT "id", [^()]*? FROM (ONLY )?"public"\."\w+"\s*\)/g, ''),
+        /public"?\."?(patients|directory)/,
+        text,
+      );
     }
   });
 
   it('keep ONLY and TABLESAMPLE, inside the sub-select', () => {
     forwards('SELECT id FROM ONLY patients', `SELECT id FROM ${standIn('ONLY "public"."patients"')} AS patients`);
-    forwards('SELECT id FROM patients p TABLESAMPLE bernoulli (10) REPEATABLE (3)', `SELECT id FROM ${standIn('"public"."patients" TABLESAMPLE bernoulli (10) REPEATABLE (3)')} AS p`);
+    forwards(
+      'SELECT id FROM patients p TABLESAMPLE bernoulli (10) REPEATABLE (3)',
+      `SELECT id FROM ${standIn('"public"."patients" TABLESAMPLE bernoulli (10) REPEATABLE (3)')} AS p`,
+    );
   });
 
   it('lose their schema in three-part column names', () => {
@@ -60,8 +86,11 @@ describe('masked relations in queries', () => {
   });
 
   it('survive what the deparser drops, by editing the names in the text', () => {
-    forwards('SELECT id FROM ONLY public.patients ORDER BY id FETCH FIRST 1 ROWS WITH TIES', `SELECT id FROM ${standIn('ONLY "public"."patients"')} AS "patients" ORDER BY id FETCH FIRST 1 ROWS WITH TIES`);
-    forwards('SELECT (ARRAY[ssn])[1], \'ä\' FROM /* x */ patients p', `SELECT (ARRAY[ssn])[1], 'ä' FROM /* x */ ${standIn()} p`);
+    forwards(
+      'SELECT id FROM ONLY public.patients ORDER BY id FETCH FIRST 1 ROWS WITH TIES',
+      `SELECT id FROM ${standIn('ONLY "public"."patients"')} AS "patients" ORDER BY id FETCH FIRST 1 ROWS WITH TIES`,
+    );
+    forwards("SELECT (ARRAY[ssn])[1], 'ä' FROM /* x */ patients p", `SELECT (ARRAY[ssn])[1], 'ä' FROM /* x */ ${standIn()} p`);
   });
 
   it('cannot be displaced by a placeholder of the client', () => {
@@ -83,7 +112,10 @@ describe('names', () => {
 
   it('of CTEs are renamed, so that a scoping mistake names nothing', () => {
     const shadow = plan('WITH patients AS (SELECT id FROM patients) SELECT * FROM patients').forward ?? '';
-    assert.match(shadow, /^WITH sp_c1_patients AS \(SELECT id FROM .*"public"\."patients" ?\) AS patients\) SELECT \* FROM sp_c1_patients AS patients$/);
+    assert.match(
+      shadow,
+      /^WITH sp_c1_patients AS \(SELECT id FROM .*"public"\."patients" ?\) AS patients\) SELECT \* FROM sp_c1_patients AS patients$/,
+    );
     const recursive = plan('WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT n FROM r').forward ?? '';
     assert.equal(recursive.match(/sp_c1_r/g)?.length, 3);
   });
@@ -94,7 +126,12 @@ describe('names', () => {
   });
 
   it('that lead nowhere or to another database are refused', () => {
-    for (const text of ['SELECT * FROM nowhere', 'SELECT * FROM other.public.clinics', 'SELECT * FROM pg_temp.clinics', 'DELETE FROM nowhere']) {
+    for (const text of [
+      'SELECT * FROM nowhere',
+      'SELECT * FROM other.public.clinics',
+      'SELECT * FROM pg_temp.clinics',
+      'DELETE FROM nowhere',
+    ]) {
       assert.deepEqual(refusals(plan(text)), ['relation'], text);
     }
   });
@@ -106,10 +143,27 @@ describe('names', () => {
   });
 
   it('of functions, operators and types are vetted', () => {
-    for (const text of ['SELECT leak(1)', 'SELECT public.leak(1)', 'SELECT * FROM leak(1)', "SELECT query_to_xml('x', true, false, '')", 'SELECT p.row_leak FROM patients p', 'SELECT (p).row_leak FROM patients p', 'CALL leak(1)', "SELECT current_setting('sallyport.token_key')", 'SELECT current_setting(name) FROM clinics', "SELECT set_config('search_path', 'x', false)"]) {
+    for (const text of [
+      'SELECT leak(1)',
+      'SELECT public.leak(1)',
+      'SELECT * FROM leak(1)',
+      "SELECT query_to_xml('x', true, false, '')",
+      'SELECT p.row_leak FROM patients p',
+      'SELECT (p).row_leak FROM patients p',
+      'CALL leak(1)',
+      "SELECT current_setting('sallyport.token_key')",
+      'SELECT current_setting(name) FROM clinics',
+      "SELECT set_config('search_path', 'x', false)",
+    ]) {
       assert.notDeepEqual(refusals(plan(text)), [], text);
     }
-    for (const text of ['SELECT vouched(1)', 'SELECT lower(name) FROM clinics', 'SELECT ssn(p) FROM patients p', "SELECT current_setting('server_version')", 'SELECT 1 + 1 = 2']) {
+    for (const text of [
+      'SELECT vouched(1)',
+      'SELECT lower(name) FROM clinics',
+      'SELECT ssn(p) FROM patients p',
+      "SELECT current_setting('server_version')",
+      'SELECT 1 + 1 = 2',
+    ]) {
       assert.deepEqual(refusals(plan(text)), [], text);
     }
     assert.deepEqual(refusals(plan('SELECT 1 |+| 1')), ['operator']);
@@ -156,10 +210,25 @@ describe('facts of a query', () => {
 
 describe('messages of the server', () => {
   it('pass for stand-ins, and are hidden where a view reads protected columns inside', () => {
-    assert.deepEqual(plan('SELECT ssn::int FROM patients').statements.map((each) => each.messages), ['pass']);
-    assert.deepEqual(plan('SELECT id FROM born_late').statements.map((each) => each.messages), ['code-only']);
-    assert.deepEqual(plan("INSERT INTO scratch (id, k) VALUES (1, 'x')").statements.map((each) => each.messages), ['trim']);
-    assert.deepEqual(plan("INSERT INTO noisy VALUES (1, 'x')").statements.map((each) => each.messages), ['code-only']);
-    assert.deepEqual(plan('COMMIT').statements.map((each) => each.messages), ['code-only']);
+    assert.deepEqual(
+      plan('SELECT ssn::int FROM patients').statements.map((each) => each.messages),
+      ['pass'],
+    );
+    assert.deepEqual(
+      plan('SELECT id FROM born_late').statements.map((each) => each.messages),
+      ['code-only'],
+    );
+    assert.deepEqual(
+      plan("INSERT INTO scratch (id, k) VALUES (1, 'x')").statements.map((each) => each.messages),
+      ['trim'],
+    );
+    assert.deepEqual(
+      plan("INSERT INTO noisy VALUES (1, 'x')").statements.map((each) => each.messages),
+      ['code-only'],
+    );
+    assert.deepEqual(
+      plan('COMMIT').statements.map((each) => each.messages),
+      ['code-only'],
+    );
   });
 });

@@ -13,7 +13,10 @@ describe('prepared statements and cursors', () => {
     assert.deepEqual(prepared.statements[0]?.outputs, []);
     const executed = session.plan('EXECUTE q (1)');
     assert.equal(executed.forward, 'EXECUTE q (1)');
-    assert.deepEqual([executed.facts.outputClasses, executed.facts.relations], [['phi.ssn'], [{ name: 'public.patients', access: 'read' }]]);
+    assert.deepEqual(
+      [executed.facts.outputClasses, executed.facts.relations],
+      [['phi.ssn'], [{ name: 'public.patients', access: 'read' }]],
+    );
     assert.deepEqual(session.plan('EXPLAIN EXECUTE q (1)').facts.outputs, [{ name: 'QUERY PLAN', sources: [], classes: [] }]);
     assert.deepEqual(session.plan('DEALLOCATE q').statements[0]?.changes, [{ kind: 'deallocate', name: 'q' }]);
   });
@@ -25,7 +28,12 @@ describe('prepared statements and cursors', () => {
   });
 
   it('that this session has not made are refused', () => {
-    for (const text of ['EXECUTE nothing', 'FETCH 1 FROM nothing', 'MOVE 1 IN nothing', 'UPDATE scratch SET n = 1 WHERE CURRENT OF nothing']) {
+    for (const text of [
+      'EXECUTE nothing',
+      'FETCH 1 FROM nothing',
+      'MOVE 1 IN nothing',
+      'UPDATE scratch SET n = 1 WHERE CURRENT OF nothing',
+    ]) {
       assert.deepEqual(refusals(plan(text)), ['session-object'], text);
     }
   });
@@ -43,30 +51,58 @@ describe('prepared statements and cursors', () => {
 describe('COPY', () => {
   it('of a masked table is a query over its stand-in, without children and generated columns', () => {
     const made = plan('COPY patients (id, ssn) TO STDOUT CSV HEADER');
-    assert.match(made.forward ?? '', /^COPY \( ?SELECT id, ssn FROM \(.*FROM ONLY "public"\."patients" ?\) AS patients ?\) TO STDOUT WITH \(FORMAT csv, HEADER\)$/);
+    assert.match(
+      made.forward ?? '',
+      /^COPY \( ?SELECT id, ssn FROM \(.*FROM ONLY "public"\."patients" ?\) AS patients ?\) TO STDOUT WITH \(FORMAT csv, HEADER\)$/,
+    );
     assert.deepEqual([made.facts.effects, made.statements[0]?.copy], [['read', 'copy-out'], 'out']);
     assert.equal(plan('COPY clinics TO STDOUT').forward, 'COPY clinics TO STDOUT');
   });
 
   it('to or from files and programs, or in another encoding, is refused', () => {
-    for (const text of ["COPY clinics TO '/tmp/x'", "COPY scratch FROM PROGRAM 'id'", "COPY clinics TO STDOUT (ENCODING 'LATIN1')"]) assert.notDeepEqual(refusals(plan(text)), [], text);
+    for (const text of ["COPY clinics TO '/tmp/x'", "COPY scratch FROM PROGRAM 'id'", "COPY clinics TO STDOUT (ENCODING 'LATIN1')"])
+      assert.notDeepEqual(refusals(plan(text)), [], text);
   });
 });
 
 describe('settings and transactions', () => {
   it('are accepted from a list, with constants', () => {
-    for (const text of ["SET TIME ZONE 'UTC'", 'SET LOCAL statement_timeout = 100', 'RESET ALL', 'SHOW server_version', 'BEGIN ISOLATION LEVEL SERIALIZABLE', 'SET TRANSACTION READ ONLY', 'SAVEPOINT a', 'ROLLBACK TO a', 'DISCARD ALL', 'SET CONSTRAINTS ALL DEFERRED']) {
+    for (const text of [
+      "SET TIME ZONE 'UTC'",
+      'SET LOCAL statement_timeout = 100',
+      'RESET ALL',
+      'SHOW server_version',
+      'BEGIN ISOLATION LEVEL SERIALIZABLE',
+      'SET TRANSACTION READ ONLY',
+      'SAVEPOINT a',
+      'ROLLBACK TO a',
+      'DISCARD ALL',
+      'SET CONSTRAINTS ALL DEFERRED',
+    ]) {
       const made = plan(text);
       assert.deepEqual([made.forward, made.facts.effects], [text, []], text);
     }
-    for (const text of ['SET search_path = legacy', 'SET ROLE postgres', 'SET SESSION AUTHORIZATION x', 'SET sallyport.token_key = 1', 'SHOW ALL', 'SHOW sallyport.token_key', "SET TRANSACTION SNAPSHOT 'x'", 'SET standard_conforming_strings = off', 'RESET role']) {
+    for (const text of [
+      'SET search_path = legacy',
+      'SET ROLE postgres',
+      'SET SESSION AUTHORIZATION x',
+      'SET sallyport.token_key = 1',
+      'SHOW ALL',
+      'SHOW sallyport.token_key',
+      "SET TRANSACTION SNAPSHOT 'x'",
+      'SET standard_conforming_strings = off',
+      'RESET role',
+    ]) {
       assert.deepEqual(refusals(plan(text)), ['setting'], text);
     }
     assert.deepEqual(refusals(plan("PREPARE TRANSACTION 'x'")), ['statement-kind']);
   });
 
   it('tell the adapter what becomes of the transaction', () => {
-    assert.deepEqual(plan('BEGIN; COMMIT; ROLLBACK; SAVEPOINT a').statements.map((each) => each.transaction), ['begin', 'commit', 'rollback', 'savepoint']);
+    assert.deepEqual(
+      plan('BEGIN; COMMIT; ROLLBACK; SAVEPOINT a').statements.map((each) => each.transaction),
+      ['begin', 'commit', 'rollback', 'savepoint'],
+    );
   });
 });
 

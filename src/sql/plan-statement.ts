@@ -123,8 +123,7 @@ type AnalysedFacts = Omit<Facts, 'normalised' | 'textBytes' | 'fingerprint'>;
 function factsWithoutText(plans: readonly StatementPlan[], context: PlanContext): AnalysedFacts {
   const columns = sorted(plans.flatMap((each) => [...each.lineages.flatMap((found) => found.columns), ...(each.inherited?.columns ?? [])]));
   const predicates = plans.flatMap((each) => each.lineages.flatMap((found) => found.predicates));
-  const classesOf = (names: readonly string[]): string[] =>
-    names.flatMap((name) => [...(context.protection.columns.get(name) ?? [])]);
+  const classesOf = (names: readonly string[]): string[] => names.flatMap((name) => [...(context.protection.columns.get(name) ?? [])]);
   const outputs = plans.findLast((each) => each.outputs.length > 0)?.outputs ?? [];
   const effects = new Set(plans.flatMap((each) => each.findings.effects));
   const uses = new Map(plans.flatMap((each) => each.findings.relations).map((use) => [`${use.name} ${use.access}`, use]));

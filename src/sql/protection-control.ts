@@ -34,7 +34,7 @@ function* arms(statement: unknown): Generator<Tree> {
   yield* arms(select['rarg']);
 }
 
-function* controlNodes(node: unknown, windows: unknown): Generator<unknown> {
+function* controlNodes(node: unknown, windows: unknown): Generator {
   for (const [name, value] of walk(node)) {
     if (name === 'SubLink' || name === 'agg_filter' || name === 'agg_order') yield value;
     if (name === 'over') {
@@ -59,7 +59,7 @@ function ctesOf(statement: unknown): Ctes {
 }
 
 /** What decides values anywhere inside a query that stands in FROM. */
-function* innerControl(query: unknown): Generator<unknown> {
+function* innerControl(query: unknown): Generator {
   for (const [name, value] of walk(query)) {
     if (name === 'SubLink' || name === 'agg_filter' || name === 'agg_order' || name === 'over' || name === 'windowClause') yield value;
     if (name === 'RangeSubselect' && field(value, 'lateral') === true) yield field(value, 'subquery');
@@ -67,7 +67,7 @@ function* innerControl(query: unknown): Generator<unknown> {
   }
 }
 
-function* joinCondition(join: unknown): Generator<unknown> {
+function* joinCondition(join: unknown): Generator {
   yield field(join, 'quals');
   for (const column of items(field(join, 'usingClause'))) yield { ColumnRef: { fields: [column] } };
 }
@@ -87,7 +87,8 @@ function fromEntries(from: unknown, ctes: Ctes): Entries {
       const condition = [...joinCondition(join)];
       visit(field(join, 'larg'), type === 'JOIN_RIGHT' || type === 'JOIN_FULL' ? [...outer, ...condition] : outer);
       visit(field(join, 'rarg'), type === 'JOIN_LEFT' || type === 'JOIN_FULL' ? [...outer, ...condition] : outer);
-      if (alias !== undefined) add(name, [...fromEntries([field(join, 'larg'), field(join, 'rarg')], ctes).values()].flat().concat(condition));
+      if (alias !== undefined)
+        add(name, [...fromEntries([field(join, 'larg'), field(join, 'rarg')], ctes).values()].flat().concat(condition));
       return;
     }
     if (subselect !== undefined) {
@@ -106,7 +107,7 @@ function fromEntries(from: unknown, ctes: Ctes): Entries {
 }
 
 /** Control of the entries an output names; of all of them when it does not say which. */
-function* controlOfReferences(target: unknown, entries: Entries): Generator<unknown> {
+function* controlOfReferences(target: unknown, entries: Entries): Generator {
   for (const fields of columnRefs(target)) {
     // Of `t.c` and of a whole row `t`, the first part names the entry.
     const named = entries.get(fields.length > 1 ? (fields.at(-2) ?? '') : (fields[0] ?? ''));

@@ -32,9 +32,18 @@ export function analyseView(view: Relation, catalogue: Catalogue, parser: Parser
   const named = relationsIn(statement, catalogue);
   const facts = lineageOf(statement, catalogue, lineage);
   const control = controlOf(statement, catalogue);
-  const outputs = facts?.outputs.map(({ sources }, index) => [...sources, ...(control[index] ?? [])].map((source) => columnRef(source, catalogue)));
+  const outputs = facts?.outputs.map(({ sources }, index) =>
+    [...sources, ...(control[index] ?? [])].map((source) => columnRef(source, catalogue)),
+  );
   const columns = facts?.columns.map((source) => columnRef(source, catalogue));
-  if (named.readsUnknown || outputs === undefined || columns === undefined || outputs.length !== view.columns.length || columns.includes(null) || outputs.flat().includes(null)) {
+  if (
+    named.readsUnknown ||
+    outputs === undefined ||
+    columns === undefined ||
+    outputs.length !== view.columns.length ||
+    columns.includes(null) ||
+    outputs.flat().includes(null)
+  ) {
     return { outputs: null, columns: [], ...named };
   }
   const isKnown = (ref: ColumnRef | null): ref is ColumnRef => ref !== null;

@@ -15,8 +15,15 @@ const RULES: readonly ColumnRule[] = [
   { class: 'phi.name', pattern: 'public.patients.name' },
 ];
 
-function closureOf(objects: TestObjects, rules = RULES, safe?: ReadonlySet<string>): Protection & { of(name: string): Record<string, readonly string[]>; oid(name: string): number } {
-  const catalogue = testCatalogue({ ...objects, tables: { 'public.patients': { columns: PATIENTS, primaryKey: ['id'] }, ...objects.tables } });
+function closureOf(
+  objects: TestObjects,
+  rules = RULES,
+  safe?: ReadonlySet<string>,
+): Protection & { of(name: string): Record<string, readonly string[]>; oid(name: string): number } {
+  const catalogue = testCatalogue({
+    ...objects,
+    tables: { 'public.patients': { columns: PATIENTS, primaryKey: ['id'] }, ...objects.tables },
+  });
   const protection = protect(catalogue, rules, parser, lineage, safe);
   const oid = (name: string): number => catalogue.relation('public', name)?.oid ?? assert.fail(name);
   return {
@@ -24,7 +31,9 @@ function closureOf(objects: TestObjects, rules = RULES, safe?: ReadonlySet<strin
     oid,
     of: (name) =>
       Object.fromEntries(
-        (catalogue.relation('public', name)?.columns ?? []).map((column) => [column.name, protection.classesOf(oid(name), column.name)] as const).filter(([, classes]) => classes.length > 0),
+        (catalogue.relation('public', name)?.columns ?? [])
+          .map((column) => [column.name, protection.classesOf(oid(name), column.name)] as const)
+          .filter(([, classes]) => classes.length > 0),
       ),
   };
 }
@@ -32,7 +41,13 @@ function closureOf(objects: TestObjects, rules = RULES, safe?: ReadonlySet<strin
 describe('protect', () => {
   it('protects what the policy names and nothing of the same name elsewhere', () => {
     const closure = closureOf({ tables: { 'legacy.patients': { columns: PATIENTS }, 'public.clinics': { columns: { name: 'text' } } } });
-    assert.deepEqual([...closure.columns], [['public.patients.name', ['phi.name']], ['public.patients.ssn', ['phi.ssn']]]);
+    assert.deepEqual(
+      [...closure.columns],
+      [
+        ['public.patients.name', ['phi.name']],
+        ['public.patients.ssn', ['phi.ssn']],
+      ],
+    );
     assert.ok(closure.isProtected(closure.oid('patients')));
     assert.ok(!closure.isProtected(closure.oid('clinics')));
     assert.deepEqual(closure.unmatched, []);
@@ -48,8 +63,17 @@ describe('protect', () => {
       { class: 'c', pattern: 'public.patients.s+n' },
     ];
     const closure = closureOf({ tables: { 'legacy.patients': { columns: PATIENTS } } }, rules);
-    assert.deepEqual([...closure.columns], [['legacy.patients.ssn', ['a']], ['public.patients.ssn', ['a', 'b']]]);
-    assert.deepEqual(closure.unmatched, rules.slice(2).map((rule) => rule.pattern));
+    assert.deepEqual(
+      [...closure.columns],
+      [
+        ['legacy.patients.ssn', ['a']],
+        ['public.patients.ssn', ['a', 'b']],
+      ],
+    );
+    assert.deepEqual(
+      closure.unmatched,
+      rules.slice(2).map((rule) => rule.pattern),
+    );
   });
 
   it('never takes system relations for a wildcard', () => {
@@ -61,7 +85,13 @@ describe('protect', () => {
   it('follows inheritance and partitions down, up and across', () => {
     const columns = { id: 'integer', name: 'text' };
     const closure = closureOf(
-      { tables: { 'public.root': { columns, kind: 'partitioned' }, 'public.left': { columns, inherits: ['public.root'] }, 'public.right': { columns: { ...columns, extra: 'text' }, inherits: ['public.root'] } } },
+      {
+        tables: {
+          'public.root': { columns, kind: 'partitioned' },
+          'public.left': { columns, inherits: ['public.root'] },
+          'public.right': { columns: { ...columns, extra: 'text' }, inherits: ['public.root'] },
+        },
+      },
       [{ class: 'phi.name', pattern: 'public.left.name' }],
     );
     for (const name of ['root', 'left', 'right']) assert.deepEqual(closure.of(name), { name: ['phi.name'] }, name);
@@ -91,7 +121,11 @@ describe('protect', () => {
       views: {
         'public.top': { columns: { clinic: 'integer', who: 'text' }, sql: 'SELECT v.k AS clinic, upper(v.n) AS who FROM public.middle v' },
         'public.middle': { columns: { k: 'integer', n: 'text' }, sql: 'SELECT p.id, p.name FROM public.patients p' },
-        'public.stored': { columns: { label: 'text' }, sql: "SELECT (p.name || ' <'::text) || p.ssn AS label FROM public.patients p", materialised: true },
+        'public.stored': {
+          columns: { label: 'text' },
+          sql: "SELECT (p.name || ' <'::text) || p.ssn AS label FROM public.patients p",
+          materialised: true,
+        },
         'public.roster': { columns: { id: 'integer' }, sql: 'SELECT patients.id FROM public.patients WHERE patients.active' },
       },
     });
@@ -118,7 +152,12 @@ describe('protect', () => {
   });
 
   it('notes views that read protected columns without showing them', () => {
-    const closure = closureOf({ views: { 'public.filtered': { columns: { id: 'integer' }, sql: "SELECT id FROM public.patients WHERE ssn = 'x'::text" }, 'public.above': { columns: { id: 'integer' }, sql: 'SELECT id FROM public.filtered' } } });
+    const closure = closureOf({
+      views: {
+        'public.filtered': { columns: { id: 'integer' }, sql: "SELECT id FROM public.patients WHERE ssn = 'x'::text" },
+        'public.above': { columns: { id: 'integer' }, sql: 'SELECT id FROM public.filtered' },
+      },
+    });
     assert.deepEqual(closure.of('filtered'), {});
     assert.ok(closure.touchesProtected(closure.oid('filtered')));
     assert.ok(closure.touchesProtected(closure.oid('above')));
@@ -142,7 +181,10 @@ describe('protect', () => {
   });
 
   it('protects a view whose lineage throws', () => {
-    const catalogue = testCatalogue({ tables: { 'public.patients': { columns: PATIENTS } }, views: { 'public.v': { columns: { id: 'integer' }, sql: 'SELECT id FROM public.patients' } } });
+    const catalogue = testCatalogue({
+      tables: { 'public.patients': { columns: PATIENTS } },
+      views: { 'public.v': { columns: { id: 'integer' }, sql: 'SELECT id FROM public.patients' } },
+    });
     const closure = protect(catalogue, RULES, parser, () => assert.fail('not understood'));
     assert.deepEqual(closure.columns.get('public.v.id'), ['phi.name', 'phi.ssn']);
   });
@@ -150,8 +192,17 @@ describe('protect', () => {
   it('counts foreign tables, and what unvetted code fills or shows, as opaque', () => {
     const objects: TestObjects = {
       functions: { 'public.leak(integer)': { returns: 'text' } },
-      tables: { 'public.elsewhere': { columns: { a: 'text' }, kind: 'foreign' }, 'public.filled': { columns: { k: 'text', v: 'text default public.leak(1)' } } },
-      views: { 'public.calling': { columns: { id: 'integer', l: 'text' }, sql: 'SELECT 1 AS id, public.leak(1) AS l', uses: ['public.leak(integer)'] } },
+      tables: {
+        'public.elsewhere': { columns: { a: 'text' }, kind: 'foreign' },
+        'public.filled': { columns: { k: 'text', v: 'text default public.leak(1)' } },
+      },
+      views: {
+        'public.calling': {
+          columns: { id: 'integer', l: 'text' },
+          sql: 'SELECT 1 AS id, public.leak(1) AS l',
+          uses: ['public.leak(integer)'],
+        },
+      },
     };
     const closure = closureOf(objects);
     assert.deepEqual(closure.of('elsewhere'), { a: ['opaque'] });
@@ -183,7 +234,8 @@ describe('protect', () => {
       },
     });
     const opaque = (name: string): boolean => closure.isOpaqueOnWrite(closure.oid(name));
-    for (const name of ['part', 'root', 'triggered', 'parent_of_triggered', 'parent_of_protected', 'over_triggered', 'over_protected']) assert.ok(opaque(name), name);
+    for (const name of ['part', 'root', 'triggered', 'parent_of_triggered', 'parent_of_protected', 'over_triggered', 'over_protected'])
+      assert.ok(opaque(name), name);
     for (const name of ['quiet', 'other_part', 'patients', 'over_quiet']) assert.ok(!opaque(name), name);
   });
 });

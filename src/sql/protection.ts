@@ -37,7 +37,9 @@ export function protect(
   if (rules.length > 0) applyOpaque(relations, closure);
 
   const generated = relations.flatMap((relation) =>
-    relation.columns.filter((column) => column.generated !== null).map((column) => ({ relation, column, sources: columnsIn(column.generated ?? '', relation, parser) })),
+    relation.columns
+      .filter((column) => column.generated !== null)
+      .map((column) => ({ relation, column, sources: columnsIn(column.generated ?? '', relation, parser) })),
   );
   const views = new Map<number, ViewFacts>();
   for (const relation of relations) {
@@ -158,7 +160,8 @@ function applyOpaque(relations: readonly Relation[], closure: Closure): void {
   for (const relation of relations) {
     if (relation.kind === 'foreign') closure.addToAll(relation, [OPAQUE_CLASS]);
     for (const column of relation.columns) {
-      if (closure.runsUnvetted(closure.catalogue.codeOfColumn(relation.oid, column.name))) closure.add(relation, column.name, [OPAQUE_CLASS]);
+      if (closure.runsUnvetted(closure.catalogue.codeOfColumn(relation.oid, column.name)))
+        closure.add(relation, column.name, [OPAQUE_CLASS]);
     }
   }
 }
@@ -190,7 +193,13 @@ function spreadReferences(relation: Relation, closure: Closure): void {
 }
 
 /** Follows views down to what is stored. */
-function storedColumns(oid: number, name: string, catalogue: Catalogue, views: ReadonlyMap<number, ViewFacts>, seen: Set<string>): readonly ColumnRef[] {
+function storedColumns(
+  oid: number,
+  name: string,
+  catalogue: Catalogue,
+  views: ReadonlyMap<number, ViewFacts>,
+  seen: Set<string>,
+): readonly ColumnRef[] {
   const facts = views.get(oid);
   if (facts === undefined) return [{ relation: oid, column: name }];
   if (seen.has(`${oid} ${name}`)) return [];
@@ -199,7 +208,9 @@ function storedColumns(oid: number, name: string, catalogue: Catalogue, views: R
   // Not analysable: it may be any column below.
   const sources =
     facts.outputs === null
-      ? facts.relations.flatMap((relation) => (catalogue.relationByOid(relation)?.columns ?? []).map(({ name: column }) => ({ relation, column })))
+      ? facts.relations.flatMap((relation) =>
+          (catalogue.relationByOid(relation)?.columns ?? []).map(({ name: column }) => ({ relation, column })),
+        )
       : (facts.outputs[index] ?? []);
   return sources.flatMap((source) => storedColumns(source.relation, source.column, catalogue, views, seen));
 }
@@ -229,9 +240,13 @@ function spreadRowTypes(relation: Relation, closure: Closure): void {
 function spreadView(oid: number, facts: ViewFacts, closure: Closure): void {
   const view = closure.catalogue.relationByOid(oid);
   if (view === undefined) return;
-  if (closure.runsUnvetted(closure.catalogue.codeOnRead(oid))) closure.addToAll(view, [OPAQUE_CLASS, ...facts.relations.flatMap((read) => closure.classesIn(read))]);
+  if (closure.runsUnvetted(closure.catalogue.codeOnRead(oid)))
+    closure.addToAll(view, [OPAQUE_CLASS, ...facts.relations.flatMap((read) => closure.classesIn(read))]);
   if (facts.outputs === null) {
-    closure.addToAll(view, facts.relations.flatMap((read) => closure.classesIn(read)));
+    closure.addToAll(
+      view,
+      facts.relations.flatMap((read) => closure.classesIn(read)),
+    );
     if (facts.readsUnknown) closure.addToAll(view, [OPAQUE_CLASS]);
     return;
   }
@@ -243,13 +258,18 @@ function spreadView(oid: number, facts: ViewFacts, closure: Closure): void {
 }
 
 /** Views that read protected columns somewhere below, exposed or not, and relations whose row security does. */
-function findTouching(relations: readonly Relation[], views: ReadonlyMap<number, ViewFacts>, closure: Closure, parser: Parser): ReadonlySet<number> {
+function findTouching(
+  relations: readonly Relation[],
+  views: ReadonlyMap<number, ViewFacts>,
+  closure: Closure,
+  parser: Parser,
+): ReadonlySet<number> {
   const touching = new Set<number>();
   const guarded = relations.flatMap((relation) => {
     const texts = closure.catalogue.policiesOf(relation.oid);
     return texts.length === 0 ? [] : [{ relation, reads: texts.map((text) => policyReads(text, relation, closure.catalogue, parser)) }];
   });
-  for (let before = -1; before !== touching.size; ) {
+  for (let before = -1; before !== touching.size;) {
     before = touching.size;
     for (const { relation, reads } of guarded) {
       const isTouching =
@@ -267,7 +287,8 @@ function findTouching(relations: readonly Relation[], views: ReadonlyMap<number,
         facts.outputs === null
           ? facts.readsUnknown || facts.relations.some((read) => closure.isProtected(read))
           : facts.columns.some((read) => closure.classesOf(read.relation, read.column).length > 0);
-      if (reads || closure.runsUnvetted(closure.catalogue.codeOnRead(oid)) || facts.relations.some((read) => touching.has(read))) touching.add(oid);
+      if (reads || closure.runsUnvetted(closure.catalogue.codeOnRead(oid)) || facts.relations.some((read) => touching.has(read)))
+        touching.add(oid);
     }
   }
   return touching;
@@ -285,12 +306,13 @@ function findOpaqueOnWrite(
   for (const relation of relations) {
     if (relation.kind === 'foreign' || closure.runsUnvetted(catalogue.codeOnWrite(relation.oid))) opaque.add(relation.oid);
   }
-  for (let before = -1; before !== opaque.size; ) {
+  for (let before = -1; before !== opaque.size;) {
     before = opaque.size;
     for (const relation of relations) {
       // Writes go down to partitions and children; triggers of a partitioned table are cloned to its partitions.
       if (relation.children.some((child) => opaque.has(child))) opaque.add(relation.oid);
-      if (views.get(relation.oid)?.relations.some((base) => opaque.has(base) || closure.isProtected(base)) === true) opaque.add(relation.oid);
+      if (views.get(relation.oid)?.relations.some((base) => opaque.has(base) || closure.isProtected(base)) === true)
+        opaque.add(relation.oid);
     }
     for (const { referencing, referenced } of catalogue.cascades) {
       if (opaque.has(referencing) || closure.isProtected(referencing)) opaque.add(referenced);

@@ -39,7 +39,7 @@ const PROBES: readonly (readonly [string, string])[] = [
   ['COPY', "COPY patients FROM '/data/quackenbush.csv'"],
   ['window and function names', 'SELECT quackenbush(id) OVER zebulon FROM patients WINDOW zebulon AS (ORDER BY id)'],
   ['cast to an unknown type', "SELECT 'x'::quackenbush"],
-  ['cursor', "DECLARE quackenbush CURSOR FOR SELECT 970789909"],
+  ['cursor', 'DECLARE quackenbush CURSOR FOR SELECT 970789909'],
   ['NOTIFY', "NOTIFY zebulon, '970-78-9909'"],
   ['unicode name', 'SELECT ssn AS quackenbüsh, ssn AS "Zebulon Ä" FROM patients'],
 ];
@@ -73,7 +73,15 @@ describe('redact', () => {
   });
 
   it('answers null for what cannot be lexed or is over the limits', () => {
-    for (const text of ["SELECT 'Quackenbush", 'SELECT "Quackenbush', 'SELECT /* Quackenbush', 'SELECT $$Quackenbush', "SELECT '\u0000'", "SELECT '\ud800'", `SELECT '${'x'.repeat(300_000)}'`]) {
+    for (const text of [
+      "SELECT 'Quackenbush",
+      'SELECT "Quackenbush',
+      'SELECT /* Quackenbush',
+      'SELECT $$Quackenbush',
+      "SELECT '\u0000'",
+      "SELECT '\ud800'",
+      `SELECT '${'x'.repeat(300_000)}'`,
+    ]) {
       assert.equal(redacted(text), null);
     }
   });

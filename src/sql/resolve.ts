@@ -60,8 +60,7 @@ export class Names {
       if (temporary !== undefined) return { relation: temporary, temporary: true, pinned: false };
       if (schema === 'pg_temp') return null;
     }
-    const relation =
-      schema === null ? protection.catalogue.resolveRelation(name, searchPath) : protection.catalogue.relation(schema, name);
+    const relation = schema === null ? protection.catalogue.resolveRelation(name, searchPath) : protection.catalogue.relation(schema, name);
     if (relation === undefined) return null;
     const pinned = schema !== null || relation.schema === 'pg_catalog' || relation.schema === searchPath[0];
     return { relation, temporary: false, pinned };

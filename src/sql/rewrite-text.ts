@@ -52,7 +52,13 @@ export interface NameEdit {
 
 /** Text for a rewritten tree, or null when it cannot be written faithfully.
  *  @param original the client's text; `edits` the names in it that changed. */
-export function writeTree(tree: ParseResult, original: string, edits: readonly NameEdit[], standIns: StandIns, parser: Parser): string | null {
+export function writeTree(
+  tree: ParseResult,
+  original: string,
+  edits: readonly NameEdit[],
+  standIns: StandIns,
+  parser: Parser,
+): string | null {
   const printed = parser.deparse(tree);
   if (printed !== null && meansTree(printed, tree, parser)) return standIns.fill(printed);
   const edited = editNames(original, edits, parser);

@@ -109,7 +109,10 @@ export class MaskBook {
         if (expression !== null) expressions.set(column.name, expression);
       }
     }
-    const masked = expressions.size === 0 ? null : new MaskedRelation(relation, expressions, this.protection.hasTellingPartitions(relation.oid), this.#parser);
+    const masked =
+      expressions.size === 0
+        ? null
+        : new MaskedRelation(relation, expressions, this.protection.hasTellingPartitions(relation.oid), this.#parser);
     this.#relations.set(relation.oid, masked);
     return masked;
   }

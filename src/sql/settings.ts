@@ -6,7 +6,10 @@
 type Check = (value: string) => boolean;
 
 const any: Check = (value) => value.length <= 64 && /^[\w\s.,:+/<>-]*$/.test(value);
-const oneOf = (...values: readonly string[]): Check => (value) => values.includes(value.toLowerCase());
+const oneOf =
+  (...values: readonly string[]): Check =>
+  (value) =>
+    values.includes(value.toLowerCase());
 const bool = oneOf('on', 'off', 'true', 'false', 'yes', 'no', '1', '0', 't', 'f');
 
 /** Name -> what it may be set to. */
@@ -45,9 +48,25 @@ const SETTABLE: ReadonlyMap<string, Check> = new Map<string, Check>([
   ['join_collapse_limit', any],
   ['max_parallel_workers_per_gather', any],
   ['cursor_tuple_fraction', any],
-  ...['bitmapscan', 'hashagg', 'hashjoin', 'indexscan', 'indexonlyscan', 'material', 'mergejoin', 'nestloop', 'seqscan', 'sort', 'partitionwise_join', 'partitionwise_aggregate', 'memoize', 'incremental_sort', 'parallel_hash', 'parallel_append', 'gathermerge'].map(
-    (plan): [string, Check] => [`enable_${plan}`, bool],
-  ),
+  ...[
+    'bitmapscan',
+    'hashagg',
+    'hashjoin',
+    'indexscan',
+    'indexonlyscan',
+    'material',
+    'mergejoin',
+    'nestloop',
+    'seqscan',
+    'sort',
+    'partitionwise_join',
+    'partitionwise_aggregate',
+    'memoize',
+    'incremental_sort',
+    'parallel_hash',
+    'parallel_append',
+    'gathermerge',
+  ].map((plan): [string, Check] => [`enable_${plan}`, bool]),
   // pgjdbc sets it right after connecting
   ['application_name', any],
   // fewer messages are harmless, more are not

@@ -12,7 +12,21 @@ import { readable, pin } from './walk-query.ts';
 import { hiddenNames, writeTarget, writtenColumns } from './walk-write.ts';
 
 const OPTIONS = new Set([
-  'format', 'delimiter', 'null', 'default', 'header', 'quote', 'escape', 'force_quote', 'force_not_null', 'force_null', 'encoding', 'freeze', 'on_error', 'log_verbosity', 'reject_limit',
+  'format',
+  'delimiter',
+  'null',
+  'default',
+  'header',
+  'quote',
+  'escape',
+  'force_quote',
+  'force_not_null',
+  'force_null',
+  'encoding',
+  'freeze',
+  'on_error',
+  'log_verbosity',
+  'reject_limit',
 ]);
 
 export function copyStatement(plan: StatementPlan, body: Body): void {
@@ -84,9 +98,7 @@ function copyIn(plan: StatementPlan, body: Body): void {
   const relation = writeTarget(walker, range);
   const masked = relation === null ? null : plan.masks.masked(relation);
   const target =
-    masked === null
-      ? null
-      : { relation: masked.relation, masked: hiddenNames(walker, masked), names: new Set([masked.relation.name]) };
+    masked === null ? null : { relation: masked.relation, masked: hiddenNames(walker, masked), names: new Set([masked.relation.name]) };
   walker.child(body, 'whereClause', newFrame(null, target));
   if (relation !== null) writtenColumns(walker, relation, nameList(body['attlist']) ?? stored(relation), 'insert');
 }

@@ -56,18 +56,16 @@ function created(plan: StatementPlan, range: Body, columns: readonly string[]): 
 }
 
 function temporaryRelation(name: string, names: readonly string[]): Relation {
-  const columns = names.map(
-    (each, index): Column => ({
-      name: each,
-      attnum: index + 1,
-      typeOid: 0,
-      typeName: 'unknown',
-      typeSchema: 'pg_catalog',
-      notNull: false,
-      hasDefault: false,
-      generated: null,
-    }),
-  );
+  const columns = names.map((each, index): Column => ({
+    name: each,
+    attnum: index + 1,
+    typeOid: 0,
+    typeName: 'unknown',
+    typeSchema: 'pg_catalog',
+    notNull: false,
+    hasDefault: false,
+    generated: null,
+  }));
   return {
     oid: 0,
     schema: 'pg_temp',
@@ -93,7 +91,8 @@ export function createTableAs(plan: StatementPlan, body: Body): void {
   if (body['objtype'] !== 'OBJECT_TABLE') {
     plan.findings.effect('read', 'write', 'ddl');
     plan.changes.push({ kind: 'catalogue-changed' });
-    if (!plan.lenient) plan.refuse('statement-kind', 'CREATE MATERIALIZED VIEW', 'This statement is only for principals who see the data in clear.');
+    if (!plan.lenient)
+      plan.refuse('statement-kind', 'CREATE MATERIALIZED VIEW', 'This statement is only for principals who see the data in clear.');
     return;
   }
   const into = body['into'] as Body;
@@ -107,7 +106,11 @@ export function createTableAs(plan: StatementPlan, body: Body): void {
     }
   }
   const named = nameList(into['colNames']) ?? [];
-  created(plan, into['rel'] as Body, outputs.map((output, index) => named[index] ?? output.name));
+  created(
+    plan,
+    into['rel'] as Body,
+    outputs.map((output, index) => named[index] ?? output.name),
+  );
   plan.outputs = [];
 }
 

@@ -94,11 +94,7 @@ export class StatementPlan {
   }
 
   refuseStore(column: string): void {
-    this.refuse(
-      'write-of-protected',
-      `${column}: a masked value would be stored`,
-      'Store unmasked columns, literals or parameters only.',
-    );
+    this.refuse('write-of-protected', `${column}: a masked value would be stored`, 'Store unmasked columns, literals or parameters only.');
   }
 
   /** Output columns of a lineage with their classes. Facts go into records: a name that is neither of the catalogue nor

@@ -45,7 +45,11 @@ export function execute(plan: StatementPlan, body: Body): void {
   plan.walker.list(body['params'], newFrame(null));
   const prepared = plan.context.objects.prepared(name);
   if (prepared === undefined) {
-    plan.refuse('session-object', 'prepared statement', 'PREPARE it in this session first; DEALLOCATE it before when the schema has changed since.');
+    plan.refuse(
+      'session-object',
+      'prepared statement',
+      'PREPARE it in this session first; DEALLOCATE it before when the schema has changed since.',
+    );
     return;
   }
   inherit(plan, prepared);
@@ -66,7 +70,8 @@ function inherit(plan: StatementPlan, facts: Facts): void {
     const { protection } = plan.context;
     const opaque = access === 'write' && (protection.isOpaqueOnWrite(relation.oid) || plan.masks.masked(relation) !== null);
     const foreign = relation.kind === 'foreign' && protection.isProtected(relation.oid);
-    if (foreign || protection.touchesProtected(relation.oid) || protection.hasTellingPartitions(relation.oid)) plan.findings.tellingPlan = true;
+    if (foreign || protection.touchesProtected(relation.oid) || protection.hasTellingPartitions(relation.oid))
+      plan.findings.tellingPlan = true;
     if (opaque || foreign || protection.touchesProtected(relation.oid)) plan.findings.sensitive = true;
   }
 }
@@ -104,7 +109,18 @@ export function close(plan: StatementPlan, body: Body): void {
 }
 
 const EXPLAIN_OPTIONS = new Set([
-  'analyze', 'verbose', 'costs', 'settings', 'generic_plan', 'buffers', 'serialize', 'wal', 'timing', 'summary', 'memory', 'format',
+  'analyze',
+  'verbose',
+  'costs',
+  'settings',
+  'generic_plan',
+  'buffers',
+  'serialize',
+  'wal',
+  'timing',
+  'summary',
+  'memory',
+  'format',
 ]);
 
 export function explain(plan: StatementPlan, body: Body): void {

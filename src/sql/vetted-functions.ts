@@ -8,10 +8,12 @@
 const words = (text: string): readonly string[] => text.trim().split(/\s+/);
 
 /** Immutable by declaration, but they run SQL in one of their forms. */
-export const REFUSED_BUILTINS: ReadonlySet<string> = new Set(words(`
+export const REFUSED_BUILTINS: ReadonlySet<string> = new Set(
+  words(`
   ts_rewrite ts_stat query_to_xml query_to_xmlschema query_to_xml_and_xmlschema cursor_to_xml cursor_to_xmlschema
   table_to_xml table_to_xmlschema table_to_xml_and_xmlschema schema_to_xml schema_to_xmlschema schema_to_xml_and_xmlschema
-  database_to_xml database_to_xmlschema database_to_xml_and_xmlschema postgresql_fdw_validator`));
+  database_to_xml database_to_xmlschema database_to_xml_and_xmlschema postgresql_fdw_validator`),
+);
 
 /** Stable and volatile built-ins that are harmless. */
 const ALLOWED_BUILTINS: ReadonlySet<string> = new Set([
@@ -77,9 +79,11 @@ export function isWritingFunction(name: string): boolean {
 }
 
 /** Types that only the server's own machinery passes around. */
-const MACHINERY_TYPES: ReadonlySet<string> = new Set(words(`
+const MACHINERY_TYPES: ReadonlySet<string> = new Set(
+  words(`
   internal cstring trigger event_trigger language_handler fdw_handler tsm_handler index_am_handler table_am_handler
-  pg_ddl_command`));
+  pg_ddl_command`),
+);
 
 export interface BuiltinTraits {
   readonly name: string;
@@ -120,7 +124,18 @@ const EXTENSIONS: Readonly<Record<string, ExtensionVetting>> = {
   ltree: { upTo: 'immutable' },
   pg_trgm: { upTo: 'stable' },
   pgcrypto: { upTo: 'immutable', also: ['gen_random_bytes', 'gen_random_uuid', 'gen_salt'] },
-  postgis: { upTo: 'immutable', except: ['postgis_extensions_upgrade', 'st_estimatedextent', 'st_findextent', 'populate_geometry_columns', 'find_srid', 'get_proj4_from_srid', 'postgis_transform_geometry'] },
+  postgis: {
+    upTo: 'immutable',
+    except: [
+      'postgis_extensions_upgrade',
+      'st_estimatedextent',
+      'st_findextent',
+      'populate_geometry_columns',
+      'find_srid',
+      'get_proj4_from_srid',
+      'postgis_transform_geometry',
+    ],
+  },
   seg: { upTo: 'immutable' },
   unaccent: { upTo: 'stable' },
   'uuid-ossp': { upTo: 'immutable', also: ['uuid_generate_v1', 'uuid_generate_v1mc', 'uuid_generate_v4'] },

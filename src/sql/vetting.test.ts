@@ -59,8 +59,14 @@ describe('built-in functions', () => {
   });
 
   it('operators and types are vetted', () => {
-    for (const name of words('+ - * / = <> < || ~ ~~ ~~* !~ @> <@ && -> ->> #>> ? @@ <-> ^ % |/ <<')) assert.equal(plain.vetOperator(null, name, PATH), null, name);
-    for (const name of words('int4 int8 text varchar bpchar name numeric date timestamptz interval uuid jsonb json xml bytea inet regclass regtype _text _int4 tsvector int4range oid "char" record'.replaceAll('"', ''))) {
+    for (const name of words('+ - * / = <> < || ~ ~~ ~~* !~ @> <@ && -> ->> #>> ? @@ <-> ^ % |/ <<'))
+      assert.equal(plain.vetOperator(null, name, PATH), null, name);
+    for (const name of words(
+      'int4 int8 text varchar bpchar name numeric date timestamptz interval uuid jsonb json xml bytea inet regclass regtype _text _int4 tsvector int4range oid "char" record'.replaceAll(
+        '"',
+        '',
+      ),
+    )) {
       assert.equal(plain.vetType(null, name, PATH), null, name);
     }
     assert.equal(plain.vetOperator(null, '|+|', PATH), 'unknown operator');
@@ -136,7 +142,8 @@ describe('user objects', () => {
   it('extensions are vetted by name, and only their pure functions', () => {
     assert.equal(catalogue.vetFunction(null, 'similarity', PATH), null);
     assert.equal(catalogue.vetFunction(null, 'gen_random_bytes', PATH), null);
-    for (const name of ['pgp_read', 'dblink', 'crosstab', 'xpath_table', 'get_raw_page', 'strange']) assert.notEqual(catalogue.vetFunction(null, name, PATH), null, name);
+    for (const name of ['pgp_read', 'dblink', 'crosstab', 'xpath_table', 'get_raw_page', 'strange'])
+      assert.notEqual(catalogue.vetFunction(null, name, PATH), null, name);
   });
 
   it('types are refused for unvetted casts to them and unvetted input', () => {
@@ -151,7 +158,10 @@ describe('user objects', () => {
   it('implicit and assignment casts with unvetted functions are listed', () => {
     assert.deepEqual(catalogue.implicitCastFunctions, []);
     for (const context of ['implicit', 'assignment'] as const) {
-      const served = testCatalogue({ ...objects, casts: [{ from: 'public.clinics', to: 'text', function: 'public.implicit_it(public.clinics)', context }] });
+      const served = testCatalogue({
+        ...objects,
+        casts: [{ from: 'public.clinics', to: 'text', function: 'public.implicit_it(public.clinics)', context }],
+      });
       assert.deepEqual(served.implicitCastFunctions, ['public.implicit_it(public.clinics)']);
       assert.equal(served.vetType(null, 'text', PATH), 'public.implicit_it(public.clinics)');
     }
@@ -164,17 +174,21 @@ describe('user objects', () => {
 
   it('attribute notation reaches unvetted functions of one row', () => {
     for (const name of ['ssn_of', 'any_of', 'two_optional', 'implicit_it']) assert.ok(catalogue.isAttributeFunction(name), name);
-    for (const name of ['two', 'of_text', 'leak', 'id', 'name', 'nosuch', 'row_to_json']) assert.ok(!catalogue.isAttributeFunction(name), name);
+    for (const name of ['two', 'of_text', 'leak', 'id', 'name', 'nosuch', 'row_to_json'])
+      assert.ok(!catalogue.isAttributeFunction(name), name);
     assert.ok(!catalogue.isAttributeFunction('ssn_of', new Set(['public.ssn_of(public.clinics)'])));
   });
 });
 
 describe('system relations', () => {
   it('that clients need are readable', () => {
-    for (const name of words('pg_class pg_attribute pg_type pg_namespace pg_proc pg_index pg_constraint pg_roles pg_database pg_views pg_description pg_enum pg_policy pg_statistic_ext pg_extension pg_tables')) {
+    for (const name of words(
+      'pg_class pg_attribute pg_type pg_namespace pg_proc pg_index pg_constraint pg_roles pg_database pg_views pg_description pg_enum pg_policy pg_statistic_ext pg_extension pg_tables',
+    )) {
       assert.ok(isReadableSystemRelation('pg_catalog', name), name);
     }
-    for (const name of words('tables columns key_column_usage table_constraints schemata views routines referential_constraints')) assert.ok(isReadableSystemRelation('information_schema', name), name);
+    for (const name of words('tables columns key_column_usage table_constraints schemata views routines referential_constraints'))
+      assert.ok(isReadableSystemRelation('information_schema', name), name);
   });
 
   it('that hold data, activity, settings, credentials or files are not', () => {
@@ -192,26 +206,81 @@ describe('system relations', () => {
 describe('settings', () => {
   it('that say how values look or bound the session may be set', () => {
     const allowed: readonly (readonly [string, string | null])[] = [
-      ['DateStyle', 'ISO, MDY'], ['TimeZone', 'Europe/Berlin'], ['timezone', 'UTC'], ['extra_float_digits', '3'], ['statement_timeout', '5s'], ['statement_timeout', null],
-      ['client_encoding', 'UTF8'], ['client_encoding', 'utf-8'], ['standard_conforming_strings', 'on'], ['bytea_output', 'hex'], ['jit', 'off'], ['enable_seqscan', 'off'],
-      ['application_name', 'PostgreSQL JDBC Driver'], ['client_min_messages', 'warning'], ['default_transaction_read_only', 'on'],
+      ['DateStyle', 'ISO, MDY'],
+      ['TimeZone', 'Europe/Berlin'],
+      ['timezone', 'UTC'],
+      ['extra_float_digits', '3'],
+      ['statement_timeout', '5s'],
+      ['statement_timeout', null],
+      ['client_encoding', 'UTF8'],
+      ['client_encoding', 'utf-8'],
+      ['standard_conforming_strings', 'on'],
+      ['bytea_output', 'hex'],
+      ['jit', 'off'],
+      ['enable_seqscan', 'off'],
+      ['application_name', 'PostgreSQL JDBC Driver'],
+      ['client_min_messages', 'warning'],
+      ['default_transaction_read_only', 'on'],
     ];
     for (const [name, value] of allowed) assert.ok(isSettable(name, value), `${name} = ${value}`);
   });
 
   it('that move names, literals, identity or messages may not', () => {
     const refused: readonly (readonly [string, string | null])[] = [
-      ['search_path', 'legacy'], ['search_path', null], ['client_encoding', 'SQL_ASCII'], ['client_encoding', 'LATIN1'], ['standard_conforming_strings', 'off'],
-      ['session_authorization', 'postgres'], ['role', 'postgres'], ['role', null], ['log_statement', 'all'], ['client_min_messages', 'log'], ['client_min_messages', 'debug5'],
-      ['debug_print_plan', 'on'], ['debug_print_parse', 'on'], ['log_min_messages', 'debug1'], ['session_replication_role', 'replica'], ['app.x', 'v'], ['gw.k', 'v'],
-      ['backslash_quote', 'on'], ['transform_null_equals', 'on'], ['default_tablespace', 'x'], ['local_preload_libraries', 'x'], ['extra_float_digits', "3'; DROP"],
-      ['plan_cache_mode', 'x'], ['lc_messages', 'C'], ['exit_on_error', 'on'], ['createrole_self_grant', 'set'], ['event_triggers', 'off'], ['quote_all_identifiers', 'on'],
+      ['search_path', 'legacy'],
+      ['search_path', null],
+      ['client_encoding', 'SQL_ASCII'],
+      ['client_encoding', 'LATIN1'],
+      ['standard_conforming_strings', 'off'],
+      ['session_authorization', 'postgres'],
+      ['role', 'postgres'],
+      ['role', null],
+      ['log_statement', 'all'],
+      ['client_min_messages', 'log'],
+      ['client_min_messages', 'debug5'],
+      ['debug_print_plan', 'on'],
+      ['debug_print_parse', 'on'],
+      ['log_min_messages', 'debug1'],
+      ['session_replication_role', 'replica'],
+      ['app.x', 'v'],
+      ['gw.k', 'v'],
+      ['backslash_quote', 'on'],
+      ['transform_null_equals', 'on'],
+      ['default_tablespace', 'x'],
+      ['local_preload_libraries', 'x'],
+      ['extra_float_digits', "3'; DROP"],
+      ['plan_cache_mode', 'x'],
+      ['lc_messages', 'C'],
+      ['exit_on_error', 'on'],
+      ['createrole_self_grant', 'set'],
+      ['event_triggers', 'off'],
+      ['quote_all_identifiers', 'on'],
     ];
     for (const [name, value] of refused) assert.ok(!isSettable(name, value), `${name} = ${value}`);
   });
 
   it('with harmless values may be read', () => {
-    for (const name of ['server_version', 'TimeZone', 'standard_conforming_strings', 'transaction_isolation', 'search_path', 'max_identifier_length']) assert.ok(isReadableSetting(name), name);
-    for (const name of ['gw.k', 'app.user', 'data_directory', 'config_file', 'hba_file', 'ssl_key_file', 'primary_conninfo', 'all', 'archive_command', 'log_directory']) assert.ok(!isReadableSetting(name), name);
+    for (const name of [
+      'server_version',
+      'TimeZone',
+      'standard_conforming_strings',
+      'transaction_isolation',
+      'search_path',
+      'max_identifier_length',
+    ])
+      assert.ok(isReadableSetting(name), name);
+    for (const name of [
+      'gw.k',
+      'app.user',
+      'data_directory',
+      'config_file',
+      'hba_file',
+      'ssl_key_file',
+      'primary_conninfo',
+      'all',
+      'archive_command',
+      'log_directory',
+    ])
+      assert.ok(!isReadableSetting(name), name);
   });
 });

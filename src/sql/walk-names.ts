@@ -113,7 +113,16 @@ const IMPLIED: Readonly<Record<string, readonly string[]>> = {
 };
 
 const KINDS = new Set([
-  'AEXPR_OP', 'AEXPR_OP_ANY', 'AEXPR_OP_ALL', 'AEXPR_DISTINCT', 'AEXPR_NOT_DISTINCT', 'AEXPR_NULLIF', 'AEXPR_IN', 'AEXPR_LIKE', 'AEXPR_ILIKE', 'AEXPR_SIMILAR',
+  'AEXPR_OP',
+  'AEXPR_OP_ANY',
+  'AEXPR_OP_ALL',
+  'AEXPR_DISTINCT',
+  'AEXPR_NOT_DISTINCT',
+  'AEXPR_NULLIF',
+  'AEXPR_IN',
+  'AEXPR_LIKE',
+  'AEXPR_ILIKE',
+  'AEXPR_SIMILAR',
 ]);
 
 const expression: Handler = (walker, body, frame) => {
@@ -182,4 +191,3 @@ export const names: Readonly<Record<string, Handler>> = {
   CaseExpr: caseExpression,
   CurrentOfExpr: currentOf,
 };
-

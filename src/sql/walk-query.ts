@@ -115,7 +115,9 @@ function reference(walker: Walker, body: Body, frame: Frame, sample: Body | null
   walker.findings.changed = true;
   const only = body['inh'] !== true;
   const sampled = sample === null ? null : sampleText(walker, sample);
-  const subquery = walker.standIns.place(masked.standIn({ only, sample: sampled, system: relation.kind === 'view' ? [] : walker.systemColumns }));
+  const subquery = walker.standIns.place(
+    masked.standIn({ only, sample: sampled, system: relation.kind === 'view' ? [] : walker.systemColumns }),
+  );
   const text = `(${walker.standIns.last})${body['alias'] === undefined ? ` AS ${quoteName(name)}` : ''}`;
   walker.edit(body, text, { dropOnly: only });
   return { RangeSubselect: { subquery, alias: body['alias'] ?? { aliasname: name } } };
@@ -143,7 +145,8 @@ export function readable(walker: Walker, body: Body): Place | null {
   const { protection } = walker.context;
   const foreign = place.relation.kind === 'foreign' && protection.isProtected(place.relation.oid);
   if (foreign || protection.touchesProtected(place.relation.oid)) walker.findings.sensitive = true;
-  if (foreign || protection.touchesProtected(place.relation.oid) || protection.hasTellingPartitions(place.relation.oid)) walker.findings.tellingPlan = true;
+  if (foreign || protection.touchesProtected(place.relation.oid) || protection.hasTellingPartitions(place.relation.oid))
+    walker.findings.tellingPlan = true;
   refuseTelling(walker, place.relation);
   return place;
 }

@@ -58,7 +58,10 @@ function isQuestion(walker: Walker, relation: Relation, written: ReadonlySet<str
 }
 
 /** Masked columns among those a restriction reads. */
-function hiddenOf(walker: Walker, { relation, columns, target }: Restriction): { readonly own: readonly string[]; readonly target: boolean } {
+function hiddenOf(
+  walker: Walker,
+  { relation, columns, target }: Restriction,
+): { readonly own: readonly string[]; readonly target: boolean } {
   const masked = (oid: number): ReadonlySet<string> => {
     const found = walker.context.protection.catalogue.relationByOid(oid);
     return (found === undefined ? null : walker.masks.masked(found))?.masked ?? new Set();

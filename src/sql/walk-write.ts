@@ -73,7 +73,11 @@ export function writeTarget(walker: Walker, body: Body): Relation | null {
   const { protection } = walker.context;
   const stored = protection.storedRelations(relation.oid).flatMap((oid) => protection.catalogue.relationByOid(oid) ?? []);
   if (stored.some((each) => each.triggers.some((trigger) => trigger.functionOid === RULE))) {
-    walker.findings.refuse({ code: 'write-of-protected', what: `${relation.qualified}: a rule answers the write`, remedy: 'Write to a table without rules.' });
+    walker.findings.refuse({
+      code: 'write-of-protected',
+      what: `${relation.qualified}: a rule answers the write`,
+      remedy: 'Write to a table without rules.',
+    });
   }
   refuseTelling(walker, relation);
   if (protection.isOpaqueOnWrite(relation.oid) || protection.touchesProtected(relation.oid) || walker.masks.masked(relation) !== null) {

@@ -45,7 +45,11 @@ export function createApprovalStore(db: Kysely<StateSchema>): ApprovalStore {
     const answers = await executor
       .selectFrom('approval_answers')
       .selectAll()
-      .where('approval', 'in', rows.map((row) => row.id))
+      .where(
+        'approval',
+        'in',
+        rows.map((row) => row.id),
+      )
       .orderBy('n')
       .execute();
     return rows.map((row) => ({

@@ -87,7 +87,10 @@ export function createSessionIndex(db: Kysely<IndexSchema>): SessionIndex {
       links.push({ session: entry.session, seq: entry.seq });
     }
     for (let from = 0; from < links.length; from += LINKS_PER_INSERT) {
-      await tx.insertInto('session_entries').values(links.slice(from, from + LINKS_PER_INSERT)).execute();
+      await tx
+        .insertInto('session_entries')
+        .values(links.slice(from, from + LINKS_PER_INSERT))
+        .execute();
     }
     for (const row of touched.values()) {
       const { id: _same, ...changes } = fromRow(row);
@@ -108,7 +111,12 @@ export function createSessionIndex(db: Kysely<IndexSchema>): SessionIndex {
     while (queue.length > 0) {
       const batch = queue.splice(0, MAX_BATCH);
       try {
-        await db.transaction().execute((tx) => applyBatch(tx, batch.map((queued) => queued.entry)));
+        await db.transaction().execute((tx) =>
+          applyBatch(
+            tx,
+            batch.map((queued) => queued.entry),
+          ),
+        );
         for (const queued of batch) queued.resolve();
       } catch (fault) {
         for (const queued of batch) queued.reject(fault);

@@ -159,7 +159,9 @@ describe('the lock of the data directory', () => {
     const dir = newDir();
     const script = `import { lockDataDirectory } from ${JSON.stringify(new URL('data-directory.ts', import.meta.url).href)};
       lockDataDirectory(${JSON.stringify(dir)}); globalThis.gc(); console.log('held'); setInterval(() => {}, 1000);`;
-    const child = spawn(process.execPath, ['--expose-gc', '--input-type=module-typescript', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, ['--expose-gc', '--input-type=module-typescript', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     try {
       await once(child.stdout, 'data');
       assert.throws(

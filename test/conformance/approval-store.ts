@@ -106,9 +106,18 @@ export function describeApprovalStore(name: string, make: () => Promise<Made<App
         await store.create(approvalOf({ id: `apr_${suffix}` as ApprovalId, createdAtMs: 1_000 + index }));
       }
       await store.transition('apr_c' as ApprovalId, 'pending', 'denied');
-      assert.deepEqual((await store.list({ limit: 10 })).map((a) => a.id), ['apr_d', 'apr_c', 'apr_b']);
-      assert.deepEqual((await store.list({ limit: 2 })).map((a) => a.id), ['apr_d', 'apr_c']);
-      assert.deepEqual((await store.list({ state: 'pending', limit: 10 })).map((a) => a.id), ['apr_d', 'apr_b']);
+      assert.deepEqual(
+        (await store.list({ limit: 10 })).map((a) => a.id),
+        ['apr_d', 'apr_c', 'apr_b'],
+      );
+      assert.deepEqual(
+        (await store.list({ limit: 2 })).map((a) => a.id),
+        ['apr_d', 'apr_c'],
+      );
+      assert.deepEqual(
+        (await store.list({ state: 'pending', limit: 10 })).map((a) => a.id),
+        ['apr_d', 'apr_b'],
+      );
       assert.deepEqual((await store.list({ state: 'used', limit: 10 })).length, 0);
     });
 
@@ -152,9 +161,7 @@ export function describeApprovalStore(name: string, make: () => Promise<Made<App
       await store.create(approvalOf());
       const people = ['a', 'b', 'c', 'd', 'e', 'f'];
       const results = await Promise.all(
-        people.map((person, n) =>
-          store.answer(id, answerBy(person, n % 2 ? 'deny' : 'approve'), n % 2 ? 'denied' : 'approved'),
-        ),
+        people.map((person, n) => store.answer(id, answerBy(person, n % 2 ? 'deny' : 'approve'), n % 2 ? 'denied' : 'approved')),
       );
       assert.equal(results.filter((row) => row !== null).length, 1);
       assert.equal((await store.get(id))?.answers.length, 1);
@@ -177,7 +184,10 @@ export function describeApprovalStore(name: string, make: () => Promise<Made<App
       const { binding } = approvalOf();
       await store.create(approvalOf());
       await store.create(approvalOf({ id: 'apr_b' as ApprovalId, createdAtMs: 5_000 }));
-      assert.deepEqual((await store.find(binding, 'pending')).map((a) => a.id), ['apr_b', id]);
+      assert.deepEqual(
+        (await store.find(binding, 'pending')).map((a) => a.id),
+        ['apr_b', id],
+      );
       assert.deepEqual(await store.find(binding, 'approved'), []);
       for (const key of Object.keys(binding) as (keyof typeof binding)[]) {
         assert.deepEqual(await store.find({ ...binding, [key]: 'x' }, 'pending'), [], key);

@@ -117,10 +117,7 @@ export function describeSessionIndex(name: string, make: () => Promise<Made<Sess
     it('refuses a gap and stays where it was', async () => {
       const log = logOf(day);
       await index.apply(log[0] as EntryHeader);
-      await assert.rejects(
-        index.apply(log[2] as EntryHeader),
-        (fault) => fault instanceof SallyportError && fault.code === 'SP_INTERNAL',
-      );
+      await assert.rejects(index.apply(log[2] as EntryHeader), (fault) => fault instanceof SallyportError && fault.code === 'SP_INTERNAL');
       assert.equal(await index.position(), 1);
       await index.apply(log[1] as EntryHeader);
       assert.equal(await index.position(), 2);

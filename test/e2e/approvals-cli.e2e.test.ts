@@ -9,7 +9,19 @@ import { after, before, test } from 'node:test';
 import type pg from 'pg';
 import { ensureDebianPackages } from '../support/debian.ts';
 import { type TestGateway, startTestGateway } from '../support/gateway.ts';
-import { type Ended, type SmallClinic, apiEnvironment, auditEntries, callApi, connect, psql, sallyport, smallClinicPolicy, startSmallClinic, until } from '../support/small-clinic.ts';
+import {
+  type Ended,
+  type SmallClinic,
+  apiEnvironment,
+  auditEntries,
+  callApi,
+  connect,
+  psql,
+  sallyport,
+  smallClinicPolicy,
+  startSmallClinic,
+  until,
+} from '../support/small-clinic.ts';
 
 let clinic: SmallClinic;
 let gateway: TestGateway;
@@ -74,7 +86,14 @@ test('hold, ls, show, approve: the statement is released once, masked; the same 
   const listed = await succeeds(officer, 'approvals', 'ls', '--state', 'pending');
   assert.match(listed, new RegExp(`${id}.*pending.*clerk-1.*clinic.*bulk-read`));
   const shown = await succeeds(officer, 'approvals', 'show', id);
-  for (const pattern of [/SELECT id, name, ssn FROM patients/, /public\.patients \(read\)/, /bulk-read/, /1 of role officer/, /ssn\s+phi\.ssn\s+redact/]) assert.match(shown, pattern);
+  for (const pattern of [
+    /SELECT id, name, ssn FROM patients/,
+    /public\.patients \(read\)/,
+    /bulk-read/,
+    /1 of role officer/,
+    /ssn\s+phi\.ssn\s+redact/,
+  ])
+    assert.match(shown, pattern);
   assert.match(await succeeds(officer, 'approvals', 'approve', id, '--reason', 'ticket 4711'), /approved/);
   const result = await answer;
   assert.ok('rows' in result);
@@ -144,7 +163,13 @@ test('INVARIANT: an approval serves exactly its statement, its parameters, its t
   /** True when it was held anew. */
   const isHeld = async (token: string, text: string, values: readonly unknown[]): Promise<boolean> => {
     const client = await clientOf(token);
-    const seen = await Promise.race([once(client, 'notice').then(() => true), client.query(text, [...values]).then(() => false, () => false)]);
+    const seen = await Promise.race([
+      once(client, 'notice').then(() => true),
+      client.query(text, [...values]).then(
+        () => false,
+        () => false,
+      ),
+    ]);
     await client.end();
     return seen;
   };
@@ -172,7 +197,7 @@ test('INVARIANT: an approval serves exactly its statement, its parameters, its t
 });
 
 test('threat: more groups at the retry do not turn what was approved masked into clear text', async () => {
-  const policy = `${smallClinicPolicy.replace('roles:\n', "roles:\n  - { role: clinician, members: [{ issuer: corp, group: clinicians }] }\n").replace('masks:\n', 'masks:\n  - { class: phi.*, mask: clear, roles: [clinician] }\n')}`;
+  const policy = `${smallClinicPolicy.replace('roles:\n', 'roles:\n  - { role: clinician, members: [{ issuer: corp, group: clinicians }] }\n').replace('masks:\n', 'masks:\n  - { class: phi.*, mask: clear, roles: [clinician] }\n')}`;
   const own = await startTestGateway({ targets: [clinic.target], policy });
   try {
     const plain = await own.issuer.token('clerk-2', { groups: ['clerks'] });
@@ -201,7 +226,11 @@ test('a client that is lost while it waits finds its approval, or takes up the o
   const { id, answer } = await hold(first, sql);
   (first as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
   await answer;
-  await until('the session is closed', async () => (await auditEntries(gateway, gateway.running.api.port, officer)).some(({ type, reasons, approval }) => type === 'request.denied' && reasons?.[0] === 'cancelled' && approval === undefined));
+  await until('the session is closed', async () =>
+    (await auditEntries(gateway, gateway.running.api.port, officer)).some(
+      ({ type, reasons, approval }) => type === 'request.denied' && reasons?.[0] === 'cancelled' && approval === undefined,
+    ),
+  );
   assert.equal(await stateOf(id), 'pending');
   const second = await clientOf();
   const again = await hold(second, sql);
@@ -230,7 +259,12 @@ test('policy check, test and explain', async () => {
   assert.match(await succeeds(officer, 'policy', 'check'), /is good/);
   assert.match(await succeeds(officer, 'policy', 'test'), /pass {2}agents see no social security number\n1 tests, 0 failed/);
   const draft = join(gateway.directory, 'draft.yaml');
-  writeFileSync(draft, smallClinicPolicy.replace('masks: { ssn: redact, dob: year }', 'masks: { ssn: clear }').replace('public.patients.dob', 'public.patients.birthday'));
+  writeFileSync(
+    draft,
+    smallClinicPolicy
+      .replace('masks: { ssn: redact, dob: year }', 'masks: { ssn: clear }')
+      .replace('public.patients.dob', 'public.patients.birthday'),
+  );
   const failed = await command(officer, 'policy', 'test', draft);
   assert.equal(failed.code, 1);
   assert.match(failed.out, /FAIL {2}agents see no/);
@@ -239,7 +273,16 @@ test('policy check, test and explain', async () => {
   const faulty = await command(officer, 'policy', 'check', draft);
   assert.equal(faulty.code, 1);
   assert.match(faulty.out, /draft\.yaml:\d+:\d+ error.*rules/);
-  const explained = await succeeds(officer, 'policy', 'explain', 'SELECT ssn AS s, id FROM patients WHERE id = 3', '--target', 'clinic', '--as', 'corp/agent-1:ai-agents');
+  const explained = await succeeds(
+    officer,
+    'policy',
+    'explain',
+    'SELECT ssn AS s, id FROM patients WHERE id = 3',
+    '--target',
+    'clinic',
+    '--as',
+    'corp/agent-1:ai-agents',
+  );
   assert.match(explained, /allow/);
   assert.match(explained, /s\s+public\.patients\.ssn\s+phi\.ssn\s+redact/);
   assert.equal((await command(clerk, 'policy', 'explain', 'DROP SCHEMA public CASCADE; SELECT pg_sleep(1)', '--target', 'clinic')).code, 1);
@@ -258,13 +301,16 @@ test('session ls, show and replay; audit tail and verify', async () => {
     denied: number;
   }
   const id = await until('the session is indexed', async () => {
-    const { sessions } = JSON.parse((await callApi(gateway, gateway.running.api.port, officer, '/v1/sessions?target=clinic&limit=1')).text) as { sessions: Row[] };
+    const { sessions } = JSON.parse(
+      (await callApi(gateway, gateway.running.api.port, officer, '/v1/sessions?target=clinic&limit=1')).text,
+    ) as { sessions: Row[] };
     const [row] = sessions;
     return row !== undefined && row.closedAt !== null && row.statements > 2 && row.denied === 1 && row.id;
   });
   assert.match(await succeeds(officer, 'session', 'ls'), new RegExp(id));
   const shown = await succeeds(officer, 'session', 'show', id);
-  for (const pattern of [/session\.open/, /SELECT id, ssn FROM patients WHERE id = \?/, /deny +SELECT pg_sleep/, /session\.close/]) assert.match(shown, pattern);
+  for (const pattern of [/session\.open/, /SELECT id, ssn FROM patients WHERE id = \?/, /deny +SELECT pg_sleep/, /session\.close/])
+    assert.match(shown, pattern);
   const identity = join(gateway.directory, 'auditor.age');
   writeFileSync(identity, `${gateway.sealingIdentity.reveal()}\n`, { mode: 0o600 });
   const replayed = await succeeds(officer, 'session', 'replay', id, '--identity', identity, '--purpose', 'incident 12');
@@ -272,8 +318,14 @@ test('session ls, show and replay; audit tail and verify', async () => {
   assert.doesNotMatch(replayed, /970-00/);
   assert.equal((await command(clerk, 'session', 'replay', id, '--identity', identity, '--purpose', 'curious')).code, 1);
 
-  const tail = (await succeeds(officer, '--json', 'audit', 'tail', '--from', '0', '--no-follow')).trim().split('\n').map((line) => JSON.parse(line) as { seq: number; type: string });
-  assert.deepEqual(tail.map(({ seq }) => seq), tail.map((_, index) => index));
+  const tail = (await succeeds(officer, '--json', 'audit', 'tail', '--from', '0', '--no-follow'))
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { seq: number; type: string });
+  assert.deepEqual(
+    tail.map(({ seq }) => seq),
+    tail.map((_, index) => index),
+  );
   assert.ok(tail.some(({ type }) => type === 'payload.unsealed'));
   assert.equal((await command(clerk, 'audit', 'tail', '--no-follow')).code, 1);
 

@@ -27,7 +27,8 @@ test('the demo plays its session, every step holds, its log verifies, and it end
     readdirSync(home).filter((name) => !name.startsWith('sallyport-postgres-')),
     ['kept'],
   );
-  const verified = await sallyport(['audit', 'verify', join(directory, 'data', 'audit'), '--key', join(directory, 'keys', 'log.vkey')]).ended;
+  const verified = await sallyport(['audit', 'verify', join(directory, 'data', 'audit'), '--key', join(directory, 'keys', 'log.vkey')])
+    .ended;
   assert.equal(verified.code, 0, verified.out + verified.err);
   assert.match(verified.out, /whole and signed/);
 });

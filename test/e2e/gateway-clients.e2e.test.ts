@@ -71,7 +71,9 @@ async function interactive(token = clerk): Promise<Running> {
 }
 
 const shown = (session: Running, what: string | RegExp): Promise<unknown> =>
-  until(`psql shows ${String(what)}; it shows ${session.out().slice(-600)}`, () => (typeof what === 'string' ? session.out().includes(what) : what.test(session.out())));
+  until(`psql shows ${String(what)}; it shows ${session.out().slice(-600)}`, () =>
+    typeof what === 'string' ? session.out().includes(what) : what.test(session.out()),
+  );
 
 async function quit(session: Running): Promise<void> {
   session.end('\x15\\q\n');
@@ -97,8 +99,40 @@ const cleanQueries: readonly string[] = [
 
 test('psql: meta commands show what the database itself would show', async () => {
   const commands = [
-    '\\d', '\\dt', '\\dt+', '\\d patients', '\\d+ visits', '\\d ward_list', '\\sv ward_list', '\\sf nap', '\\df', '\\df+', '\\dn', '\\dn+', '\\du', '\\dv', '\\dT',
-    '\\dT+', '\\di', '\\ds', '\\dp', '\\dx', '\\dD', '\\da', '\\dC', '\\do', '\\dF', '\\dL', '\\ddp', '\\dd', '\\des', '\\dy', '\\dRp', '\\dP', '\\db', '\\encoding',
+    '\\d',
+    '\\dt',
+    '\\dt+',
+    '\\d patients',
+    '\\d+ visits',
+    '\\d ward_list',
+    '\\sv ward_list',
+    '\\sf nap',
+    '\\df',
+    '\\df+',
+    '\\dn',
+    '\\dn+',
+    '\\du',
+    '\\dv',
+    '\\dT',
+    '\\dT+',
+    '\\di',
+    '\\ds',
+    '\\dp',
+    '\\dx',
+    '\\dD',
+    '\\da',
+    '\\dC',
+    '\\do',
+    '\\dF',
+    '\\dL',
+    '\\ddp',
+    '\\dd',
+    '\\des',
+    '\\dy',
+    '\\dRp',
+    '\\dP',
+    '\\db',
+    '\\encoding',
   ];
   const all = commands.flatMap((command) => ['-c', `\\echo == ${command.slice(1)}`, '-c', command]);
   const [a, b] = await Promise.all([gated(all), straight(all)].map((each) => (each.end(), each.ended)));
@@ -113,7 +147,12 @@ test('psql: \\l of every version, and an error of the target, arrive unchanged',
     CASE d.datlocprovider WHEN 'b' THEN 'builtin' WHEN 'c' THEN 'libc' WHEN 'i' THEN 'icu' END AS "Locale Provider", d.datcollate as "Collate",
     d.datctype as "Ctype", d.datlocale as "Locale", d.daticurules as "ICU Rules", CASE WHEN pg_catalog.array_length(d.datacl, 1) = 0 THEN '(none)'
     ELSE pg_catalog.array_to_string(d.datacl, E'\\n') END AS "Access privileges" FROM pg_catalog.pg_database d ORDER BY 1`;
-  for (const args of [['-c', '\\l'], ['-c', newer], ['-c', 'SELECT no_such_column FROM visits'], ['-c', 'SELECT 1/0']]) {
+  for (const args of [
+    ['-c', '\\l'],
+    ['-c', newer],
+    ['-c', 'SELECT no_such_column FROM visits'],
+    ['-c', 'SELECT 1/0'],
+  ]) {
     const [a, b] = await Promise.all([gated(args), straight(args)].map((each) => (each.end(), each.ended)));
     assert.equal(a?.out, b?.out);
     // The caret of a position is ours to drop: it would count in the rewritten text.
@@ -152,7 +191,9 @@ test('psql: completion with the tab key works, and inside a transaction it does 
 });
 
 test('psql: \\copy and \\watch of clean data work', async () => {
-  const [a, b] = await Promise.all([gated(['-c', '\\copy visits to stdout']), straight(['-c', '\\copy visits to stdout'])].map((each) => (each.end(), each.ended)));
+  const [a, b] = await Promise.all(
+    [gated(['-c', '\\copy visits to stdout']), straight(['-c', '\\copy visits to stdout'])].map((each) => (each.end(), each.ended)),
+  );
   assert.equal(a?.out, b?.out);
   assert.equal(a?.out.split('\n').length, 601);
   const session = await interactive();
@@ -192,7 +233,11 @@ test('psql: COPY of protected columns is masked, a whole table is held, and an a
 test('psql: Ctrl-C ends a long statement or a wait for approval, and only that', async () => {
   const session = await interactive();
   session.write('SELECT nap(60);\n');
-  await until('it runs', async () => (await clinic.direct.query(`SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT nap(60)%' AND state = 'active'`)).rowCount === 1);
+  await until(
+    'it runs',
+    async () =>
+      (await clinic.direct.query(`SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT nap(60)%' AND state = 'active'`)).rowCount === 1,
+  );
   session.write('\x03');
   await shown(session, 'canceling statement due to user request');
   session.write('SELECT 40 + 4 AS answer;\n');
@@ -236,11 +281,21 @@ test('pg: clean results equal direct ones to the last field, in both protocols',
   const raw = { types: { getTypeParser: () => (value: unknown) => value } } as unknown as pg.QueryConfig;
   for (const sql of cleanQueries) {
     for (const config of [{ text: sql }, { text: sql, queryMode: 'extended' }] as const) {
-      const [a, b] = await Promise.all([client.query({ ...raw, ...config, rowMode: 'array' }), clinic.direct.query({ ...raw, ...config, rowMode: 'array' })]);
+      const [a, b] = await Promise.all([
+        client.query({ ...raw, ...config, rowMode: 'array' }),
+        clinic.direct.query({ ...raw, ...config, rowMode: 'array' }),
+      ]);
       assert.deepEqual(a.rows, b.rows, sql);
       assert.equal(a.command, b.command);
       assert.equal(a.rowCount, b.rowCount);
-      const shape = (result: pg.QueryResult): unknown => result.fields.map(({ name, dataTypeID, dataTypeModifier, dataTypeSize, format }) => [name, dataTypeID, dataTypeModifier, dataTypeSize, format]);
+      const shape = (result: pg.QueryResult): unknown =>
+        result.fields.map(({ name, dataTypeID, dataTypeModifier, dataTypeSize, format }) => [
+          name,
+          dataTypeID,
+          dataTypeModifier,
+          dataTypeSize,
+          format,
+        ]);
       assert.deepEqual(shape(a), shape(b), sql);
     }
   }
@@ -249,22 +304,31 @@ test('pg: clean results equal direct ones to the last field, in both protocols',
 
 test('pg: parameters, named statements, a queue that is not awaited, and transactions', async () => {
   const client = await through(clerk);
-  assert.deepEqual((await client.query('SELECT id, cost FROM visits WHERE id = ANY($1) AND kind = $2 ORDER BY id', [[1, 2, 3], 'medicine'])).rows, [
-    { id: 1, cost: '1.25' },
-    { id: 3, cost: '3.75' },
-  ]);
+  assert.deepEqual(
+    (await client.query('SELECT id, cost FROM visits WHERE id = ANY($1) AND kind = $2 ORDER BY id', [[1, 2, 3], 'medicine'])).rows,
+    [
+      { id: 1, cost: '1.25' },
+      { id: 3, cost: '3.75' },
+    ],
+  );
   for (const id of [5, 6, 7]) {
     const { rows } = await client.query({ name: 'one visit', text: 'SELECT id FROM visits WHERE id = $1', values: [id] });
     assert.deepEqual(rows, [{ id }]);
   }
   const answers = await Promise.allSettled(
-    Array.from({ length: 60 }, (_, n) => (n % 10 === 7 ? client.query('SELECT id FROM visits WHERE id = 1/($1::int - $1)', [n]) : client.query(n % 2 ? 'SELECT $1::int AS n' : { text: 'SELECT $1::int AS n', name: 'n' }, [n]))),
+    Array.from({ length: 60 }, (_, n) =>
+      n % 10 === 7
+        ? client.query('SELECT id FROM visits WHERE id = 1/($1::int - $1)', [n])
+        : client.query(n % 2 ? 'SELECT $1::int AS n' : { text: 'SELECT $1::int AS n', name: 'n' }, [n]),
+    ),
   );
   answers.forEach((answer, n) => {
     if (n % 10 === 7) assert.equal(answer.status === 'rejected' && (answer.reason as pg.DatabaseError).code, '22012');
     else assert.deepEqual(answer.status === 'fulfilled' && answer.value.rows, [{ n }]);
   });
-  assert.deepEqual((await client.query('SELECT id, name, ssn, dob::text FROM patients WHERE id = $1', [3])).rows, [{ id: 3, name: '***', ssn: '***', dob: '1950-01-01' }]);
+  assert.deepEqual((await client.query('SELECT id, name, ssn, dob::text FROM patients WHERE id = $1', [3])).rows, [
+    { id: 3, name: '***', ssn: '***', dob: '1950-01-01' },
+  ]);
 
   await client.query('BEGIN');
   await client.query('INSERT INTO scratch (body) VALUES ($1)', ['kept not']);
@@ -281,21 +345,39 @@ test('pg: parameters, named statements, a queue that is not awaited, and transac
 test('pg: a pool opens, reuses and closes sessions', async () => {
   const pool = new pg.Pool({ ...clientConfig(gateway, gateway.port, agent), max: 4 });
   const answers = await Promise.all(Array.from({ length: 20 }, (_, n) => pool.query('SELECT $1::int AS n', [n])));
-  assert.deepEqual(answers.map(({ rows }) => rows[0].n), Array.from({ length: 20 }, (_, n) => n));
+  assert.deepEqual(
+    answers.map(({ rows }) => rows[0].n),
+    Array.from({ length: 20 }, (_, n) => n),
+  );
   await pool.end();
 });
 
 test('postgres.js: fetched types, arrays, pipelining, transactions and cursors', async () => {
   const { host, port, user, password, database } = clientConfig(gateway, gateway.port, clerk);
-  const sql = postgres({ host, port, user: user ?? '', pass: String(password), database: database ?? '', ssl: { ca: gateway.ca, servername: 'localhost' }, max: 2, onnotice: () => undefined });
+  const sql = postgres({
+    host,
+    port,
+    user: user ?? '',
+    pass: String(password),
+    database: database ?? '',
+    ssl: { ca: gateway.ca, servername: 'localhost' },
+    max: 2,
+    onnotice: () => undefined,
+  });
   const [first] = await sql`SELECT id, tags, ARRAY[kind] AS kinds, at FROM visits WHERE id = ${4}`;
   assert.deepEqual({ ...first }, { id: 4, tags: ['t1'], kinds: ['surgery'], at: new Date('2026-01-01T04:00:00Z') });
   const many = await Promise.all(Array.from({ length: 100 }, (_, n) => sql`SELECT ${n}::int AS n, ssn FROM patients WHERE id = ${n + 1}`));
-  assert.deepEqual(many.map((rows) => ({ ...rows[0] })), Array.from({ length: 100 }, (_, n) => ({ n, ssn: '***' })));
+  assert.deepEqual(
+    many.map((rows) => ({ ...rows[0] })),
+    Array.from({ length: 100 }, (_, n) => ({ n, ssn: '***' })),
+  );
   await sql.begin(async (transaction) => {
     await transaction`INSERT INTO scratch ${transaction([{ body: 'from postgres.js' }, { body: 'from postgres.js' }], 'body')}`;
   });
-  await assert.rejects(sql.begin((transaction) => transaction`INSERT INTO scratch (id) VALUES (1), (1)`), { code: '23505' });
+  await assert.rejects(
+    sql.begin((transaction) => transaction`INSERT INTO scratch (id) VALUES (1), (1)`),
+    { code: '23505' },
+  );
   let seen = 0;
   await sql`SELECT id FROM visits ORDER BY id`.cursor(50, (rows) => void (seen += rows.length));
   assert.equal(seen, 600);
@@ -314,7 +396,10 @@ test('pg-cursor reads in batches, masked; pg-copy-streams copies out and in', as
     }
   }
   await cursor.close();
-  assert.deepEqual(ids, Array.from({ length: 60 }, (_, n) => n + 1));
+  assert.deepEqual(
+    ids,
+    Array.from({ length: 60 }, (_, n) => n + 1),
+  );
 
   const copied = await text(client.query(copyTo('COPY (SELECT id, ssn FROM patients ORDER BY id LIMIT 3) TO STDOUT (FORMAT csv)')));
   assert.equal(copied, '1,***\n2,***\n3,***\n');

@@ -16,7 +16,20 @@ import type { Logger } from '../../src/core/ports.ts';
 import { queryMessage } from '../../src/protocols/postgres/messages.ts';
 import { type TestGateway, type TestGatewayOptions, startTestGateway } from '../support/gateway.ts';
 import { RawPostgres, shape } from '../support/raw-postgres.ts';
-import { type Running, type ServedGateway, type SmallClinic, auditEntries, callApi, connect, run, sallyport, serve, smallClinicPolicy, startSmallClinic, until } from '../support/small-clinic.ts';
+import {
+  type Running,
+  type ServedGateway,
+  type SmallClinic,
+  auditEntries,
+  callApi,
+  connect,
+  run,
+  sallyport,
+  serve,
+  smallClinicPolicy,
+  startSmallClinic,
+  until,
+} from '../support/small-clinic.ts';
 import { startTcpProxy } from '../support/tcp-proxy.ts';
 
 let clinic: SmallClinic;
@@ -38,7 +51,8 @@ interface Log extends Logger {
 
 function keptLog(): Log {
   const lines: string[] = [];
-  const keep = (fields: Readonly<Record<string, unknown>>, message: string): void => void lines.push(`${message} ${JSON.stringify(fields)}`);
+  const keep = (fields: Readonly<Record<string, unknown>>, message: string): void =>
+    void lines.push(`${message} ${JSON.stringify(fields)}`);
   return { info: keep, warn: keep, error: keep, text: () => lines.join('\n') };
 }
 
@@ -97,9 +111,13 @@ test('threat: wrong, expired, foreign and garbage tokens are refused alike, reco
   await assert.rejects(connect(gateway, gateway.port, unknown), { code: '3D000' });
   const failures = (await entriesOf(gateway)).filter(({ type }) => type === 'auth.fail');
   assert.equal(failures.filter(({ detail }) => detail?.['fault'] === 'token').length, tokens.length);
-  assert.equal(failures.filter(({ detail }) => detail?.['surface'] === 'api' && detail['fault'] === 'SP_AUTH_INVALID_TOKEN').length, tokens.length);
+  assert.equal(
+    failures.filter(({ detail }) => detail?.['surface'] === 'api' && detail['fault'] === 'SP_AUTH_INVALID_TOKEN').length,
+    tokens.length,
+  );
   assert.equal(failures.filter(({ principal }) => principal?.subject === 'nobody').length, 1);
-  for (const token of tokens) for (const part of [token, ...token.split('.').filter((word) => word.length > 12)]) assert.ok(!logger.text().includes(part));
+  for (const token of tokens)
+    for (const part of [token, ...token.split('.').filter((word) => word.length > 12)]) assert.ok(!logger.text().includes(part));
 });
 
 test('a statement that cannot be parsed is refused natively, with the exact transaction state, and never sent', async () => {
@@ -169,7 +187,12 @@ test('a database that is down is told as 08001, and the next connection after it
   });
   assert.match(results[0]?.result?.code ?? '', /^(57P0[1-3]|08006)$/);
   const again = await clientOf(gateway);
-  await until('the next connection works', () => again.query('SELECT id FROM visits WHERE id = 1').then(({ rowCount }) => rowCount === 1, () => false));
+  await until('the next connection works', () =>
+    again.query('SELECT id FROM visits WHERE id = 1').then(
+      ({ rowCount }) => rowCount === 1,
+      () => false,
+    ),
+  );
   await again.end();
 });
 
@@ -180,13 +203,16 @@ test('INVARIANT: a full audit disk stops traffic with 58030, loses nothing ackno
   // Statements that follow the first failed append are refused, not silently run.
   const journals = join(gateway.directory, 'data', 'audit');
   const largest = Math.max(
-    ...readdirSync(journals, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile() && entry.name.endsWith('.journal')).map((entry) => statSync(join(entry.parentPath, entry.name)).size),
+    ...readdirSync(journals, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && entry.name.endsWith('.journal'))
+      .map((entry) => statSync(join(entry.parentPath, entry.name)).size),
   );
   const limited = spawnSync('prlimit', ['--pid', String(child.pid), `--fsize=${largest + 60_000}`]);
   assert.equal(limited.status, 0);
   let acknowledged = 0;
   const filling = async (): Promise<never> => {
-    for (; acknowledged < 2000; acknowledged += 1) await client.query('INSERT INTO scratch (body) VALUES ($1)', [`full ${'x'.repeat(300)}`]);
+    for (; acknowledged < 2000; acknowledged += 1)
+      await client.query('INSERT INTO scratch (body) VALUES ($1)', [`full ${'x'.repeat(300)}`]);
     assert.fail('the disk was never full');
   };
   await assert.rejects(filling(), { code: '58030' });
@@ -306,7 +332,10 @@ test('SIGTERM: a held statement gets a native error, its approval is void, the l
   assert.equal(entries[size - 1]?.type, 'log.closed');
   assert.equal(entries.find(({ type, seq }) => type === 'log.opened' && seq >= size)?.detail?.['previous'], 'closed');
   const officer = await officerOf(gateway);
-  assert.equal((JSON.parse((await callApi(gateway, again.apiPort, officer, `/v1/approvals/${id}`)).text) as { state: string }).state, 'cancelled');
+  assert.equal(
+    (JSON.parse((await callApi(gateway, again.apiPort, officer, `/v1/approvals/${id}`)).text) as { state: string }).state,
+    'cancelled',
+  );
   assert.notEqual((await callApi(gateway, again.apiPort, officer, `/v1/approvals/${id}/answer`, { verdict: 'approve' })).status, 200);
 });
 
@@ -327,7 +356,12 @@ test('SIGTERM lets a running statement finish; a second one stops at once, witho
   await until('it runs', async () => (await clinic.direct.query(napping)).rowCount === 1);
   second.kill('SIGTERM');
   // The listener closes first: then the signal has been understood.
-  await until('it drains', async () => clientOf(gateway, second.port).then((late) => (late.end(), false), () => true));
+  await until('it drains', async () =>
+    clientOf(gateway, second.port).then(
+      (late) => (late.end(), false),
+      () => true,
+    ),
+  );
   const startedMs = performance.now();
   second.kill('SIGTERM');
   await cut;
@@ -352,14 +386,20 @@ test('a second gateway on the same data directory does not start and says why', 
 test('a configuration with faults exits with 2 and names file, line and column of every one', async () => {
   const gateway = await gatewayOf({ start: false });
   const broken = join(gateway.directory, 'broken.yaml');
-  writeFileSync(broken, 'version: 1\ndataDirectory: ./data\nlisteners:\n  - protocol: postgres\n    address: 0.0.0.0:6432\n    insecure: true\n    colour: blue\n');
+  writeFileSync(
+    broken,
+    'version: 1\ndataDirectory: ./data\nlisteners:\n  - protocol: postgres\n    address: 0.0.0.0:6432\n    insecure: true\n    colour: blue\n',
+  );
   const end = await sallyport(['serve', '-c', broken]).ended;
   assert.equal(end.code, 2);
   assert.match(end.err, /broken\.yaml:7:\d+ .*colour/);
   assert.match(end.err, /broken\.yaml:\d+:\d+ .*not loopback/);
 
   rmSync(join(gateway.directory, 'policy.yaml'));
-  writeFileSync(join(gateway.directory, 'policy.yaml'), 'version: 1\nroles:\n  - role: officer\n    members: [{ issuer: corp, grup: privacy }]\n');
+  writeFileSync(
+    join(gateway.directory, 'policy.yaml'),
+    'version: 1\nroles:\n  - role: officer\n    members: [{ issuer: corp, grup: privacy }]\n',
+  );
   const policy = await sallyport(['serve', '-c', gateway.configFile]).ended;
   assert.equal(policy.code, 2);
   assert.match(policy.err, /policy\.yaml:4:\d+ .*grup.*did you mean "group"/);
@@ -373,7 +413,9 @@ test('silent and half-open clients are cut off at the deadline, idle sessions at
   const answer = (await once(halfOpen, 'data')) as [Buffer];
   assert.equal(answer[0].toString(), 'S');
   halfOpen.write(Buffer.from([0x16, 3, 1, 0, 50, 1]));
-  const closed = [silent, halfOpen].map((socket) => once(socket.on('error', () => undefined).resume(), 'close', { signal: AbortSignal.timeout(5000) }));
+  const closed = [silent, halfOpen].map((socket) =>
+    once(socket.on('error', () => undefined).resume(), 'close', { signal: AbortSignal.timeout(5000) }),
+  );
   await Promise.all(closed);
   const idle = await clientOf(gateway);
   const [fault] = (await once(idle, 'error', { signal: AbortSignal.timeout(5000) })) as [pg.DatabaseError];
@@ -391,7 +433,10 @@ test('a busy address is refused with a message that names it', async () => {
   writeFileSync(gateway.configFile, JSON.stringify(config));
   const child = sallyport(['serve', '-c', gateway.configFile]);
   children.push(child);
-  const end = await Promise.race([child.ended, until('it tells', () => child.err().includes(String(port)) && null, 8000).catch(() => null)]);
+  const end = await Promise.race([
+    child.ended,
+    until('it tells', () => child.err().includes(String(port)) && null, 8000).catch(() => null),
+  ]);
   holder.close();
   assert.ok(end !== null, 'neither ended nor told');
   assert.match(child.err(), new RegExp(`${port}|EADDRINUSE`));

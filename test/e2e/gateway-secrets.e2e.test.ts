@@ -17,7 +17,20 @@ import { from as copyFrom } from 'pg-copy-streams';
 import { nodeDisk } from '../../src/audit/index.ts';
 import { ensureDebianPackages } from '../support/debian.ts';
 import { type TestGateway, type TestGatewayOptions, startTestGateway } from '../support/gateway.ts';
-import { type Running, type SmallClinic, apiEnvironment, auditEntries, callApi, connect, psql, sallyport, serve, smallClinicPolicy, startSmallClinic, until } from '../support/small-clinic.ts';
+import {
+  type Running,
+  type SmallClinic,
+  apiEnvironment,
+  auditEntries,
+  callApi,
+  connect,
+  psql,
+  sallyport,
+  serve,
+  smallClinicPolicy,
+  startSmallClinic,
+  until,
+} from '../support/small-clinic.ts';
 import { type TcpProxy, startTcpProxy } from '../support/tcp-proxy.ts';
 
 let clinic: SmallClinic;
@@ -64,14 +77,25 @@ function credentialsOf(gateway: TestGateway): Map<string, string> {
     ['upstream password', clinic.password],
     ['token key', tokenKey],
     ['token key of the target', createHmac('sha256', tokenKey).update('sallyport token key\0clinic').digest('hex')],
-    ['log key', readFileSync(join(gateway.directory, 'keys', 'log.key'), 'utf8').trim().split('+').at(-1) ?? 'none'],
+    [
+      'log key',
+      readFileSync(join(gateway.directory, 'keys', 'log.key'), 'utf8')
+        .trim()
+        .split('+')
+        .at(-1) ?? 'none',
+    ],
     ['sealing identity', gateway.sealingIdentity.reveal()],
   ]);
 }
 
 function assertAbsent(where: string, bytes: Buffer, secrets: ReadonlyMap<string, string>): void {
   for (const [what, secret] of secrets) {
-    for (const form of [secret, Buffer.from(secret).toString('base64').replace(/=+$/, '').slice(0, -1), Buffer.from(secret).toString('hex'), secret.toLowerCase()]) {
+    for (const form of [
+      secret,
+      Buffer.from(secret).toString('base64').replace(/=+$/, '').slice(0, -1),
+      Buffer.from(secret).toString('hex'),
+      secret.toLowerCase(),
+    ]) {
       assert.ok(!bytes.includes(form), `${what} is in ${where}`);
     }
   }
@@ -79,11 +103,41 @@ function assertAbsent(where: string, bytes: Buffer, secrets: ReadonlyMap<string,
 
 /** A canary for each place a client can put text. */
 const places = [
-  'literal', 'escape', 'dollar', 'bits', 'comment', 'alias', 'cte', 'identifier', 'parameter', 'binary', 'statement name', 'cursor', 'savepoint', 'setting', 'copied',
-  'error', 'denied', 'held', 'reason', 'purpose', 'explained', 'unparseable', 'application', 'user', 'database', 'row', 'masked', 'json', 'table', 'notice',
+  'literal',
+  'escape',
+  'dollar',
+  'bits',
+  'comment',
+  'alias',
+  'cte',
+  'identifier',
+  'parameter',
+  'binary',
+  'statement name',
+  'cursor',
+  'savepoint',
+  'setting',
+  'copied',
+  'error',
+  'denied',
+  'held',
+  'reason',
+  'purpose',
+  'explained',
+  'unparseable',
+  'application',
+  'user',
+  'database',
+  'row',
+  'masked',
+  'json',
+  'table',
+  'notice',
 ] as const;
 type Place = (typeof places)[number];
-const canary = Object.fromEntries(places.map((place, index) => [place, `Kanari${String.fromCharCode(65 + index)}x${(index * 7919 + 104729).toString(36)}q`])) as Record<Place, string>;
+const canary = Object.fromEntries(
+  places.map((place, index) => [place, `Kanari${String.fromCharCode(65 + index)}x${(index * 7919 + 104729).toString(36)}q`]),
+) as Record<Place, string>;
 
 test('threat: what clients send and tables hold is in no file, no output and no API answer in clear, and is sealed all the same', async () => {
   const gateway = await gatewayOf({ start: false });
@@ -102,7 +156,9 @@ test('threat: what clients send and tables hold is in no file, no output and no 
     seen.push(answer);
     return answer;
   };
-  const literal = await ask(`SELECT '${canary.literal}' AS v, E'${canary.escape}\\n', $$${canary.dollar}$$, B'1010', x'${Buffer.from(canary.bits).toString('hex')}'`);
+  const literal = await ask(
+    `SELECT '${canary.literal}' AS v, E'${canary.escape}\\n', $$${canary.dollar}$$, B'1010', x'${Buffer.from(canary.bits).toString('hex')}'`,
+  );
   assert.ok(literal.includes(canary.literal));
   await ask(`SELECT id /* ${canary.comment} */ FROM visits -- ${canary.comment}\n LIMIT 1`);
   await ask(`SELECT id AS "${canary.alias}", cost FROM visits "${canary.alias}" LIMIT 1`);
@@ -130,7 +186,8 @@ test('threat: what clients send and tables hold is in no file, no output and no 
   const held = told(client.query(`SELECT name FROM patients WHERE name <> '${canary.held}'`));
   const [notice] = (await noticed) as [{ message: string }];
   const approval = /apr_[a-z2-7]{26}/.exec(notice.message)?.[0] ?? '';
-  const api = (path: string, body?: object, token = officer): Promise<{ status: number; text: string }> => callApi(gateway, child.apiPort, token, path, body);
+  const api = (path: string, body?: object, token = officer): Promise<{ status: number; text: string }> =>
+    callApi(gateway, child.apiPort, token, path, body);
   const answers: string[] = [];
   answers.push((await api('/v1/approvals')).text, (await api(`/v1/approvals/${approval}`)).text);
   answers.push((await api(`/v1/approvals/${approval}/answer`, { verdict: 'approve', justification: canary.reason })).text);
@@ -146,16 +203,30 @@ test('threat: what clients send and tables hold is in no file, no output and no 
   const session = sessions.find(({ statements }) => statements > 10)?.id ?? '';
   // Explaining answers with the statement that would be forwarded: the caller's own text. It must not stay anywhere.
   assert.equal((await api('/v1/policy/explain', { sql: `SELECT '${canary.explained}'`, target: 'clinic' })).status, 200);
-  for (const path of [`/v1/sessions/${session}`, '/v1/targets', '/v1/whoami', '/v1/policy', '/metrics', '/readyz', '/v1/openapi.json', '/v1/audit/checkpoint', `/v1/sessions/${session}/recording?purpose=${canary.purpose}`]) {
+  for (const path of [
+    `/v1/sessions/${session}`,
+    '/v1/targets',
+    '/v1/whoami',
+    '/v1/policy',
+    '/metrics',
+    '/readyz',
+    '/v1/openapi.json',
+    '/v1/audit/checkpoint',
+    `/v1/sessions/${session}/recording?purpose=${canary.purpose}`,
+  ]) {
     answers.push((await api(path)).text);
   }
   answers.push(JSON.stringify(await auditEntries(gateway, child.apiPort, officer)));
 
   const identity = join(gateway.directory, 'auditor.age');
   writeFileSync(identity, gateway.sealingIdentity.reveal(), { mode: 0o600 });
-  const replay = sallyport(['session', 'replay', session, '--identity', identity, '--purpose', 'canaries'], apiEnvironment(gateway, child.apiPort, officer));
+  const replay = sallyport(
+    ['session', 'replay', session, '--identity', identity, '--purpose', 'canaries'],
+    apiEnvironment(gateway, child.apiPort, officer),
+  );
   const replayed = (await replay.ended).out;
-  for (const place of ['literal', 'comment', 'alias', 'parameter', 'error', 'denied', 'held', 'row', 'unparseable'] as const) assert.ok(replayed.includes(canary[place]), `${place} was not recorded`);
+  for (const place of ['literal', 'comment', 'alias', 'parameter', 'error', 'denied', 'held', 'row', 'unparseable'] as const)
+    assert.ok(replayed.includes(canary[place]), `${place} was not recorded`);
   assert.ok(!replayed.includes(canary.masked));
   for (const answer of seen) assertAbsent('an answer to the client', Buffer.from(answer), credentialsOf(gateway));
 
@@ -163,8 +234,12 @@ test('threat: what clients send and tables hold is in no file, no output and no 
   assert.equal((await child.ended).code, 0);
   // Names of relations that exist are schema, not data: the record says what was touched.
   const hidden = places.filter((place) => place !== 'table');
-  const secrets = new Map<string, string>([...hidden.map((place): [string, string] => [`the ${place} canary`, canary[place]]), ...credentialsOf(gateway)]);
-  for (const token of [clerk, officer]) token.split('.').forEach((part, index) => secrets.set(`part ${index} of a token of ${token.length}`, part));
+  const secrets = new Map<string, string>([
+    ...hidden.map((place): [string, string] => [`the ${place} canary`, canary[place]]),
+    ...credentialsOf(gateway),
+  ]);
+  for (const token of [clerk, officer])
+    token.split('.').forEach((part, index) => secrets.set(`part ${index} of a token of ${token.length}`, part));
   // Header and claims of a token are public; its signature is what makes it one.
   for (const what of secrets.keys()) if (/^part [01]/.test(what)) secrets.delete(what);
   const data = join(gateway.directory, 'data');
@@ -190,14 +265,42 @@ test('INVARIANT: the upstream credential and the token key cannot be read by SQL
   const client = await connect(gateway, gateway.port, clerk);
   const secrets = credentialsOf(gateway);
   const statements = [
-    'SHOW ALL', 'SHOW sallyport.token_key', 'SHOW "sallyport.token_key"', "SELECT current_setting('sallyport.token_key')", "SELECT current_setting('sallyport.token_key', true)",
-    "SELECT pg_catalog.current_setting('SALLYPORT.TOKEN_KEY')", "SELECT set_config('sallyport.token_key', 'x', false)", "SET sallyport.token_key = 'x'", 'RESET sallyport.token_key', 'RESET ALL',
-    'SELECT name, setting FROM pg_settings', 'SELECT * FROM pg_show_all_settings()', 'SELECT * FROM pg_file_settings', 'SELECT * FROM pg_hba_file_rules', 'SELECT * FROM pg_authid',
-    'SELECT * FROM pg_shadow', 'SELECT * FROM pg_roles', 'SELECT * FROM pg_user', 'SELECT * FROM pg_user_mappings', 'SELECT * FROM pg_foreign_server', 'SELECT * FROM pg_stat_activity',
-    'SELECT * FROM pg_stat_ssl', 'SELECT * FROM pg_prepared_statements', 'SELECT * FROM pg_db_role_setting', "SELECT pg_read_file('postgresql.conf')", "COPY (SELECT 1) TO PROGRAM 'env'",
-    "COPY scratch FROM '/etc/passwd'", "SELECT query_to_xml('show all', true, true, '')", "DO $$ BEGIN RAISE NOTICE '%', current_setting('sallyport.token_key'); END $$",
-    'EXPLAIN (VERBOSE) SELECT ssn FROM patients WHERE id = 1', 'EXPLAIN (ANALYZE, VERBOSE, SETTINGS) SELECT ssn FROM patients WHERE id = 1', 'SELECT version(), current_user, session_user',
-    "CREATE FUNCTION leak() RETURNS text LANGUAGE sql AS $$ SELECT current_setting('sallyport.token_key') $$", 'SELECT leak()', "PREPARE leak AS SELECT current_setting('sallyport.token_key')", 'EXECUTE leak',
+    'SHOW ALL',
+    'SHOW sallyport.token_key',
+    'SHOW "sallyport.token_key"',
+    "SELECT current_setting('sallyport.token_key')",
+    "SELECT current_setting('sallyport.token_key', true)",
+    "SELECT pg_catalog.current_setting('SALLYPORT.TOKEN_KEY')",
+    "SELECT set_config('sallyport.token_key', 'x', false)",
+    "SET sallyport.token_key = 'x'",
+    'RESET sallyport.token_key',
+    'RESET ALL',
+    'SELECT name, setting FROM pg_settings',
+    'SELECT * FROM pg_show_all_settings()',
+    'SELECT * FROM pg_file_settings',
+    'SELECT * FROM pg_hba_file_rules',
+    'SELECT * FROM pg_authid',
+    'SELECT * FROM pg_shadow',
+    'SELECT * FROM pg_roles',
+    'SELECT * FROM pg_user',
+    'SELECT * FROM pg_user_mappings',
+    'SELECT * FROM pg_foreign_server',
+    'SELECT * FROM pg_stat_activity',
+    'SELECT * FROM pg_stat_ssl',
+    'SELECT * FROM pg_prepared_statements',
+    'SELECT * FROM pg_db_role_setting',
+    "SELECT pg_read_file('postgresql.conf')",
+    "COPY (SELECT 1) TO PROGRAM 'env'",
+    "COPY scratch FROM '/etc/passwd'",
+    "SELECT query_to_xml('show all', true, true, '')",
+    "DO $$ BEGIN RAISE NOTICE '%', current_setting('sallyport.token_key'); END $$",
+    'EXPLAIN (VERBOSE) SELECT ssn FROM patients WHERE id = 1',
+    'EXPLAIN (ANALYZE, VERBOSE, SETTINGS) SELECT ssn FROM patients WHERE id = 1',
+    'SELECT version(), current_user, session_user',
+    "CREATE FUNCTION leak() RETURNS text LANGUAGE sql AS $$ SELECT current_setting('sallyport.token_key') $$",
+    'SELECT leak()',
+    "PREPARE leak AS SELECT current_setting('sallyport.token_key')",
+    'EXECUTE leak',
   ];
   const answers: string[] = [];
   client.on('notice', (notice) => answers.push(JSON.stringify(notice, Object.getOwnPropertyNames(notice))));
@@ -208,18 +311,48 @@ test('INVARIANT: the upstream credential and the token key cannot be read by SQL
   const parameters = client as unknown as { connectionParameters?: unknown; serverParameters?: unknown };
   answers.push(JSON.stringify(parameters.serverParameters ?? null));
   await client.end();
-  const shell = psql(gateway, gateway.port, clerk, ['-c', '\\conninfo', '-c', '\\drds', '-c', '\\du+', '-c', '\\dconfig *', '-c', '\\l', '-c', '\\set']);
+  const shell = psql(gateway, gateway.port, clerk, [
+    '-c',
+    '\\conninfo',
+    '-c',
+    '\\drds',
+    '-c',
+    '\\du+',
+    '-c',
+    '\\dconfig *',
+    '-c',
+    '\\l',
+    '-c',
+    '\\set',
+  ]);
   shell.end();
   const { out, err } = await shell.ended;
   // The token is the caller's own; what psql prints of it is none of ours.
   answers.push(out, err);
-  for (const path of ['/v1/targets', '/v1/policy', '/v1/whoami', '/v1/audit/entries', '/metrics', '/readyz', '/healthz', '/v1/openapi.json', '/v1/nothing']) answers.push((await callApi(gateway, gateway.running.api.port, officer, path)).text);
+  for (const path of [
+    '/v1/targets',
+    '/v1/policy',
+    '/v1/whoami',
+    '/v1/audit/entries',
+    '/metrics',
+    '/readyz',
+    '/healthz',
+    '/v1/openapi.json',
+    '/v1/nothing',
+  ])
+    answers.push((await callApi(gateway, gateway.running.api.port, officer, path)).text);
   for (const answer of answers) assertAbsent(answer.slice(0, 200), Buffer.from(answer), secrets);
 
   const lines: string[] = [];
   const keep = (fields: object, message: string): void => void lines.push(`${message} ${JSON.stringify(fields)}`);
-  const wrong = await gatewayOf({ targets: [{ ...clinic.target, password: 'wrong-canary-password' }], ports: { logger: { info: keep, warn: keep, error: keep } } });
-  const refused = await connect(wrong, wrong.port, await clerkOf(wrong)).then(() => assert.fail('logged in'), (fault: object) => JSON.stringify(fault, Object.getOwnPropertyNames(fault)));
+  const wrong = await gatewayOf({
+    targets: [{ ...clinic.target, password: 'wrong-canary-password' }],
+    ports: { logger: { info: keep, warn: keep, error: keep } },
+  });
+  const refused = await connect(wrong, wrong.port, await clerkOf(wrong)).then(
+    () => assert.fail('logged in'),
+    (fault: object) => JSON.stringify(fault, Object.getOwnPropertyNames(fault)),
+  );
   assert.match(refused, /refused the credential of the gateway/);
   assert.match(lines.join('\n'), /SP_UPSTREAM_AUTH/);
   for (const text of [refused, ...lines]) assert.doesNotMatch(text, /wrong-canary-password|password authentication/);
@@ -238,7 +371,11 @@ test('INVARIANT: no bytes of a request reach an upstream before its intent entry
           const broken = (): void => {
             if (isBroken) throw Object.assign(new Error('EIO'), { code: 'EIO' });
           };
-          return { ...file, write: async (buffers, position) => (broken(), file.write(buffers, position)), datasync: async () => (broken(), file.datasync()) };
+          return {
+            ...file,
+            write: async (buffers, position) => (broken(), file.write(buffers, position)),
+            datasync: async () => (broken(), file.datasync()),
+          };
         },
       },
     },
@@ -255,7 +392,12 @@ test('INVARIANT: no bytes of a request reach an upstream before its intent entry
   assert.equal(entries.filter(({ type, action }) => type === 'request.result' && action === 'query').length, 10);
 
   // What is refused, cancelled or denied by a reviewer never leaves.
-  for (const sql of ["SELECT pg_read_file('refused_a')", "SELEC 'refused_b'", 'SELECT refused_c FROM nowhere.at_all', "SELECT 'refused_d' AS v; DROP TABLE visits; SELECT pg_sleep(0)"]) {
+  for (const sql of [
+    "SELECT pg_read_file('refused_a')",
+    "SELEC 'refused_b'",
+    'SELECT refused_c FROM nowhere.at_all',
+    "SELECT 'refused_d' AS v; DROP TABLE visits; SELECT pg_sleep(0)",
+  ]) {
     await assert.rejects(client.query(sql));
   }
   const noticed = once(client, 'notice') as Promise<[{ message: string }]>;

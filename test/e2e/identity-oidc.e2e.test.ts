@@ -233,20 +233,35 @@ describe('the development provider', () => {
   it('shows people on the log-in page, escaped, and no agents', async () => {
     const response = await fetch(authorize({}), { redirect: 'manual' });
     const location = new URL(response.headers.get('location') ?? '', idp.issuer);
-    const cookie = response.headers.getSetCookie().map((header) => header.split(';')[0]).join('; ');
+    const cookie = response.headers
+      .getSetCookie()
+      .map((header) => header.split(';')[0])
+      .join('; ');
     const page = await fetch(location, { headers: { cookie } });
     const text = await page.text();
     assert.match(text, /value="privacy-officer">Priya &lt;b&gt;&quot;Officer&quot;/);
     assert.doesNotMatch(text, /reporting-agent|<b>/);
-    const answer = await fetch(location, { method: 'POST', redirect: 'manual', headers: { cookie }, body: new URLSearchParams({ persona: 'reporting-agent' }) });
+    const answer = await fetch(location, {
+      method: 'POST',
+      redirect: 'manual',
+      headers: { cookie },
+      body: new URLSearchParams({ persona: 'reporting-agent' }),
+    });
     assert.equal(answer.status, 400, 'an agent cannot log in as a person does');
-    const stranger = await fetch(location, { method: 'POST', redirect: 'manual', body: new URLSearchParams({ persona: 'privacy-officer' }) });
+    const stranger = await fetch(location, {
+      method: 'POST',
+      redirect: 'manual',
+      body: new URLSearchParams({ persona: 'privacy-officer' }),
+    });
     assert.equal(stranger.status, 400, 'another browser cannot finish this log-in');
   });
 
   it('skips the page when the application names the person', async () => {
     const response = await fetch(authorize({ login_hint: 'privacy-officer' }), { redirect: 'manual' });
-    const cookie = response.headers.getSetCookie().map((header) => header.split(';')[0]).join('; ');
+    const cookie = response.headers
+      .getSetCookie()
+      .map((header) => header.split(';')[0])
+      .join('; ');
     const login = await fetch(new URL(response.headers.get('location') ?? '', idp.issuer), { redirect: 'manual', headers: { cookie } });
     assert.equal(login.status, 303);
     assert.match(login.headers.get('location') ?? '', /\/auth\//);

@@ -50,7 +50,10 @@ const closureOf = (catalogue: Catalogue): Protection => protect(catalogue, rules
 const probe = async (): Promise<string> => JSON.stringify((await client.query(CATALOGUE_PROBE_QUERY)).rows);
 
 /** Runs `setup` in a copy of the corpus database and gives the catalogue and closure it leads to. */
-async function within(setup: string, check: (catalogue: Catalogue, closure: Protection, oid: (name: string) => number) => void): Promise<void> {
+async function within(
+  setup: string,
+  check: (catalogue: Catalogue, closure: Protection, oid: (name: string) => number) => void,
+): Promise<void> {
   const database = `case_${Math.abs(hash(setup))}`;
   await client.query(`CREATE DATABASE ${database} TEMPLATE bypass`);
   const main = client;
@@ -94,9 +97,15 @@ describe('catalogue of a live server', () => {
     await within('SELECT 1', (_catalogue, closure) => {
       const found = new Set(closure.columns.keys());
       const expected = [...columnsOf(policy.protected), ...columnsOf(policy.derived)];
-      assert.deepEqual(expected.filter((column) => !found.has(column)), []);
+      assert.deepEqual(
+        expected.filter((column) => !found.has(column)),
+        [],
+      );
       // The child of a table with a generated column has it as well; the corpus does not list it.
-      assert.deepEqual([...found].filter((column) => !expected.includes(column)), ['public.patients_archive.search']);
+      assert.deepEqual(
+        [...found].filter((column) => !expected.includes(column)),
+        ['public.patients_archive.search'],
+      );
       for (const clean of policy.unprotectedExamples) assert.ok(![...found].some((column) => column.startsWith(`${clean}.`)), clean);
       assert.deepEqual(closure.unmatched, []);
       assert.deepEqual(closure.columns.get('public.mv_patient_dir.label'), ['phi.email', 'phi.name']);
@@ -106,10 +115,23 @@ describe('catalogue of a live server', () => {
   it('vets the functions of the corpus', async () => {
     await within('SELECT 1', (catalogue) => {
       const safe = new Set(policy.safeFunctions);
-      for (const name of ['patient_label', 'all_patients', 'find_secret', 'ssn_of', 'dyn', 'open_patients', 'dblink', 'crosstab', 'get_raw_page', 'query_to_xml', 'lo_get']) {
+      for (const name of [
+        'patient_label',
+        'all_patients',
+        'find_secret',
+        'ssn_of',
+        'dyn',
+        'open_patients',
+        'dblink',
+        'crosstab',
+        'get_raw_page',
+        'query_to_xml',
+        'lo_get',
+      ]) {
         assert.notEqual(catalogue.vetFunction(null, name, ['public'], safe), null, name);
       }
-      for (const name of ['clinic_label', 'glue', 'hstore', 'each', 'similarity', 'digest', 'levenshtein', 'upper']) assert.equal(catalogue.vetFunction(null, name, ['public'], safe), null, name);
+      for (const name of ['clinic_label', 'glue', 'hstore', 'each', 'similarity', 'digest', 'levenshtein', 'upper'])
+        assert.equal(catalogue.vetFunction(null, name, ['public'], safe), null, name);
       assert.equal(catalogue.vetOperator(null, '===', ['public']), null);
       assert.ok(catalogue.isAttributeFunction('ssn_of'));
       assert.deepEqual(catalogue.implicitCastFunctions, []);
@@ -165,7 +187,23 @@ describe('catalogue of a live server', () => {
        CREATE EXTENSION file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
        CREATE FOREIGN TABLE t_foreign(line text) SERVER files OPTIONS (filename '/tmp/none')`,
       (catalogue, closure, oid) => {
-        for (const name of ['t_def', 't_chk', 't_dom', 't_ixf', 't_kid', 't_par', 't_dfr', 't_ref', 't_rule', 't_part', 't_part1', 't_pol', 't_foreign', 'patients']) assert.ok(closure.isOpaqueOnWrite(oid(name)), name);
+        for (const name of [
+          't_def',
+          't_chk',
+          't_dom',
+          't_ixf',
+          't_kid',
+          't_par',
+          't_dfr',
+          't_ref',
+          't_rule',
+          't_part',
+          't_part1',
+          't_pol',
+          't_foreign',
+          'patients',
+        ])
+          assert.ok(closure.isOpaqueOnWrite(oid(name)), name);
         for (const name of ['clinics', 'scratch', 'drugs']) assert.ok(!closure.isOpaqueOnWrite(oid(name)), name);
         assert.deepEqual(closure.classesOf(oid('v_fn'), 'lbl'), ['opaque']);
         assert.deepEqual(closure.classesOf(oid('v_ok'), 'lbl'), []);
@@ -192,20 +230,40 @@ describe('the probe', () => {
   it('stays the same under data changes, statistics and temporary tables', async () => {
     await client.query('CREATE TABLE p(id int PRIMARY KEY, v text)');
     const first = await probe();
-    await client.query("INSERT INTO p SELECT g, 'x' FROM generate_series(1, 1000) g; ANALYZE p; CREATE TEMP TABLE tmp(a int PRIMARY KEY, b text DEFAULT 'x' CHECK (b <> ''))");
+    await client.query(
+      "INSERT INTO p SELECT g, 'x' FROM generate_series(1, 1000) g; ANALYZE p; CREATE TEMP TABLE tmp(a int PRIMARY KEY, b text DEFAULT 'x' CHECK (b <> ''))",
+    );
     assert.equal(await probe(), first);
     await client.query('DROP TABLE p');
   });
 
   it('differs after every kind of change the catalogue is built from', async () => {
-    await client.query('CREATE TABLE p(id int, v text); CREATE FUNCTION f(int) RETURNS int LANGUAGE sql AS $$ SELECT 1 $$; CREATE FUNCTION tf() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$; CREATE VIEW pv AS SELECT id FROM p');
+    await client.query(
+      'CREATE TABLE p(id int, v text); CREATE FUNCTION f(int) RETURNS int LANGUAGE sql AS $$ SELECT 1 $$; CREATE FUNCTION tf() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$; CREATE VIEW pv AS SELECT id FROM p',
+    );
     const changes = [
-      'ALTER TABLE p ADD COLUMN w int', 'ALTER TABLE p RENAME COLUMN v TO u', 'ALTER TABLE p ALTER COLUMN u SET DEFAULT 1', 'ALTER TABLE p ALTER COLUMN u SET DEFAULT 2',
-      'ALTER TABLE p ADD CONSTRAINT c CHECK (id > 0)', 'CREATE UNIQUE INDEX i ON p(id)', 'CREATE OR REPLACE VIEW pv AS SELECT id, u FROM p',
-      'CREATE OR REPLACE FUNCTION f(int) RETURNS int LANGUAGE sql AS $$ SELECT 2 $$', 'CREATE FUNCTION f(text) RETURNS int LANGUAGE sql AS $$ SELECT 2 $$',
-      'CREATE TRIGGER t BEFORE INSERT ON p FOR EACH ROW EXECUTE FUNCTION tf()', 'CREATE TABLE q() INHERITS (p)', 'ALTER TABLE q NO INHERIT p', 'CREATE TYPE mood AS ENUM (\'a\')',
-      'CREATE DOMAIN d AS text', 'ALTER DOMAIN d ADD CHECK (VALUE <> \'\')', 'CREATE POLICY pol ON p USING (true)', 'CREATE SCHEMA s', 'ALTER TABLE p SET SCHEMA s', 'CREATE RULE r AS ON DELETE TO s.p DO ALSO SELECT 1',
-      'CREATE OPERATOR === (LEFTARG=text, RIGHTARG=text, FUNCTION=texteq)', 'DROP TABLE s.p CASCADE', 'CREATE EXTENSION hstore',
+      'ALTER TABLE p ADD COLUMN w int',
+      'ALTER TABLE p RENAME COLUMN v TO u',
+      'ALTER TABLE p ALTER COLUMN u SET DEFAULT 1',
+      'ALTER TABLE p ALTER COLUMN u SET DEFAULT 2',
+      'ALTER TABLE p ADD CONSTRAINT c CHECK (id > 0)',
+      'CREATE UNIQUE INDEX i ON p(id)',
+      'CREATE OR REPLACE VIEW pv AS SELECT id, u FROM p',
+      'CREATE OR REPLACE FUNCTION f(int) RETURNS int LANGUAGE sql AS $$ SELECT 2 $$',
+      'CREATE FUNCTION f(text) RETURNS int LANGUAGE sql AS $$ SELECT 2 $$',
+      'CREATE TRIGGER t BEFORE INSERT ON p FOR EACH ROW EXECUTE FUNCTION tf()',
+      'CREATE TABLE q() INHERITS (p)',
+      'ALTER TABLE q NO INHERIT p',
+      "CREATE TYPE mood AS ENUM ('a')",
+      'CREATE DOMAIN d AS text',
+      "ALTER DOMAIN d ADD CHECK (VALUE <> '')",
+      'CREATE POLICY pol ON p USING (true)',
+      'CREATE SCHEMA s',
+      'ALTER TABLE p SET SCHEMA s',
+      'CREATE RULE r AS ON DELETE TO s.p DO ALSO SELECT 1',
+      'CREATE OPERATOR === (LEFTARG=text, RIGHTARG=text, FUNCTION=texteq)',
+      'DROP TABLE s.p CASCADE',
+      'CREATE EXTENSION hstore',
     ];
     let last = await probe();
     let version = (await load()).version;

@@ -37,14 +37,17 @@ interface Case {
 
 const corpus = join(import.meta.dirname, '../bypass');
 const cases: readonly Case[] = JSON.parse(readFileSync(join(corpus, 'cases.json'), 'utf8'));
-const policy: { protected: Record<string, string[]>; safeFunctions: string[] } = JSON.parse(readFileSync(join(corpus, 'policy.json'), 'utf8'));
+const policy: { protected: Record<string, string[]>; safeFunctions: string[] } = JSON.parse(
+  readFileSync(join(corpus, 'policy.json'), 'utf8'),
+);
 const rules = Object.entries(policy.protected).flatMap(([relation, columns]) =>
   columns.map((column) => ({ class: `phi.${column}`, pattern: `${relation}.${column}` })),
 );
 const safeFunctions = new Set(policy.safeFunctions);
 const parser = await createParser();
 const maskColumn: MaskColumn = (_, column, classes) =>
-  maskExpression({ columnName: column.name, typeName: column.typeName, typeSchema: column.typeSchema, classes }, { id: 'all', byClass: {} })?.sql ?? null;
+  maskExpression({ columnName: column.name, typeName: column.typeName, typeSchema: column.typeSchema, classes }, { id: 'all', byClass: {} })
+    ?.sql ?? null;
 
 // Simple texts only; large generated texts, COPY FROM STDIN and other sessions belong to the adapter's run.
 const runnable = cases.filter(
@@ -98,7 +101,11 @@ function planner(catalogue: Catalogue): (text: string) => Plan {
 }
 
 /** What a client would see of `steps`, as text. `catalogue` null = without a plan. */
-async function seen(database: string, steps: readonly unknown[], catalogue: Catalogue | null): Promise<{ text: string; refused: string[] }> {
+async function seen(
+  database: string,
+  steps: readonly unknown[],
+  catalogue: Catalogue | null,
+): Promise<{ text: string; refused: string[] }> {
   const client = await connect(database);
   const out: unknown[] = [];
   const refused: string[] = [];
@@ -151,7 +158,10 @@ function literals(each: Case): string[] {
 describe('the bypass corpus through the planner', () => {
   before(async () => {
     server = await startEmbeddedPostgres();
-    for (const [database, file] of [['bypass', 'schema.sql'], ['bypass_twin', 'schema-twin.sql']] as const) {
+    for (const [database, file] of [
+      ['bypass', 'schema.sql'],
+      ['bypass_twin', 'schema-twin.sql'],
+    ] as const) {
       const root = await connect('postgres');
       await root.query(`CREATE DATABASE ${database}`);
       await root.end();
@@ -177,7 +187,9 @@ describe('the bypass corpus through the planner', () => {
         if (each.expect === 'clean') {
           assert.equal(client.text, (await seen('bypass', each.sql, null)).text, client.refused.join());
         } else {
-          const found = each.secretMustNotAppear.filter((secret) => client.text.toLowerCase().includes(JSON.stringify(secret).slice(1, -1).toLowerCase()));
+          const found = each.secretMustNotAppear.filter((secret) =>
+            client.text.toLowerCase().includes(JSON.stringify(secret).slice(1, -1).toLowerCase()),
+          );
           assert.deepEqual(found, []);
           if (!each.accept.includes('refused')) assert.deepEqual(client.refused, []);
         }

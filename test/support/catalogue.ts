@@ -67,7 +67,12 @@ export interface TestObjects {
   readonly operators?: Readonly<Record<string, string>>;
   /** Enums, domains, extension base types, by `schema.name`. */
   readonly types?: Readonly<Record<string, TestType>>;
-  readonly casts?: readonly { readonly from: string; readonly to: string; readonly function: string; readonly context: 'implicit' | 'assignment' | 'explicit' }[];
+  readonly casts?: readonly {
+    readonly from: string;
+    readonly to: string;
+    readonly function: string;
+    readonly context: 'implicit' | 'assignment' | 'explicit';
+  }[];
   readonly serverVersionNum?: number;
   readonly database?: string;
 }
@@ -81,8 +86,16 @@ export interface TestType {
 
 /** Short names that tests like to write, as `format_type` prints them. */
 const ALIASES: Readonly<Record<string, string>> = {
-  int: 'integer', int4: 'integer', int8: 'bigint', int2: 'smallint', bool: 'boolean', timestamptz: 'timestamp with time zone',
-  timestamp: 'timestamp without time zone', varchar: 'character varying', char: 'character', float8: 'double precision',
+  int: 'integer',
+  int4: 'integer',
+  int8: 'bigint',
+  int2: 'smallint',
+  bool: 'boolean',
+  timestamptz: 'timestamp with time zone',
+  timestamp: 'timestamp without time zone',
+  varchar: 'character varying',
+  char: 'character',
+  float8: 'double precision',
 };
 
 const parsed: Readonly<Record<string, string>> = JSON.parse(readFileSync(new URL('pg-catalogue.json', import.meta.url), 'utf8'));
@@ -94,7 +107,10 @@ function systemRows(name: CatalogueQueryName): TextRow[] {
 
 /** Rows of a server that has the system objects and `objects`; for tests that change single rows. */
 export function testCatalogueRows(objects: TestObjects = {}): CatalogueRows {
-  const rows = Object.fromEntries(Object.keys(CATALOGUE_QUERIES).map((name) => [name, systemRows(name as CatalogueQueryName)])) as Record<CatalogueQueryName, TextRow[]>;
+  const rows = Object.fromEntries(Object.keys(CATALOGUE_QUERIES).map((name) => [name, systemRows(name as CatalogueQueryName)])) as Record<
+    CatalogueQueryName,
+    TextRow[]
+  >;
   rows.server = [[String(objects.serverVersionNum ?? 180004), objects.database ?? 'clinic']];
   let nextOid = FIRST_USER_OID;
   const oid = (): string => String(nextOid++);
@@ -142,7 +158,14 @@ export function testCatalogueRows(objects: TestObjects = {}): CatalogueRows {
   const later: (() => void)[] = [];
   for (const [qualified, type] of Object.entries(objects.types ?? {})) {
     const [schema, name] = split(qualified);
-    const id = addType(schema, name, { enum: 'e', domain: 'd', base: 'b' }[type.kind], '0', type.base === undefined ? '0' : typeOid(type.base), type.extension ?? null);
+    const id = addType(
+      schema,
+      name,
+      { enum: 'e', domain: 'd', base: 'b' }[type.kind],
+      '0',
+      type.base === undefined ? '0' : typeOid(type.base),
+      type.extension ?? null,
+    );
     for (const check of type.checks ?? []) {
       later.push(() => {
         const constraint = oid();
@@ -166,10 +189,25 @@ export function testCatalogueRows(objects: TestObjects = {}): CatalogueRows {
     if (name === '') throw new Error(`${signature}: write schema.name(types)`);
     const id = oid();
     functions.set(signature, id);
-    const argOids = args.split(',').map((each) => each.trim()).filter(Boolean).map(typeOid);
+    const argOids = args
+      .split(',')
+      .map((each) => each.trim())
+      .filter(Boolean)
+      .map(typeOid);
     rows.functions.push([
-      id, schema, name, { function: 'f', aggregate: 'a', procedure: 'p' }[fn.kind ?? 'function'], (fn.volatility ?? 'volatile').slice(0, 1), fn.language ?? 'sql',
-      fn.returnsSet === true ? 't' : 'f', 'f', argOids.join(' '), String(fn.defaults ?? 0), 'f', fn.returns === undefined ? typeOid('void') : typeOid(fn.returns), fn.extension ?? null,
+      id,
+      schema,
+      name,
+      { function: 'f', aggregate: 'a', procedure: 'p' }[fn.kind ?? 'function'],
+      (fn.volatility ?? 'volatile').slice(0, 1),
+      fn.language ?? 'sql',
+      fn.returnsSet === true ? 't' : 'f',
+      'f',
+      argOids.join(' '),
+      String(fn.defaults ?? 0),
+      'f',
+      fn.returns === undefined ? typeOid('void') : typeOid(fn.returns),
+      fn.extension ?? null,
     ]);
     if (fn.kind === 'aggregate') later.push(() => rows.aggregates.push([id, (fn.runs ?? []).map(functionOid).join(' ')]));
   }
@@ -177,20 +215,31 @@ export function testCatalogueRows(objects: TestObjects = {}): CatalogueRows {
     const [schema, name] = split(qualified);
     rows.operators.push([oid(), schema, name, functionOid(signature)]);
   }
-  for (const cast of objects.casts ?? []) rows.casts.push([typeOid(cast.from), typeOid(cast.to), functionOid(cast.function), cast.context.slice(0, 1)]);
+  for (const cast of objects.casts ?? [])
+    rows.casts.push([typeOid(cast.from), typeOid(cast.to), functionOid(cast.function), cast.context.slice(0, 1)]);
 
   const addColumns = (relation: string, columns: Readonly<Record<string, ColumnText>>): void => {
     Object.entries(columns).forEach(([name, text], index) => {
       const [, written = '', notNull, word, expression] = /^(.*?)(\s+not null)?(?:\s+(default|generated)\s+(.*))?$/s.exec(text) ?? [];
       const modified = /\(.*\)/.test(written) ? written.trim() : null;
       const number = String(index + 1);
-      rows.columns.push([relation, number, name, typeOid(written.trim()), modified, notNull === undefined ? 'f' : 't', word === undefined ? 'f' : 't', word === 'generated' ? 's' : '']);
+      rows.columns.push([
+        relation,
+        number,
+        name,
+        typeOid(written.trim()),
+        modified,
+        notNull === undefined ? 'f' : 't',
+        word === undefined ? 'f' : 't',
+        word === 'generated' ? 's' : '',
+      ]);
       if (expression === undefined) return;
       const id = oid();
       rows.defaults.push([id, relation, number, expression]);
       // User functions are written with their schema, as the server prints them.
       for (const [signature, fn] of functions) {
-        if (signature.includes('(') && expression.includes(`${signature.slice(0, signature.indexOf('('))}(`)) rows.uses.push(['pg_attrdef', id, 'pg_proc', fn]);
+        if (signature.includes('(') && expression.includes(`${signature.slice(0, signature.indexOf('('))}(`))
+          rows.uses.push(['pg_attrdef', id, 'pg_proc', fn]);
       }
     });
   };
@@ -198,11 +247,30 @@ export function testCatalogueRows(objects: TestObjects = {}): CatalogueRows {
   for (const [qualified, table] of Object.entries(objects.tables ?? {})) {
     const [schema, name] = split(qualified);
     const id = relations.get(qualified) ?? '';
-    rows.relations.push([id, schema, name, { table: 'r', partitioned: 'p', foreign: 'f' }[table.kind ?? 'table'], table.persistence === 'temporary' ? 't' : 'p', 'f', typeOid(qualified), null]);
+    rows.relations.push([
+      id,
+      schema,
+      name,
+      { table: 'r', partitioned: 'p', foreign: 'f' }[table.kind ?? 'table'],
+      table.persistence === 'temporary' ? 't' : 'p',
+      'f',
+      typeOid(qualified),
+      null,
+    ]);
     addColumns(id, table.columns);
     const names = Object.keys(table.columns);
     const index = (columns: readonly string[], primary: boolean): void => {
-      rows.indexes.push([oid(), id, 't', primary ? 't' : 'f', columns.map((column) => names.indexOf(column) + 1).join(' '), String(columns.length), '', 't', '']);
+      rows.indexes.push([
+        oid(),
+        id,
+        't',
+        primary ? 't' : 'f',
+        columns.map((column) => names.indexOf(column) + 1).join(' '),
+        String(columns.length),
+        '',
+        't',
+        '',
+      ]);
     };
     if (table.primaryKey !== undefined) index(table.primaryKey, true);
     for (const columns of table.unique ?? []) index(columns, false);

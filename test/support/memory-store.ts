@@ -4,14 +4,7 @@
 import { SallyportError } from '../../src/core/error.ts';
 import type { EntryHeader } from '../../src/core/event.ts';
 import { principalKey } from '../../src/core/identity.ts';
-import type {
-  Approval,
-  ApprovalBinding,
-  ApprovalStore,
-  PolicyVersions,
-  SessionIndex,
-  SessionRow,
-} from '../../src/core/ports.ts';
+import type { Approval, ApprovalBinding, ApprovalStore, PolicyVersions, SessionIndex, SessionRow } from '../../src/core/ports.ts';
 import { rowAfter } from '../../src/store/session-row.ts';
 
 export type Fault = 'persist' | 'lose';

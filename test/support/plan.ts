@@ -18,7 +18,10 @@ export const catalogue = testCatalogue({
     'public.clinics': { columns: { id: 'integer not null', name: 'text', region: 'text' }, primaryKey: ['id'] },
     'public.patients': { columns: patients, primaryKey: ['id'], unique: [['mrn']] },
     'public.patients_archive': { columns: patients, inherits: ['public.patients'] },
-    'public.encounters': { columns: { id: 'integer not null', patient_id: 'integer', cost: 'numeric', reason: 'text' }, primaryKey: ['id'] },
+    'public.encounters': {
+      columns: { id: 'integer not null', patient_id: 'integer', cost: 'numeric', reason: 'text' },
+      primaryKey: ['id'],
+    },
     'public.scratch': { columns: { id: 'integer not null', k: 'text', v: 'text', n: 'integer' }, primaryKey: ['id'] },
     'public.noisy': { columns: { id: 'integer', k: 'text' }, triggers: ['public.talk()'] },
     'public.kid': { columns: { id: 'integer' }, cascadesFrom: ['public.clinics'] },

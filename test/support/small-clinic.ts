@@ -107,7 +107,15 @@ export async function startSmallClinic(options: EmbeddedPostgresOptions = {}): P
   return {
     server,
     password,
-    target: { name: 'clinic', host: server.host, port: server.port, database: 'clinic', user: 'sallyport', password, safeFunctions: ['public.nap(double precision)'] },
+    target: {
+      name: 'clinic',
+      host: server.host,
+      port: server.port,
+      database: 'clinic',
+      user: 'sallyport',
+      password,
+      safeFunctions: ['public.nap(double precision)'],
+    },
     direct,
     admin: () => admin(),
     async stop() {
@@ -118,11 +126,20 @@ export async function startSmallClinic(options: EmbeddedPostgresOptions = {}): P
 }
 
 /** Connection of an unmodified driver with verified TLS. */
-export function clientConfig(gateway: Pick<TestGateway, 'ca'>, port: number, token: string): pg.ClientConfig & { host: string; port: number } {
+export function clientConfig(
+  gateway: Pick<TestGateway, 'ca'>,
+  port: number,
+  token: string,
+): pg.ClientConfig & { host: string; port: number } {
   return { host: 'localhost', port, user: 'agent', password: token, database: 'clinic', ssl: { ca: gateway.ca, servername: 'localhost' } };
 }
 
-export async function connect(gateway: Pick<TestGateway, 'ca'>, port: number, token: string, extra: pg.ClientConfig = {}): Promise<pg.Client> {
+export async function connect(
+  gateway: Pick<TestGateway, 'ca'>,
+  port: number,
+  token: string,
+  extra: pg.ClientConfig = {},
+): Promise<pg.Client> {
   const client = new pg.Client({ ...clientConfig(gateway, port, token), ...extra });
   client.on('error', () => undefined);
   await client.connect();
@@ -206,14 +223,35 @@ export interface ApiAnswer {
 }
 
 /** One call of the HTTP API over verified TLS. */
-export function callApi(gateway: Pick<TestGateway, 'ca'>, apiPort: number, token: string | null, path: string, body?: object): Promise<ApiAnswer> {
+export function callApi(
+  gateway: Pick<TestGateway, 'ca'>,
+  apiPort: number,
+  token: string | null,
+  path: string,
+  body?: object,
+): Promise<ApiAnswer> {
   return new Promise((resolve, reject) => {
-    const headers = { ...(token === null ? {} : { authorization: `Bearer ${token}` }), ...(body === undefined ? {} : { 'content-type': 'application/json' }) };
-    const call = request({ host: '127.0.0.1', servername: 'localhost', port: apiPort, path, method: body === undefined ? 'GET' : 'POST', headers, ca: gateway.ca, agent: false }, (response) => {
-      let text = '';
-      response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
-    });
+    const headers = {
+      ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    };
+    const call = request(
+      {
+        host: '127.0.0.1',
+        servername: 'localhost',
+        port: apiPort,
+        path,
+        method: body === undefined ? 'GET' : 'POST',
+        headers,
+        ca: gateway.ca,
+        agent: false,
+      },
+      (response) => {
+        let text = '';
+        response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
+      },
+    );
     call.on('error', reject);
     call.end(body === undefined ? undefined : JSON.stringify(body));
   });
@@ -233,7 +271,11 @@ export async function auditEntries(gateway: Pick<TestGateway, 'ca'>, apiPort: nu
 
 /** The real `sallyport` program. */
 export function sallyport(args: readonly string[], env: Readonly<Record<string, string>> = {}): Running {
-  return run(process.execPath, [launcher, ...args], { NO_COLOR: '1', NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'node-compile'), ...env });
+  return run(process.execPath, [launcher, ...args], {
+    NO_COLOR: '1',
+    NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'node-compile'),
+    ...env,
+  });
 }
 
 /** Environment with which `sallyport` commands speak to the API of a gateway. */
@@ -253,10 +295,19 @@ export async function serve(configFile: string): Promise<ServedGateway> {
   const child = sallyport(['serve', '-c', configFile]);
   let hasEnded = false;
   void child.ended.then(() => (hasEnded = true));
-  await until('the gateway listens', () => {
-    if (hasEnded) throw new Error(`serve ended: ${child.err()}`);
-    return /verifier key/.test(child.out());
-  }, 30_000);
+  await until(
+    'the gateway listens',
+    () => {
+      if (hasEnded) throw new Error(`serve ended: ${child.err()}`);
+      return /verifier key/.test(child.out());
+    },
+    30_000,
+  );
   const number = (pattern: RegExp): number => Number(pattern.exec(child.out())?.[1]);
-  return { ...child, port: number(/postgres on \S+:(\d+)/), apiPort: number(/api on \S+:(\d+)/), vkey: /verifier key (\S+)/.exec(child.out())?.[1] ?? '' };
+  return {
+    ...child,
+    port: number(/postgres on \S+:(\d+)/),
+    apiPort: number(/api on \S+:(\d+)/),
+    vkey: /verifier key (\S+)/.exec(child.out())?.[1] ?? '',
+  };
 }

@@ -41,8 +41,11 @@ export function approvalRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits, st
     async (request) => {
       const viewer = viewerOf(request);
       const { state, limit } = request.query;
-      const rows = await visibleRows(limit, (count) =>
-        deps.approvals.list({ limit: count, ...(state === undefined ? {} : { state }) }), (row) => viewer.maySeeApproval(row));
+      const rows = await visibleRows(
+        limit,
+        (count) => deps.approvals.list({ limit: count, ...(state === undefined ? {} : { state }) }),
+        (row) => viewer.maySeeApproval(row),
+      );
       return { approvals: rows.map((row) => approvalView(row, viewer, deps.approvals)) };
     },
   );

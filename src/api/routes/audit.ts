@@ -67,12 +67,8 @@ export function auditRoutes(app: ApiApp, deps: ApiDeps): void {
   app.get('/log/log.vkey', { schema: { tags } }, async (_request, reply) =>
     reply.type('text/plain; charset=utf-8').send(await send('log.vkey')),
   );
-  app.get(
-    '/log/tile/*',
-    { schema: { tags, params: z.object({ '*': z.string().regex(TILE) }) } },
-    async (request, reply) => {
-      viewerOf(request).require('audit');
-      return reply.type('application/octet-stream').send(await send(`tile/${request.params['*']}`));
-    },
-  );
+  app.get('/log/tile/*', { schema: { tags, params: z.object({ '*': z.string().regex(TILE) }) } }, async (request, reply) => {
+    viewerOf(request).require('audit');
+    return reply.type('application/octet-stream').send(await send(`tile/${request.params['*']}`));
+  });
 }

@@ -170,9 +170,7 @@ export function policyRoutes(app: ApiApp, deps: ApiDeps): void {
           200: z.object({
             ok: z.boolean(),
             faults: z.array(faultSchema),
-            tests: z.array(
-              z.object({ name: z.string(), place: placeSchema, passed: z.boolean(), differences: z.array(z.string()) }),
-            ),
+            tests: z.array(z.object({ name: z.string(), place: placeSchema, passed: z.boolean(), differences: z.array(z.string()) })),
           }),
         },
       },
@@ -217,10 +215,7 @@ function faultView(fault: PolicyFault): z.infer<typeof faultSchema> {
 }
 
 /** A principal that nobody proved to be: good for a question about policy, and handed to nothing else. */
-function supposed(
-  as: { issuer: string; subject: string; kind: Principal['kind']; groups: string[] },
-  expiresAtMs: number,
-): Principal {
+function supposed(as: { issuer: string; subject: string; kind: Principal['kind']; groups: string[] }, expiresAtMs: number): Principal {
   return { ...as, name: as.subject, claims: {}, onBehalfOf: null, expiresAtMs };
 }
 

@@ -8,7 +8,6 @@ import { SallyportError } from '../../core/error.ts';
 import type { ApiApp } from '../app.ts';
 import type { ApiDeps } from '../ports.ts';
 
-
 /** The socket's own peer: forwarded headers are not trusted anywhere in this API. */
 function isLocal(request: FastifyRequest): boolean {
   return isLoopback(request.socket.remoteAddress ?? '');

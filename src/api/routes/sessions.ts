@@ -54,7 +54,10 @@ export function sessionRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits): vo
         tags,
         summary: 'Sessions, newest first; only own ones without an oversight role',
         querystring: z.strictObject({
-          target: z.string().regex(/^[a-z][a-z0-9_-]*$/).optional(),
+          target: z
+            .string()
+            .regex(/^[a-z][a-z0-9_-]*$/)
+            .optional(),
           live: z.enum(['true', 'false']).optional(),
           limit: z.coerce.number().int().min(1).max(500).default(100),
         }),
@@ -68,8 +71,11 @@ export function sessionRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits): vo
         ...(target === undefined ? {} : { target: target as TargetName }),
         ...(live === undefined ? {} : { live: live === 'true' }),
       };
-      const rows = await visibleRows(limit, (count) => deps.sessions.list({ ...filter, limit: count }), (row) =>
-        viewer.maySeeSession(row));
+      const rows = await visibleRows(
+        limit,
+        (count) => deps.sessions.list({ ...filter, limit: count }),
+        (row) => viewer.maySeeSession(row),
+      );
       return { sessions: rows.map(sessionView) };
     },
   );
@@ -170,12 +176,8 @@ async function recordingPage(reader: AuditReader, indexes: readonly number[], si
 }
 
 /** Entries at ascending log indexes, read in runs of neighbours. */
-async function* entriesAt(
-  reader: AuditReader,
-  indexes: readonly number[],
-  signal: AbortSignal,
-): AsyncGenerator<EntryHeader> {
-  for (let start = 0; start < indexes.length; ) {
+async function* entriesAt(reader: AuditReader, indexes: readonly number[], signal: AbortSignal): AsyncGenerator<EntryHeader> {
+  for (let start = 0; start < indexes.length;) {
     const first = indexes[start] ?? 0;
     let end = start + 1;
     while (indexes[end] === first + (end - start)) end += 1;

@@ -80,7 +80,10 @@ function passwordEnv(target: string): string {
 
 async function starterFiles(options: InitOptions, certificates: CliDeps['certificates']) {
   if (!/^[a-z][a-z0-9_-]{0,62}$/.test(options.target)) {
-    throw usageFailure(`${options.target} cannot be the name of a target`, 'Use lower-case letters, digits and dashes, starting with a letter.');
+    throw usageFailure(
+      `${options.target} cannot be the name of a target`,
+      'Use lower-case letters, digits and dashes, starting with a letter.',
+    );
   }
   if (!isNoteName(options.origin)) {
     throw usageFailure('the origin has white space or a plus sign', 'Use a name such as sallyport.example.com/main.');

@@ -58,7 +58,9 @@ export function policyCommands(program: Command, setting: CommandSetting): void 
       .description('what would happen to a statement, and why; nothing is run. With - the statement is read from standard input')
       .requiredOption('--target <name>', 'the target it would be sent to')
       .option('--as <principal>', 'issuer/subject[:group,...] instead of yourself (needs an oversight role)', supposedPrincipal)
-      .addOption(new Option('--kind <kind>', 'kind of the principal given with --as').choices(['person', 'agent', 'service']).default('agent'))
+      .addOption(
+        new Option('--kind <kind>', 'kind of the principal given with --as').choices(['person', 'agent', 'service']).default('agent'),
+      )
       .action(async (text: string, options: ExplainOptions, command: Command) => {
         const { io, out, api } = runOf(command, setting);
         // Constants of a statement may be protected: arguments are readable by every process of the machine.
@@ -136,12 +138,7 @@ function printExplanation(out: Output, value: z.infer<typeof explainAnswer>): vo
     out.line();
     out.table(
       ['column', 'made from', 'classes', 'shown as'],
-      value.outputs.map((output) => [
-        output.name,
-        output.sources.join(' ') || '-',
-        output.classes.join(' ') || '-',
-        output.mask,
-      ]),
+      value.outputs.map((output) => [output.name, output.sources.join(' ') || '-', output.classes.join(' ') || '-', output.mask]),
     );
   }
   if (value.rules.length > 0) {

@@ -108,7 +108,7 @@ interface ReplayOptions {
 }
 
 async function* recordingItems(client: ApiClient, id: string, purpose: string): AsyncGenerator<RecordingItem> {
-  for (let after: number | null = -1; after !== null; ) {
+  for (let after: number | null = -1; after !== null;) {
     const page: { value: { items: RecordingItem[]; next: number | null } } = await client.get(
       `/v1/sessions/${encodeURIComponent(id)}/recording`,
       { purpose, after },

@@ -162,7 +162,7 @@ export class Exchange<T> {
   }
 }
 
-function advanceExecute<T>(to: Extract<Expectation<T>, { kind: 'execute' }>, type: number): boolean {
+function advanceExecute(to: Extract<Expectation<unknown>, { kind: 'execute' }>, type: number): boolean {
   switch (type) {
     case UPSTREAM.commandComplete:
     case UPSTREAM.emptyQueryResponse:
@@ -185,7 +185,7 @@ function advanceExecute<T>(to: Extract<Expectation<T>, { kind: 'execute' }>, typ
   }
 }
 
-function advanceQuery<T>(to: Extract<Expectation<T>, { kind: 'query' }>, type: number): boolean {
+function advanceQuery(to: Extract<Expectation<unknown>, { kind: 'query' }>, type: number): boolean {
   if (type === UPSTREAM.readyForQuery) return expect(to.phase === 'running' || to.phase === 'failed');
   expect(to.phase !== 'failed');
   switch (type) {

@@ -87,7 +87,11 @@ export class Planner {
 
   /** Catalogue, policy or masks have changed since. */
   isStale(planned: Pick<PlannedText, 'catalogueVersion' | 'policyVersion' | 'maskSetId'>, masks: MaskSet): boolean {
-    return planned.catalogueVersion !== this.catalogueVersion || planned.policyVersion !== this.#deps.policy().version || planned.maskSetId !== masks.id;
+    return (
+      planned.catalogueVersion !== this.catalogueVersion ||
+      planned.policyVersion !== this.#deps.policy().version ||
+      planned.maskSetId !== masks.id
+    );
   }
 
   /** Never throws: what is not understood is in the facts, and so is a catalogue that cannot be relied on. */

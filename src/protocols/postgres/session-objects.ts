@@ -53,7 +53,9 @@ export class LiveObjects implements SessionObjects {
     const made = this.#renew(found.made);
     this.#isRenewing = false;
     if (made === found.made) return found.facts;
-    const change = made?.plan.statements.flatMap((statement) => statement.changes).findLast((each) => each.kind === 'prepare' && each.name === name);
+    const change = made?.plan.statements
+      .flatMap((statement) => statement.changes)
+      .findLast((each) => each.kind === 'prepare' && each.name === name);
     if (change?.kind !== 'prepare') return undefined;
     this.#prepared.set(name, { facts: change.facts, made });
     return change.facts;
