@@ -1,4 +1,5 @@
 // The command line against a server that plays the API: what is sent, what is printed, how it exits.
+// LENGTH: all commands share that server and its recorded calls.
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';

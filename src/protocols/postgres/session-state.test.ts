@@ -102,18 +102,14 @@ test('server messages are scrubbed as the plan says', () => {
   assert.doesNotMatch(texts(scrubError(failure, 'trim')), /970-1[234]/);
   assert.doesNotMatch(texts(scrubError(failure, 'code-only')), /970/);
   assert.match(texts(scrubError(failure, 'code-only')), /22P02/);
-  assert.match(
-    texts(
-      scrubError(
-        new Map([
-          ['C', '42703'],
-          ['M', 'column x does not exist'],
-        ]),
-        'code-only',
-      ),
-    ),
-    /column x/,
-  );
+  const unknownColumn = [
+    ['C', '42703'],
+    ['M', 'column x does not exist'],
+  ] as const;
+  assert.match(texts(scrubError(new Map([...unknownColumn, ['P', '8']]), 'code-only')), /column x/);
+  // Without a position in the statement it may come from code of the server, which can raise any SQLSTATE with any text.
+  assert.doesNotMatch(texts(scrubError(new Map(unknownColumn), 'code-only')), /column x/);
+  assert.doesNotMatch(texts(scrubError(new Map([...unknownColumn, ['P', '8'], ['W', 'PL/pgSQL function f()']]), 'code-only')), /column x/);
 });
 
 test('notices pass only where nothing protected can be in them', () => {
