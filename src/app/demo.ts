@@ -100,7 +100,7 @@ async function start(options: DemoOptions, undo: (() => Promise<unknown>)[]): Pr
   if (options.directory === null) undo.push(() => rm(directory, { recursive: true, force: true }));
   for (const folder of ['keys', 'tls', 'offline']) await mkdir(join(directory, folder), { recursive: true, mode: 0o700 });
 
-  const [database, identities] = await Promise.all([
+  const starting = [
     startEmbeddedPostgres().then((started) => {
       undo.push(() => started.stop());
       return started;
@@ -109,7 +109,10 @@ async function start(options: DemoOptions, undo: (() => Promise<unknown>)[]): Pr
       undo.push(() => started.close());
       return started;
     }),
-  ]);
+  ] as const;
+  // Both have ended one way or the other before a failure is told: what did start must be stopped as well.
+  await Promise.allSettled(starting);
+  const [database, identities] = await Promise.all(starting);
   progress(`PostgreSQL 18 on 127.0.0.1:${database.port}, development identity provider at ${identities.issuer}`);
   const databasePassword = await loadClinic(database);
   progress('a synthetic clinic: 10,000 patients with the 18 Safe Harbor identifiers, 30,000 encounters, diagnoses, lab results');

@@ -23,10 +23,12 @@ export async function serve(options: ServeOptions): Promise<void> {
     logger,
     onFatal: (fault) => fatal.resolve(fault),
   });
+  // Before anything is said: whoever reads it may signal at once.
+  const stopped = untilSignal(gateway);
   for (const listener of gateway.listeners) options.write(`${listener.protocol} on ${listener.host}:${listener.port}\n`);
   options.write(`api on ${gateway.api.url}\n`);
   options.write(`audit log ${gateway.auditDirectory}, verifier key ${gateway.vkey}\n`);
-  const end = await Promise.race([untilSignal(gateway), fatal.promise]);
+  const end = await Promise.race([stopped, fatal.promise]);
   if (end instanceof SallyportError) {
     logger.error({ code: end.code }, 'the audit log cannot be written; stopping');
     await gateway.stop(AbortSignal.abort()).catch(() => undefined);

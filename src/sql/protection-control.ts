@@ -11,18 +11,37 @@ type Tree = Readonly<Record<string, unknown>>;
 /** Sources of control for each output, by position: `schema.relation.column`. Empty when there are none. */
 export function controlOf(statement: unknown, catalogue: Catalogue): readonly ReadonlySet<string>[] {
   const names = readNames(statement, catalogue);
-  const outputs: Set<string>[] = [];
-  for (const select of arms(statement)) {
-    const windows = select['windowClause'];
-    const entries = fromEntries(select['fromClause'], ctesOf(statement));
-    items(select['targetList']).forEach((target, index) => {
-      const found = (outputs[index] ??= new Set<string>());
-      for (const control of [...controlNodes(target, windows), ...controlOfReferences(target, entries)]) {
-        for (const fields of columnRefs(control)) for (const source of place(fields, names)) found.add(source);
-      }
-    });
+  return decided(statement, ctesOf(statement)).map(({ control }) => {
+    const found = new Set<string>();
+    for (const fields of columnRefs(control)) for (const source of place(fields, names)) found.add(source);
+    return found;
+  });
+}
+
+/** An output and the nodes that decide it. */
+interface Decided {
+  readonly name: string;
+  readonly control: readonly unknown[];
+}
+
+/** Outputs of a query, in order. */
+function decided(query: unknown, ctes: Ctes): Decided[] {
+  const outputs: { name: string; control: unknown[] }[] = [];
+  for (const select of arms(query)) {
+    const entries = fromEntries(select['fromClause'], ctes);
+    const add = (target: unknown, index: number): void => {
+      const name = field(field(target, 'ResTarget'), 'name') ?? field(items(field(columnOf(target), 'fields')).at(-1), 'String');
+      const output = (outputs[index] ??= { name: String(isTree(name) ? name['sval'] : (name ?? '')), control: [] });
+      output.control.push(...controlNodes(target, select['windowClause']), ...controlOfReferences(target, entries));
+    };
+    items(select['targetList']).forEach(add);
+    for (const list of items(select['valuesLists'])) items(field(field(list, 'List'), 'items')).forEach(add);
   }
   return outputs;
+}
+
+function columnOf(target: unknown): unknown {
+  return field(field(field(target, 'ResTarget'), 'val'), 'ColumnRef');
 }
 
 /** The SELECT itself, or the arms of its set operation. */
@@ -44,18 +63,16 @@ function* controlNodes(node: unknown, windows: unknown): Generator {
   }
 }
 
-/** Nodes that decide what a FROM entry shows, beside its own values, by its name. */
-type Entries = ReadonlyMap<string, readonly unknown[]>;
+/** Nodes that decide a column of a FROM entry, beside its own values; null = any column. By name of the entry. */
+type Entries = ReadonlyMap<string, (column: string | null) => readonly unknown[]>;
 
-/** The CTEs of a statement: their names and, as one may read another, all of their queries. */
-interface Ctes {
-  readonly names: ReadonlySet<string>;
-  readonly queries: readonly unknown[];
-}
+/** The CTEs of a statement by name. */
+type Ctes = ReadonlyMap<string, unknown>;
 
 function ctesOf(statement: unknown): Ctes {
-  const found = [...walk(statement)].flatMap(([name, cte]) => (name === 'CommonTableExpr' ? [cte] : []));
-  return { names: new Set(found.map((cte) => String(field(cte, 'ctename') ?? ''))), queries: found.map((cte) => field(cte, 'ctequery')) };
+  const found = new Map<string, unknown>();
+  for (const [name, cte] of walk(statement)) if (name === 'CommonTableExpr') found.set(String(field(cte, 'ctename') ?? ''), cte);
+  return found;
 }
 
 /** What decides values anywhere inside a query that stands in FROM. */
@@ -73,45 +90,64 @@ function* joinCondition(join: unknown): Generator {
 }
 
 function fromEntries(from: unknown, ctes: Ctes): Entries {
-  const found = new Map<string, unknown[]>();
-  const add = (name: string, control: readonly unknown[]): void => void found.set(name, [...(found.get(name) ?? []), ...control]);
+  const found = new Map<string, (column: string | null) => readonly unknown[]>();
   /** `outer`: conditions under which the entry is there at all. */
   const visit = (node: unknown, outer: readonly unknown[]): void => {
-    const join = field(node, 'JoinExpr');
-    const subselect = field(node, 'RangeSubselect');
-    const [body] = isTree(node) ? Object.values(node) : [];
-    const alias = field(field(body, 'alias'), 'aliasname');
-    const name = String(alias ?? field(body, 'relname') ?? '');
-    if (join !== undefined) {
-      const type = field(join, 'jointype');
-      const condition = [...joinCondition(join)];
-      visit(field(join, 'larg'), type === 'JOIN_RIGHT' || type === 'JOIN_FULL' ? [...outer, ...condition] : outer);
-      visit(field(join, 'rarg'), type === 'JOIN_LEFT' || type === 'JOIN_FULL' ? [...outer, ...condition] : outer);
-      if (alias !== undefined)
-        add(name, [...fromEntries([field(join, 'larg'), field(join, 'rarg')], ctes).values()].flat().concat(condition));
+    const [entry] = isTree(node) ? Object.entries(node) : [];
+    const [type, body] = entry ?? ['', undefined];
+    const alias = field(body, 'alias');
+    const name = String(field(alias, 'aliasname') ?? field(body, 'relname') ?? '');
+    if (type === 'JoinExpr') {
+      const kind = field(body, 'jointype');
+      const condition = [...joinCondition(body)];
+      visit(field(body, 'larg'), kind === 'JOIN_RIGHT' || kind === 'JOIN_FULL' ? [...outer, ...condition] : outer);
+      visit(field(body, 'rarg'), kind === 'JOIN_LEFT' || kind === 'JOIN_FULL' ? [...outer, ...condition] : outer);
+      // Its columns are those of both sides, renamed perhaps.
+      const inside = fromEntries([field(body, 'larg'), field(body, 'rarg')], ctes);
+      const all = [...[...inside.values()].flatMap((control) => control(null)), ...(kind === 'JOIN_INNER' ? [] : condition), ...outer];
+      if (alias !== undefined) found.set(name, () => all);
       return;
     }
-    if (subselect !== undefined) {
-      const query = field(subselect, 'subquery');
-      // Under an outer join or LATERAL, its WHERE decides a value of a row that is there anyway.
-      const whole = field(subselect, 'lateral') === true || outer.length > 0 ? [query] : [];
-      add(name, [...innerControl(query), ...whole, ...outer]);
-      return;
+    const relname = String(field(body, 'relname') ?? '');
+    const cte = type === 'RangeVar' && field(body, 'schemaname') === undefined ? ctes.get(relname) : undefined;
+    const query = cte === undefined ? field(body, 'subquery') : field(cte, 'ctequery');
+    if (query === undefined) {
+      // Of a function, its arguments' sub-selects.
+      const control = [...outer, ...innerControl(body)];
+      found.set(name, () => control);
+    } else if (field(body, 'lateral') === true || outer.length > 0) {
+      // Its WHERE decides a value of a row that is there anyway.
+      found.set(name, () => [query, ...outer]);
+    } else {
+      const isRecursive = cte !== undefined && [...walk(query)].some(([, value]) => field(value, 'relname') === relname);
+      found.set(name, isRecursive ? () => [...innerControl(query)] : columnControl(query, [alias, cte], ctes));
     }
-    const isCte = field(body, 'schemaname') === undefined && ctes.names.has(String(field(body, 'relname') ?? ''));
-    const inCtes = isCte ? ctes.queries.flatMap((query) => (outer.length > 0 ? [query] : [...innerControl(query)])) : [];
-    add(name, [...outer, ...inCtes]);
   };
   for (const node of items(from)) visit(node, []);
   return found;
 }
 
-/** Control of the entries an output names; of all of them when it does not say which. */
+/** Control of a sub-select's columns by the name they have outside of it. */
+function columnControl(query: unknown, renamedBy: readonly unknown[], ctes: Ctes): (column: string | null) => readonly unknown[] {
+  const outputs = decided(query, ctes);
+  const lists = renamedBy.map((by) => items(field(by, 'colnames') ?? field(by, 'aliascolnames')));
+  const renamed = lists.find((list) => list.length > 0) ?? [];
+  const names = outputs.map(({ name }, index) => String(field(field(renamed[index], 'String'), 'sval') ?? name));
+  return (column) => {
+    const index = column === null ? -1 : names.indexOf(column);
+    return index === -1 ? outputs.flatMap(({ control }) => control) : (outputs[index]?.control ?? []);
+  };
+}
+
+/** Control of the columns an output names; of every entry when it does not say which. */
 function* controlOfReferences(target: unknown, entries: Entries): Generator {
   for (const fields of columnRefs(target)) {
-    // Of `t.c` and of a whole row `t`, the first part names the entry.
-    const named = entries.get(fields.length > 1 ? (fields.at(-2) ?? '') : (fields[0] ?? ''));
-    yield* named ?? [...entries.values()].flat();
+    const column = fields.at(-1) ?? '';
+    const entry = fields.length > 1 ? entries.get(fields.at(-2) ?? '') : undefined;
+    if (entry !== undefined) yield* entry(column === '*' ? null : column);
+    // A column without its table, or a whole row.
+    else if (entries.has(column)) yield* entries.get(column)?.(null) ?? [];
+    else for (const each of entries.values()) yield* each(fields.length > 1 ? null : column);
   }
 }
 

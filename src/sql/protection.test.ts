@@ -151,6 +151,124 @@ describe('protect', () => {
     assert.deepEqual(closure.of('flags'), { by_exists: ['phi.ssn'], by_filter: ['phi.name'], by_rank: ['phi.ssn'], by_named: ['phi.ssn'] });
   });
 
+  it('carries what decides an output through sub-selects, CTEs, outer joins and lists', () => {
+    const sql = {
+      ordered: 'SELECT c.id, array_agg(c.id ORDER BY c.ssn) AS x FROM public.patients c GROUP BY c.id',
+      nested:
+        "SELECT s.id, s.x FROM (SELECT c.id, EXISTS (SELECT 1 FROM public.patients p WHERE p.ssn = 'a'::text) AS x FROM public.plain c) s",
+      by_cte:
+        'WITH r AS (SELECT p.id, rank() OVER (ORDER BY p.ssn) AS x FROM public.patients p) SELECT c.id, r.x FROM public.plain c JOIN r ON r.id = c.id',
+      by_lateral:
+        "SELECT c.id, s.x FROM public.plain c, LATERAL (SELECT count(*) AS x FROM public.patients p WHERE p.ssn = 'a'::text AND p.id = c.id) s",
+      by_outer:
+        "SELECT c.id, s.id IS NOT NULL AS x FROM public.plain c LEFT JOIN (SELECT p.id FROM public.patients p WHERE p.ssn = 'a'::text) s ON s.id = c.id",
+      by_outer_cte:
+        "WITH s AS (SELECT p.id FROM public.patients p WHERE p.ssn = 'a'::text) SELECT c.id, s.id AS x FROM public.plain c LEFT JOIN s ON s.id = c.id",
+      by_condition: "SELECT c.id, p.id AS x FROM public.plain c LEFT JOIN public.patients p ON p.id = c.id AND p.ssn = 'a'::text",
+      by_renamed:
+        'WITH r(k, v) AS (SELECT p.id, rank() OVER (ORDER BY p.ssn) AS r FROM public.patients p) SELECT s.a AS id, s.b AS x FROM (SELECT r.k, r.v FROM r) s(a, b)',
+      by_list: "VALUES (1, (SELECT count(*) AS count FROM public.patients p WHERE p.ssn = 'a'::text))",
+      by_argument:
+        "SELECT c.id, g.x FROM public.plain c, generate_series(1, (SELECT count(*) AS count FROM public.patients p WHERE p.ssn = 'a'::text)) g(x)",
+    };
+    const views = Object.fromEntries(
+      Object.entries(sql).map(([name, text]) => [`public.${name}`, { columns: { id: 'integer', x: 'bigint' }, sql: text }]),
+    );
+    const closure = closureOf({ tables: { 'public.plain': { columns: { id: 'integer' } } }, views });
+    for (const name of Object.keys(sql)) assert.deepEqual(closure.of(name), { x: ['phi.ssn'] }, name);
+  });
+
+  it('leaves outputs alone that only a filter of the view stands before', () => {
+    const sql = {
+      filtered: "SELECT s.id FROM (SELECT p.id FROM public.patients p WHERE p.ssn = 'a'::text) s",
+      joined: 'SELECT c.id FROM public.plain c LEFT JOIN public.patients p ON p.id = c.id',
+      inner_joined: 'SELECT c.id FROM public.plain c JOIN public.patients p ON p.ssn = c.key',
+    };
+    const views = Object.fromEntries(
+      Object.entries(sql).map(([name, text]) => [`public.${name}`, { columns: { id: 'integer' }, sql: text }]),
+    );
+    const closure = closureOf({ tables: { 'public.plain': { columns: { id: 'integer', key: 'text' } } }, views });
+    for (const name of Object.keys(sql)) assert.deepEqual(closure.of(name), {}, name);
+  });
+
+  it('follows foreign keys to protected columns, column by column', () => {
+    const closure = closureOf({
+      tables: {
+        'public.patients': { columns: PATIENTS, primaryKey: ['id'] },
+        'public.visits': {
+          columns: { id: 'integer', who: 'text', patient: 'integer' },
+          references: [{ columns: ['patient', 'who'], to: 'public.patients', at: ['id', 'ssn'] }],
+        },
+      },
+    });
+    assert.deepEqual(closure.of('visits'), { who: ['phi.ssn'] });
+    assert.deepEqual(closure.of('patients'), { name: ['phi.name'], ssn: ['phi.ssn'] });
+  });
+
+  it('knows partitions whose rows a protected column chose, and what shows them', () => {
+    const columns = { id: 'integer', condition: 'text', year: 'integer' };
+    const tables = {
+      'public.root': { columns, kind: 'partitioned' as const, partitionKey: ['year'] },
+      'public.of_year': { columns, kind: 'partitioned' as const, partitionKey: ['condition'], inherits: ['public.root'] },
+      'public.of_condition': { columns, inherits: ['public.of_year'] },
+    };
+    const closure = closureOf({ tables }, [{ class: 'phi.c', pattern: 'public.root.condition' }]);
+    const tells = (name: string): readonly boolean[] => [
+      closure.isTellingPartition(closure.oid(name)),
+      closure.hasTellingPartitions(closure.oid(name)),
+    ];
+    assert.deepEqual(['root', 'of_year', 'of_condition'].map(tells), [
+      [false, true],
+      [false, true],
+      [true, false],
+    ]);
+  });
+
+  it('keeps a column that was renamed since, for as long as the policy is the same', () => {
+    const before = testCatalogue({ tables: { 'public.patients': { columns: PATIENTS } } });
+    const after = testCatalogue({ tables: { 'public.people': { columns: { ...PATIENTS, ssn2: 'text' } } } });
+    const { bound } = protect(before, RULES, parser, lineage);
+    const kept = protect(after, RULES, parser, lineage, new Set(), bound);
+    assert.deepEqual([...kept.columns.keys()], ['public.people.name', 'public.people.ssn']);
+    assert.deepEqual(kept.bound, bound);
+    assert.equal(protect(after, RULES, parser, lineage).columns.size, 0);
+  });
+
+  it('notes row security that reads protected columns or runs unvetted code', () => {
+    const closure = closureOf({
+      functions: { 'public.leak(integer)': { returns: 'boolean' } },
+      tables: {
+        'public.by_column': {
+          columns: { id: 'integer' },
+          policies: [{ sql: "(EXISTS (SELECT 1 FROM public.patients p WHERE (p.ssn = 'x'::text)))" }],
+        },
+        'public.by_code': { columns: { id: 'integer' }, policies: [{ sql: 'public.leak(id)', uses: ['public.leak(integer)'] }] },
+        'public.plainly': { columns: { id: 'integer' }, policies: [{ sql: '(id > 0), (id > 1)' }] },
+      },
+    });
+    assert.deepEqual(
+      ['by_column', 'by_code', 'plainly'].map((name) => closure.touchesProtected(closure.oid(name))),
+      [true, true, false],
+    );
+  });
+
+  it('follows the columns and relations of views down to what is stored', () => {
+    const closure = closureOf({
+      views: {
+        'public.low': { columns: { k: 'integer', both: 'text' }, sql: 'SELECT p.id AS k, p.name || p.ssn AS both FROM public.patients p' },
+        'public.high': { columns: { a: 'text' }, sql: 'SELECT low.both AS a FROM public.low' },
+      },
+    });
+    const [patients, low, high] = ['patients', 'low', 'high'].map((name) => closure.oid(name));
+    const stored = closure.storedColumns(high ?? 0, 'a').map(({ relation, column }) => [relation, column]);
+    assert.deepEqual(stored, [
+      [patients, 'name'],
+      [patients, 'ssn'],
+    ]);
+    assert.deepEqual(closure.storedColumns(patients ?? 0, 'ssn'), [{ relation: patients, column: 'ssn' }]);
+    assert.deepEqual(closure.storedRelations(high ?? 0), [high, low, patients]);
+  });
+
   it('notes views that read protected columns without showing them', () => {
     const closure = closureOf({
       views: {

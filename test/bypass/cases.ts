@@ -10,6 +10,8 @@ export type Step =
   | { readonly copyIn: string; readonly data: string }
   | { readonly rawSql: string }
   | { readonly rawHex: string }
+  /** DDL of an owner in between; the client sees nothing of it. */
+  | { readonly owner: string }
   /** Signature of a function to call by the fast-path message. */
   | { readonly fastpath: string; readonly args: readonly Value[] }
   | { readonly proto: 'close'; readonly name: string }
@@ -103,9 +105,7 @@ export function policyText(policy: CorpusPolicy, targets: readonly string[]): st
       { role: 'tester', members: [{ issuer: 'corp', group: 'testers' }] },
       { role: 'officer', members: [{ issuer: 'corp', group: 'privacy' }] },
     ],
-    access: [
-      { role: 'tester', targets, effects: ['read', 'write', 'ddl', 'copy-in', 'copy-out', 'call', 'admin'], how: 'standing' },
-    ],
+    access: [{ role: 'tester', targets, effects: ['read', 'write', 'ddl', 'copy-in', 'copy-out', 'call', 'admin'], how: 'standing' }],
     masks: [{ class: 'phi.*', mask: 'redact' }],
   });
 }

@@ -315,7 +315,7 @@ export class Client {
 /** Fields of an ErrorResponse or NoticeResponse by their letter. */
 export function errorFields(body: Buffer): Record<string, string> {
   const fields: Record<string, string> = {};
-  for (let at = 0; at < body.length && body[at] !== 0; ) {
+  for (let at = 0; at < body.length && body[at] !== 0;) {
     const end = body.indexOf(0, at + 1);
     fields[String.fromCharCode(body[at] ?? 0)] = body.toString('utf8', at + 1, end);
     at = end + 1;

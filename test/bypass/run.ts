@@ -77,7 +77,9 @@ export class Runner {
   /** Whether the case behaves as it says on the bare server. Null = it does. */
   async prove(each: Case): Promise<string | null> {
     const direct = (steps: readonly Step[]): Promise<Ran> =>
-      this.#pass(each, this.#worlds.first, () => this.#steps(this.#directLogin(each, this.#worlds.first.direct), steps, this.#worlds.first.direct));
+      this.#pass(each, this.#worlds.first, () =>
+        this.#steps(this.#directLogin(each, this.#worlds.first.direct), steps, this.#worlds.first.direct),
+      );
     const check = each.raw?.check ?? (each.control !== undefined ? 'oracle' : each.expect === 'clean' ? 'clean' : 'leak');
     // Some of these would change the server for good.
     if (check === 'none') return null;
@@ -238,6 +240,10 @@ export class Runner {
     if ('copyIn' in step) return client.simple(fill(step.copyIn, direct), step.data);
     if ('rawSql' in step) return client.rawQuery(Buffer.from(step.rawSql));
     if ('rawHex' in step) return client.rawQuery(Buffer.from(step.rawHex, 'hex'));
+    if ('owner' in step) {
+      await this.#administer(step.owner, direct);
+      return [];
+    }
     if ('fastpath' in step) return client.fastpath(await this.#functionOid(step.fastpath), step.args);
     if (step.proto === 'close') return client.close(step.name);
     if (step.proto === 'pipeline') return client.pipeline(step.batch.map(({ q }) => ({ q: fill(q, direct) })));
@@ -283,7 +289,9 @@ function fill(text: string, { port, database }: Endpoint): string {
 
 /** `@gen (({a}x3))` is `((aaa))`. */
 function generated(text: string): string {
-  return text.startsWith('@gen ') ? text.slice(5).replaceAll(/\{([^{}]*)\}x(\d+)/g, (_, unit: string, count: string) => unit.repeat(Number(count))) : text;
+  return text.startsWith('@gen ')
+    ? text.slice(5).replaceAll(/\{([^{}]*)\}x(\d+)/g, (_, unit: string, count: string) => unit.repeat(Number(count)))
+    : text;
 }
 
 /** What `sql` and `control` say in quotes may differ, and be quoted back. */
@@ -295,12 +303,14 @@ function literals(each: Case): string[] {
 
 const totalMs = (ran: Ran): number => ran.steps.reduce((sum, step) => sum + step.ms, 0);
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
-const errorText = (answer: readonly Message[]): string => errorsIn({ isStartupRefused: false, startup: [], steps: [{ messages: answer, ms: 0 }], later: [] });
+const errorText = (answer: readonly Message[]): string =>
+  errorsIn({ isStartupRefused: false, startup: [], steps: [{ messages: answer, ms: 0 }], later: [] });
 
 function firstDifference(a: readonly string[], b: readonly string[]): string | null {
   const length = Math.max(a.length, b.length);
   for (let index = 0; index < length; index += 1) {
-    if (a[index] !== b[index]) return `${JSON.stringify((a[index] ?? '').slice(0, 140))} <> ${JSON.stringify((b[index] ?? '').slice(0, 140))}`;
+    if (a[index] !== b[index])
+      return `${JSON.stringify((a[index] ?? '').slice(0, 140))} <> ${JSON.stringify((b[index] ?? '').slice(0, 140))}`;
   }
   return null;
 }

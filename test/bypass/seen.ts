@@ -75,7 +75,8 @@ function decode(cell: Buffer): string[] {
 
 export function shows(view: View, secret: string): boolean {
   const folded = secret.toLowerCase();
-  if (view.text.includes(secret) || view.latin.includes(secret) || view.folded.includes(folded) || view.decoded.includes(folded)) return true;
+  if (view.text.includes(secret) || view.latin.includes(secret) || view.folded.includes(folded) || view.decoded.includes(folded))
+    return true;
   if (/^[0-9a-f]{8,}$/i.test(secret) && secret.length % 2 === 0 && view.hex.includes(folded)) return true;
   const stripped = bare(secret);
   return stripped.length >= 8 && view.streams.some((stream) => stream.includes(stripped));

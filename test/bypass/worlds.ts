@@ -47,7 +47,14 @@ export function debianPostgres(): string | null {
 
 export async function startEmbedded(): Promise<Server> {
   const server = await startEmbeddedPostgres();
-  return { title: 'embedded PostgreSQL 18', host, port: server.port, user: server.user, password: server.password, stop: () => server.stop() };
+  return {
+    title: 'embedded PostgreSQL 18',
+    host,
+    port: server.port,
+    user: server.user,
+    password: server.password,
+    stop: () => server.stop(),
+  };
 }
 
 /** Runs as `nobody` when started by root: PostgreSQL refuses root. */
@@ -59,7 +66,17 @@ export async function startDebian(bin: string): Promise<Server> {
   writeFileSync(passwordFile, password, { mode: 0o600 });
   if (identity.uid !== undefined) for (const path of [home, passwordFile]) chownSync(path, nobody, nobody);
   const data = join(home, 'data');
-  const init = ['-D', data, '-U', 'postgres', `--pwfile=${passwordFile}`, '--auth=scram-sha-256', '--no-sync', '--encoding=UTF8', '--locale=C.UTF-8'];
+  const init = [
+    '-D',
+    data,
+    '-U',
+    'postgres',
+    `--pwfile=${passwordFile}`,
+    '--auth=scram-sha-256',
+    '--no-sync',
+    '--encoding=UTF8',
+    '--locale=C.UTF-8',
+  ];
   const made = spawnSync(join(bin, 'initdb'), init, { cwd: home, encoding: 'utf8', ...identity });
   if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr}`);
   const port = await freePort();
@@ -111,19 +128,41 @@ export async function startWorlds(server: Server, { policy, schema, twin }: Worl
   const direct = (database: string): Endpoint => ({ host, port: server.port, database });
   const names = { first: 'bypass', twin: 'bypass_twin' };
   try {
-    for (const [database, file] of [[names.first, schema], [names.twin, twin]] as const) {
+    for (const [database, file] of [
+      [names.first, schema],
+      [names.twin, twin],
+    ] as const) {
       await query({ ...direct('postgres'), ...superuser }, `CREATE DATABASE ${database}`);
       await query({ ...direct(database), ...superuser }, readFileSync(file, 'utf8').replaceAll(/^\\.*$/gm, ''));
     }
     const version = await query({ ...direct(names.first), ...superuser }, 'SHOW server_version_num');
-    const target = (name: string, database: string, login: { user: string; password: string }) =>
-      ({ name, database, host, port: server.port, ...login, safeFunctions: policy.safeFunctions });
+    const target = (name: string, database: string, login: { user: string; password: string }) => ({
+      name,
+      database,
+      host,
+      port: server.port,
+      ...login,
+      safeFunctions: policy.safeFunctions,
+    });
     const app = { user: 'app', password: 'app' };
-    const targets = [names.first, names.twin].flatMap((database) => [target(database, database, app), target(`${database}_root`, database, superuser)]);
-    const gateway = await startTestGateway({ targets, policy: policyText(policy, targets.map(({ name }) => name)), insecure: true });
+    const targets = [names.first, names.twin].flatMap((database) => [
+      target(database, database, app),
+      target(`${database}_root`, database, superuser),
+    ]);
+    const gateway = await startTestGateway({
+      targets,
+      policy: policyText(
+        policy,
+        targets.map(({ name }) => name),
+      ),
+      insecure: true,
+    });
     const token = await gateway.issuer.token('bypass', { groups: ['testers'] }, { expiresInS: 7200 });
     const gated = (name: string): Endpoint => ({ host, port: gateway.port, database: name });
-    const world = (database: string): World => ({ direct: direct(database), gateway: { app: gated(database), postgres: gated(`${database}_root`) } });
+    const world = (database: string): World => ({
+      direct: direct(database),
+      gateway: { app: gated(database), postgres: gated(`${database}_root`) },
+    });
     return {
       worlds: { first: world(names.first), twin: world(names.twin), serverVersionNum: Number(version), superuser, token },
       server,

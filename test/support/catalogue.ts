@@ -25,8 +25,13 @@ export interface TestTable {
   readonly inherits?: readonly string[];
   /** Signatures of functions above. */
   readonly triggers?: readonly string[];
-  readonly checks?: readonly TestExpression[];
-  readonly indexExpressions?: readonly TestExpression[];
+  readonly checks?: readonly TestRestriction[];
+  readonly indexExpressions?: readonly (TestRestriction & { readonly unique?: boolean })[];
+  /** Foreign keys without an action. */
+  readonly references?: readonly { readonly columns: readonly string[]; readonly to: string; readonly at: readonly string[] }[];
+  readonly partitionKey?: readonly string[];
+  /** Conditions of row security. */
+  readonly policies?: readonly TestExpression[];
   /** Foreign keys with an action (ON DELETE CASCADE ...). */
   readonly cascadesFrom?: readonly string[];
   readonly rules?: readonly string[];
@@ -37,6 +42,11 @@ export interface TestTable {
 export interface TestExpression {
   readonly sql: string;
   readonly uses?: readonly string[];
+}
+
+/** An expression over columns of its table. */
+export interface TestRestriction extends TestExpression {
+  readonly columns?: readonly string[];
 }
 
 export interface TestView extends TestExpression {
@@ -259,18 +269,9 @@ export function testCatalogueRows(objects: TestObjects = {}): CatalogueRows {
     ]);
     addColumns(id, table.columns);
     const names = Object.keys(table.columns);
+    const numbers = (columns: readonly string[] = [], of = names): string => columns.map((column) => of.indexOf(column) + 1).join(' ');
     const index = (columns: readonly string[], primary: boolean): void => {
-      rows.indexes.push([
-        oid(),
-        id,
-        't',
-        primary ? 't' : 'f',
-        columns.map((column) => names.indexOf(column) + 1).join(' '),
-        String(columns.length),
-        '',
-        't',
-        '',
-      ]);
+      rows.indexes.push([oid(), id, 't', primary ? 't' : 'f', numbers(columns), String(columns.length), '', 't', '']);
     };
     if (table.primaryKey !== undefined) index(table.primaryKey, true);
     for (const columns of table.unique ?? []) index(columns, false);
@@ -279,13 +280,24 @@ export function testCatalogueRows(objects: TestObjects = {}): CatalogueRows {
     for (const rule of table.rules ?? []) rows.rules.push([oid(), id, rule]);
     for (const check of table.checks ?? []) {
       const constraint = oid();
-      rows.constraints.push([constraint, id, '0', 'c', '0', 'f', check.sql]);
+      rows.constraints.push([constraint, id, '0', 'c', '0', 'f', check.sql, numbers(check.columns)]);
       use('pg_constraint', constraint, check);
     }
     for (const expression of table.indexExpressions ?? []) {
       const indexOid = oid();
-      rows.indexes.push([indexOid, id, 'f', 'f', '0', '1', expression.sql]);
+      const isUnique = expression.unique === true ? 't' : 'f';
+      rows.indexes.push([indexOid, id, 'f', 'f', '0', '1', expression.sql, isUnique, numbers(expression.columns)]);
       use('pg_class', indexOid, expression);
+    }
+    for (const { columns, to, at } of table.references ?? []) {
+      const target = Object.keys(objects.tables?.[to]?.columns ?? {});
+      rows.constraints.push([oid(), id, '0', 'f', relations.get(to) ?? '', 'f', null, numbers(columns), numbers(at, target)]);
+    }
+    if (table.partitionKey !== undefined) rows.partitionKeys.push([id, numbers(table.partitionKey), null]);
+    for (const policy of table.policies ?? []) {
+      const policyOid = oid();
+      rows.policies.push([policyOid, id, policy.sql]);
+      use('pg_policy', policyOid, policy);
     }
     for (const parent of table.cascadesFrom ?? []) rows.constraints.push([oid(), id, '0', 'f', relations.get(parent) ?? '', 't', null]);
   }

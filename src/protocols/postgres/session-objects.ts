@@ -11,17 +11,21 @@ import type { PlannedText } from './planner.ts';
 /** The same text as it is planned now: itself, a newer plan that forwards the same, or null when it would not. */
 export type Renew = (made: PlannedText) => PlannedText | null;
 
-interface PreparedFacts {
+interface Made {
   readonly facts: Facts;
-  /** The text that prepared it; the server keeps what was forwarded then. */
+  /** The text that made it; the server keeps what was forwarded then. */
   readonly made: PlannedText | null;
+}
+
+interface Cursor extends Made {
+  readonly hold: boolean;
 }
 
 export class LiveObjects implements SessionObjects {
   readonly #renew: Renew;
   #isRenewing = false;
-  readonly #prepared = new Map<string, PreparedFacts>();
-  readonly #cursors = new Map<string, { readonly facts: Facts; readonly hold: boolean }>();
+  readonly #prepared = new Map<string, Made>();
+  readonly #cursors = new Map<string, Cursor>();
   readonly #temporaries = new Map<string, Relation>();
   /** Created since the transaction began. */
   readonly #fresh = { cursors: new Set<string>(), temporaries: new Set<string>() };
@@ -45,24 +49,28 @@ export class LiveObjects implements SessionObjects {
   /** Undefined also when its text would be planned otherwise today: the server would plan the old rewriting anew, against
    *  the schema of today. */
   prepared(name: string): Facts | undefined {
-    const found = this.#prepared.get(name);
+    return this.#current(this.#prepared, 'prepare', name);
+  }
+
+  /** Undefined also when its query would be planned otherwise today: it may show what is masked by now. */
+  cursor(name: string): Facts | undefined {
+    return this.#current(this.#cursors, 'declare', name);
+  }
+
+  #current<T extends Made>(objects: Map<string, T>, kind: 'prepare' | 'declare', name: string): Facts | undefined {
+    const found = objects.get(name);
     if (found === undefined || found.made === null) return found?.facts;
-    // A text that prepares a name and executes it asks for itself.
+    // A text that makes a name and uses it asks for itself.
     if (this.#isRenewing) return undefined;
     this.#isRenewing = true;
     const made = this.#renew(found.made);
     this.#isRenewing = false;
     if (made === found.made) return found.facts;
-    const change = made?.plan.statements
-      .flatMap((statement) => statement.changes)
-      .findLast((each) => each.kind === 'prepare' && each.name === name);
-    if (change?.kind !== 'prepare') return undefined;
-    this.#prepared.set(name, { facts: change.facts, made });
+    const changes = made?.plan.statements.flatMap((statement) => statement.changes) ?? [];
+    const change = changes.findLast((each) => each.kind === kind && each.name === name);
+    if (change?.kind !== kind) return undefined;
+    objects.set(name, { ...found, facts: change.facts, made });
     return change.facts;
-  }
-
-  cursor(name: string): Facts | undefined {
-    return this.#cursors.get(name)?.facts;
   }
 
   temporary(name: string): Relation | undefined {
@@ -80,7 +88,7 @@ export class LiveObjects implements SessionObjects {
         else this.#prepared.delete(change.name);
         return;
       case 'declare':
-        this.#cursors.set(change.name, { facts: change.facts, hold: change.hold });
+        this.#cursors.set(change.name, { facts: change.facts, made, hold: change.hold });
         this.#fresh.cursors.add(change.name);
         return;
       case 'close':

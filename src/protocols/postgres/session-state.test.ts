@@ -12,6 +12,7 @@ import type { Relation } from '../../sql/catalogue.ts';
 import { ClientOutput } from './client-output.ts';
 import { SQLSTATE, errorMessage, nativeDenial, nativeFault } from './errors.ts';
 import { parseFields } from './messages.ts';
+import type { PlannedText } from './planner.ts';
 import { Prepared, type Portal, type PreparedStatement } from './prepared.ts';
 import { scrubError, scrubNotice } from './scrub.ts';
 import { LiveObjects } from './session-objects.ts';
@@ -48,6 +49,27 @@ test('ROLLBACK TO a savepoint forgets everything of the transaction: on doubt it
   objects.completed('ROLLBACK');
   objects.ready('T');
   assert.equal(objects.temporary('t'), undefined);
+});
+
+test('a prepared statement is known for as long as its text would be planned the same', () => {
+  let now: PlannedText | null = null;
+  let asked = 0;
+  const objects = new LiveObjects((made) => {
+    asked += 1;
+    // The text may execute what it prepares.
+    assert.equal(objects.prepared('p'), undefined);
+    return now ?? made;
+  });
+  const made = { text: 'PREPARE p AS SELECT 1' } as PlannedText;
+  objects.apply({ kind: 'prepare', name: 'p', facts }, made);
+  assert.equal(objects.prepared('p'), facts);
+  const newer = { ...facts };
+  now = { plan: { statements: [{ changes: [{ kind: 'prepare', name: 'p', facts: newer }] }] } } as unknown as PlannedText;
+  assert.equal(objects.prepared('p'), newer);
+  assert.equal(asked, 2);
+  const gone = new LiveObjects(() => null);
+  gone.apply({ kind: 'prepare', name: 'p', facts }, made);
+  assert.equal(gone.prepared('p'), undefined);
 });
 
 test('cursors end with the transaction unless they are held; prepared statements do not', () => {
