@@ -75,6 +75,8 @@ export interface Case {
 
 export interface CorpusPolicy {
   readonly protected: Readonly<Record<string, readonly string[]>>;
+  /** Protected columns of tables that cases make. */
+  readonly madeByCases?: Readonly<Record<string, readonly string[]>>;
   readonly safeFunctions: readonly string[];
 }
 
@@ -95,7 +97,7 @@ export function isFor(each: Case, serverVersionNum: number): boolean {
 
 /** Policy of the gateway for the corpus: one class per protected column, everything redacted, nothing held. */
 export function policyText(policy: CorpusPolicy, targets: readonly string[]): string {
-  const classes = Object.entries(policy.protected).flatMap(([relation, columns]) =>
+  const classes = Object.entries({ ...policy.protected, ...policy.madeByCases }).flatMap(([relation, columns]) =>
     columns.map((column) => ({ class: `phi.${column}`, columns: [`*:${relation}.${column}`] })),
   );
   return JSON.stringify({
