@@ -82,7 +82,9 @@ function credentialsOf(gateway: TestGateway): Map<string, string> {
       readFileSync(join(gateway.directory, 'keys', 'log.key'), 'utf8')
         .trim()
         .split('+')
-        .at(-1) ?? 'none',
+        // PRIVATE+KEY+name+hash+key; the key is base64, which may have a plus sign of its own.
+        .slice(4)
+        .join('+'),
     ],
     ['sealing identity', gateway.sealingIdentity.reveal()],
   ]);
