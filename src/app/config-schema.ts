@@ -69,7 +69,6 @@ const api = z
     address,
     tls: serverTls.optional(),
     insecure: z.literal(true).optional(),
-    publicUrl: z.url().optional(),
     auditors: z.array(roleName).default([]),
     operators: z.array(roleName).default([]),
     metrics: z.enum(['loopback', 'public']).default('loopback'),
@@ -111,7 +110,6 @@ const target = z.strictObject({
 
 const limits = z.strictObject({
   maxSessions: z.int().min(1).max(100_000).default(1000),
-  maxHeld: z.int().min(1).max(100_000).default(2000),
   loginMs: z.int().min(100).max(300_000).default(15_000),
   idleMs: z.int().min(1000).max(86_400_000).default(3_600_000),
   maxMessageBytes: z.int().min(1024).max(1_073_741_824).default(67_108_864),

@@ -85,7 +85,7 @@ tokenKey: { file: ./keys/token.key }
 }
 
 export function starterPolicy({ target }: Pick<StarterChoices, 'target'>): string {
-  return `# Sallyport: who may do what, and what is masked. sallyport policy check policy.yaml && sallyport policy test policy.yaml
+  return `# Sallyport: who may do what, and what is masked. Against a running gateway: sallyport policy check policy.yaml, sallyport policy test policy.yaml
 version: 1
 
 # What is protected, where: target:schema.relation.column, each part may have *.
