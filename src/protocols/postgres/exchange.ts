@@ -168,20 +168,8 @@ function advanceExecute(to: Extract<Expectation<unknown>, { kind: 'execute' }>, 
     case UPSTREAM.emptyQueryResponse:
     case UPSTREAM.portalSuspended:
       return true;
-    case UPSTREAM.copyInResponse:
-      expect(to.phase === 'running');
-      to.phase = 'copy-in';
-      return false;
-    case UPSTREAM.copyOutResponse:
-      expect(to.phase === 'running');
-      to.phase = 'copy-out';
-      return false;
-    case UPSTREAM.copyDone:
-      expect(to.phase === 'copy-out');
-      to.phase = 'running';
-      return false;
     default:
-      throw unexpected();
+      return advanceCopy(to, type);
   }
 }
 
@@ -197,6 +185,14 @@ function advanceQuery(to: Extract<Expectation<unknown>, { kind: 'query' }>, type
     case UPSTREAM.emptyQueryResponse:
       to.phase = 'running';
       return false;
+    default:
+      return advanceCopy(to, type);
+  }
+}
+
+/** COPY looks the same in both protocols. */
+function advanceCopy(to: Extract<Expectation<unknown>, { kind: 'execute' | 'query' }>, type: number): false {
+  switch (type) {
     case UPSTREAM.copyInResponse:
       expect(to.phase === 'running');
       to.phase = 'copy-in';
