@@ -5,10 +5,9 @@
 // `--from` goes on where a summary ended; `--show` prints one unit and ends. Ctrl-C ends with the summary.
 // Ends with 1 on any difference.
 
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createParser } from '../src/sql/parser.ts';
-import { corpusDirectory } from '../test/bypass/cases.ts';
+import { corpusFiles } from '../test/bypass/cases.ts';
 import { debianPostgres, startDebian, startEmbedded } from '../test/bypass/worlds.ts';
 import { Campaign, unitOf } from '../test/noninterference/campaign.ts';
 import { Mutator } from '../test/noninterference/mutate.ts';
@@ -38,8 +37,7 @@ const server = bin === null ? await startEmbedded() : await startDebian(bin);
 try {
   const pairs = await startPairs(server, readPairsPolicy(), Number(values.lanes));
   const parser = await createParser();
-  const files = ['cases.json', 'cases-own.json'].map((file) => join(corpusDirectory, file));
-  const deps = { pairs, parser, mutator: new Mutator(parser, pairs.catalogue, files), nowMs: () => performance.now() };
+  const deps = { pairs, parser, mutator: new Mutator(parser, pairs.catalogue, corpusFiles()), nowMs: () => performance.now() };
   if (values.show === undefined) {
     console.log(`${server.title}; seed ${seed}, from unit ${values.from}`);
     let shownMs = performance.now();

@@ -48,13 +48,16 @@ for (const suite of suites.filter(({ name }) => wanted.includes(name))) {
   }
   const [direct, gate] = sides.map((side) => results.get(side));
   if (direct !== undefined && gate !== undefined) comparisons.push(compare(suite.name, direct, gate, expected));
-  else for (const [test, { outcome, detail }] of results.get(only[0] ?? 'direct') ?? []) if (outcome === 'failed') say(`  ${test}  ${detail}`);
+  else
+    for (const [test, { outcome, detail }] of results.get(only[0] ?? 'direct') ?? []) if (outcome === 'failed') say(`  ${test}  ${detail}`);
 }
 
 if (values.draft) process.stdout.write(`${JSON.stringify(draft(comparisons), null, 1)}\n`);
 else if (values.json) process.stdout.write(`${JSON.stringify(comparisons, null, 1)}\n`);
 else print();
-const isClean = comparisons.every(({ differences, vanished }) => vanished.length === 0 && differences.every(({ reason }) => reason !== null));
+const isClean = comparisons.every(
+  ({ differences, vanished }) => vanished.length === 0 && differences.every(({ reason }) => reason !== null),
+);
 process.exitCode = isClean && !isBroken ? 0 : 1;
 
 async function runSide(suite: Suite, side: Side): Promise<Results> {
@@ -63,7 +66,9 @@ async function runSide(suite: Suite, side: Side): Promise<Results> {
   const endpoint = await startEndpoint(side, suite);
   try {
     const results = await suite.run(endpoint, scratch);
-    const counts = ['passed', 'failed', 'skipped'].map((kind) => `${[...results.values()].filter((r) => r.outcome === kind).length} ${kind}`);
+    const counts = ['passed', 'failed', 'skipped'].map(
+      (kind) => `${[...results.values()].filter((r) => r.outcome === kind).length} ${kind}`,
+    );
     say(`${suite.name}: ${side}: ${counts.join(', ')} in ${((performance.now() - startedMs) / 1000).toFixed(0)} s`);
     return results;
   } finally {

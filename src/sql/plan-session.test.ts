@@ -114,6 +114,20 @@ describe('settings and transactions', () => {
     assert.deepEqual(refusals(plan("PREPARE TRANSACTION 'x'")), ['statement-kind']);
   });
 
+  it('take names away or give them back with search_path, as pg_dump does', () => {
+    for (const text of ["SET search_path = ''", 'RESET search_path', "SELECT pg_catalog.set_config('search_path', '', false)"]) {
+      assert.deepEqual(refusals(plan(text)), [], text);
+    }
+  });
+
+  it('that are refused are named when they are plain words, and computed ones say what pg_dump needs', () => {
+    const first = (text: string) => plan(text).facts.unknowns[0];
+    assert.equal(first("SET log_statement = 'all'")?.what, 'log_statement');
+    assert.equal(first('SHOW data_directory')?.what, 'SHOW data_directory');
+    assert.equal(first('SET "123-45-6789" = 1')?.what, 'an unknown name');
+    assert.match(first("SELECT set_config(name, 'x', false) FROM pg_settings")?.remedy ?? '', /pg_dump/);
+  });
+
   it('tell the adapter what becomes of the transaction', () => {
     assert.deepEqual(
       plan('BEGIN; COMMIT; ROLLBACK; SAVEPOINT a').statements.map((each) => each.transaction),

@@ -1,7 +1,7 @@
 // Names inside expressions: columns, functions, operators, types. Each is resolved and vetted; a column of a table
 // that is being written is refused when it is masked, because the target of a write stays raw.
 
-import type { Effect } from '../core/facts.ts';
+import type { Effect, Unknown } from '../core/facts.ts';
 import type { Handler } from './walk-handlers.ts';
 import { nameList } from './resolve.ts';
 import { constantText } from './statements-session.ts';
@@ -72,7 +72,7 @@ const functionCall: Handler = (walker, body, frame) => {
     return NULL_TEXT();
   }
   if (!vouchedByArguments(walker, names, args, frame)) {
-    walker.unvetted(walker.names.function(names), ...effectsOfUnvetted(walker, names));
+    walker.unvetted(told(walker.names.function(names), names), ...effectsOfUnvetted(walker, names));
   }
   walker.fields('FuncCall', body, frame);
   return null;
@@ -90,6 +90,12 @@ const NULL_TEXT = (): Body => ({
     typeName: { names: [{ String: { sval: 'pg_catalog' } }, { String: { sval: 'text' } }], typemod: -1 },
   },
 });
+
+/** pg_dump begins with a computed set_config: its users have to be told what is missing. */
+function told(reason: Unknown | null, names: readonly string[]): Unknown | null {
+  if (reason === null || names.at(-1) !== 'set_config') return reason;
+  return { ...reason, remedy: 'Use SET with constants. pg_dump is for principals to whom nothing on the target is masked.' };
+}
 
 /** What an unvetted function may do, at most. */
 function effectsOfUnvetted(walker: Walker, names: readonly string[]): Effect[] {

@@ -23,7 +23,7 @@ export const goSuites: readonly Suite[] = [
     name: 'pgx',
     module: 'github.com/jackc/pgx/v5',
     version: 'v5.7.6',
-    packages: ['.', './pgconn', './pgtype', './pgxpool', './stdlib', './batch'],
+    packages: ['.', './pgconn', './pgtype', './pgxpool', './stdlib'],
     environment: (endpoint) => ({
       PGX_TEST_DATABASE: `host=${endpoint.host} port=${endpoint.port} user=${endpoint.user} password=${endpoint.password} dbname=${endpoint.database} sslmode=disable`,
       PGX_TEST_TCP_CONN_STRING: `host=${endpoint.host} port=${endpoint.port} user=${endpoint.user} password=${endpoint.password} dbname=${endpoint.database} sslmode=disable`,
@@ -97,7 +97,8 @@ function readEvents(text: string): Map<string, TestResult> {
     const test = `${event.Package.split('/').slice(3).join('/')}:${event.Test.split('/')[0]}`;
     if (event.Action === 'output') {
       const output = (event.Output ?? '').trim();
-      if (output !== '' && !output.startsWith('---') && !output.startsWith('===')) outputs.set(test, `${outputs.get(test) ?? ''}${output}\n`);
+      if (output !== '' && !output.startsWith('---') && !output.startsWith('==='))
+        outputs.set(test, `${outputs.get(test) ?? ''}${output}\n`);
     }
     if (event.Test.includes('/')) continue;
     if (event.Action === 'run') results.set(test, { outcome: 'failed', detail: 'did not end' });

@@ -60,7 +60,7 @@ export const pythonSuites: readonly Suite[] = [
     distribution: 'SQLAlchemy',
     version: '2.0.43',
     wheels: ['sqlalchemy==2.0.43', 'psycopg2-binary==2.9.11', 'greenlet==3.2.4'],
-    keep: ['test', 'setup.cfg', 'pyproject.toml'],
+    keep: ['test', 'setup.cfg', 'pyproject.toml', 'lib/sqlalchemy/testing/plugin'],
     arguments: (endpoint) => [
       'test/dialect/postgresql',
       'test/dialect/test_suite.py',

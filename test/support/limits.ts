@@ -31,9 +31,9 @@ export interface LimitsGateway {
   /** Password for everything the clerk may do. */
   readonly clerk: string;
   /** Through the gateway, as the clerk. */
-  gated(parameters?: Readonly<Record<string, string>>): Promise<CountingClient>;
+  readonly gated: (parameters?: Readonly<Record<string, string>>) => Promise<CountingClient>;
   /** To the database itself. */
-  direct(parameters?: Readonly<Record<string, string>>): Promise<CountingClient>;
+  readonly direct: (parameters?: Readonly<Record<string, string>>) => Promise<CountingClient>;
   stop(): Promise<void>;
 }
 
