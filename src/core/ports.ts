@@ -2,11 +2,11 @@
 // (`test/conformance/`). The last parameter of anything that waits is an AbortSignal.
 
 import type { MaskSet } from './decision.ts';
-import type { EntryDraft, EntryHeader, Payload } from './event.ts';
+import type { EntryDraft, EntryHeader, EntryType, Payload } from './event.ts';
 import type { Facts } from './facts.ts';
 import type { ActorRef, Principal } from './identity.ts';
 import type { ApprovalId, SessionId, Sha256Hex, TargetName } from './ids.ts';
-import type { RequestAction } from './request.ts';
+import type { ParameterShape, RequestAction } from './request.ts';
 
 export interface Clock {
   /** Wall clock, ms since the epoch. May step; never used to measure durations. */
@@ -26,12 +26,53 @@ export interface Logger {
   error(fields: Readonly<Record<string, unknown>>, message: string): void;
 }
 
-/** Append-only audit log. Calls may overlap; entries keep the order of the calls. */
+/** Members that many entries of one session share, checked and encoded once. Only the log that made it understands it. */
+export interface EntryTemplate {
+  readonly type: EntryType;
+}
+
+/** An entry without what `EntryVariables` brings. */
+export type TemplateDraft = Omit<EntryDraft, 'n' | 'intent' | 'statement' | 'result'> & {
+  readonly session: string;
+  readonly statement?: Omit<NonNullable<EntryDraft['statement']>, 'bytes' | 'parameters'>;
+  readonly result?: Pick<NonNullable<EntryDraft['result']>, 'columns'>;
+};
+
+/** What differs from one entry of a template to the next. Numbers are non-negative integers, but `ms`. */
+export interface EntryVariables {
+  /** Dense per session, shared with `append`. */
+  readonly n: number;
+  /** Completes `statement` of a `request.intent`. */
+  readonly statement?: { readonly bytes: number; readonly parameters: readonly ParameterShape[] };
+  /** The intent that a `request.result` belongs to; the log writes its index. */
+  readonly intent?: Ticket;
+  /** Completes `result` of a `request.result`. */
+  readonly result?: { readonly rows: number; readonly bytes: number; readonly code: string; readonly ms: number };
+}
+
+/** Names one posted entry until the process ends. Tickets grow in the order of the posts. */
+export type Ticket = number & { readonly __ticket: unique symbol };
+
+/** Append-only audit log. Calls may overlap; entries keep the order of the calls, `append` and `post` together. */
 export interface AuditLog {
   /** On resolve the entry and its payloads survive power loss; it may not be under a signed checkpoint yet.
    *  @returns its index: 0-based, dense, never reused.
    *  @throws SP_AUDIT_UNWRITABLE if durability cannot be promised; the caller refuses the request. */
   append(entry: EntryDraft, payloads?: readonly Payload[], signal?: AbortSignal): Promise<number>;
+  /** Prepares for `post`. `payloads` belong to every entry of the template: they are sealed once and named by each.
+   *  @throws SP_AUDIT_ENTRY_INVALID, SP_AUDIT_ENTRY_TOO_LARGE */
+  template(draft: TemplateDraft, payloads?: readonly Payload[]): EntryTemplate;
+  /** No entry will be posted from it any more. The end of its session releases it too. */
+  release(template: EntryTemplate): void;
+  /** The cheap way to append: takes the entry over and returns at once. It becomes durable together with the next entry that
+   *  somebody waits for, and within 100 ms even if nobody does.
+   *  @throws SP_AUDIT_UNWRITABLE when the log has stopped. */
+  post(template: EntryTemplate, variables: EntryVariables, payloads?: readonly Payload[]): Ticket;
+  /** Whether the entry is recorded as firmly as the configured durability demands: `durable` = survives power loss,
+   *  `buffered` = taken over by the writer of the log. */
+  isRecorded(ticket: Ticket): boolean;
+  /** Asks for the entry to be recorded now; resolves when it and all before it are. @throws SP_AUDIT_UNWRITABLE */
+  recorded(ticket: Ticket): Promise<void>;
   /** False once an append has failed: every later append fails too, until restart. */
   readonly writable: boolean;
 }

@@ -6,10 +6,20 @@ import type { EntryDraft, Payload } from '../core/event.ts';
 import type { Facts } from '../core/facts.ts';
 import type { ActorRef, Principal } from '../core/identity.ts';
 import type { ApprovalId, SessionId, Sha256Hex, TargetName } from '../core/ids.ts';
-import type { Approval, ApprovalBinding, ApprovalDesk, ApprovalOutcome, AuditLog } from '../core/ports.ts';
+import type {
+  Approval,
+  ApprovalBinding,
+  ApprovalDesk,
+  ApprovalOutcome,
+  AuditLog,
+  EntryTemplate,
+  EntryVariables,
+  TemplateDraft,
+  Ticket,
+} from '../core/ports.ts';
 import type { Request } from '../core/request.ts';
 import type { Target } from '../core/target.ts';
-import { createGate, type Denied, type Held, type OpenGate, type Permitted } from './gate.ts';
+import { createGate, type Denied, type GatePolicy, type Held, type OpenGate, type Permitted } from './gate.ts';
 import { Permit } from './permit.ts';
 
 const target: Target = { name: 'clinic' as TargetName, protocol: 'postgres', address: '127.0.0.1:5432' };
@@ -40,7 +50,6 @@ function factsOf(change: Partial<Facts> = {}): Facts {
     limit: null,
     unknowns: [],
     normalised: 'SELECT * FROM patients',
-    textBytes: 22,
     fingerprint: null,
     ...change,
   };
@@ -61,6 +70,11 @@ function requestOf(change: Partial<Request> = {}): Request {
   };
 }
 
+interface StagedTemplate extends EntryTemplate {
+  readonly draft: TemplateDraft;
+  readonly payloads: readonly Payload[];
+}
+
 /** Audit log whose durability the test controls. */
 class StagedLog implements AuditLog {
   readonly entries: EntryDraft[] = [];
@@ -69,6 +83,7 @@ class StagedLog implements AuditLog {
   /** The next append fails although the log still claims to be writable: the first fault of a disk. */
   failing = false;
   stalled = false;
+  templates = 0;
   readonly #release: (() => void)[] = [];
 
   append(entry: EntryDraft, payloads: readonly Payload[] = []): Promise<number> {
@@ -79,7 +94,39 @@ class StagedLog implements AuditLog {
     return this.stalled ? new Promise((done) => this.#release.push(() => done(index))) : Promise.resolve(index);
   }
 
+  template(draft: TemplateDraft, payloads: readonly Payload[] = []): EntryTemplate {
+    this.templates += 1;
+    return { type: draft.type, draft, payloads } as StagedTemplate;
+  }
+
+  release(): void {
+    this.templates -= 1;
+  }
+
+  post(template: EntryTemplate, { n, intent, statement, result }: EntryVariables, payloads: readonly Payload[] = []): Ticket {
+    if (!this.writable) throw new SallyportError('SP_AUDIT_UNWRITABLE', 'disk is full');
+    const { draft, payloads: shared } = template as StagedTemplate;
+    this.payloads.push(...shared, ...payloads);
+    return (this.entries.push({
+      ...draft,
+      n,
+      ...(intent === undefined ? {} : { intent }),
+      ...(statement === undefined ? {} : { statement: { ...draft.statement, ...statement } }),
+      ...(result === undefined ? {} : { result: { ...draft.result, ...result } }),
+    } as object as EntryDraft) - 1) as Ticket;
+  }
+
+  isRecorded(): boolean {
+    return !this.stalled && !this.failing;
+  }
+
+  recorded(): Promise<void> {
+    if (this.failing) return Promise.reject(new SallyportError('SP_AUDIT_UNWRITABLE', 'disk is full'));
+    return this.stalled ? new Promise((done) => this.#release.push(done)) : Promise.resolve();
+  }
+
   sync(): void {
+    this.stalled = false;
     for (const release of this.#release.splice(0)) release();
   }
 
@@ -118,6 +165,9 @@ interface Bench {
   nowMs: number;
   decide: (request: Request) => Decision;
   access: boolean;
+  isTimeless: boolean;
+  /** Makes another policy version. */
+  reload(): void;
 }
 
 const base = { rules: [], policySha256: 'p1' as Sha256Hex, masks, roles: ['reporting-agent'] };
@@ -139,11 +189,21 @@ afterEach(() => open?.close());
 function benchOf(decide: (request: Request) => Decision): Bench {
   const log = new StagedLog();
   const desk = new FakeDesk();
-  const bench = { log, desk, nowMs: 0, decide, access: true } as Bench & { gate: OpenGate };
+  const bench = { log, desk, nowMs: 0, decide, access: true, isTimeless: true } as Bench & { gate: OpenGate };
+  const version = (): GatePolicy => ({
+    isTimeless: bench.isTimeless,
+    decide: (request) => bench.decide(request),
+    masksFor: () => masks,
+    hasAccess: () => bench.access,
+  });
+  let policy = version();
+  bench.reload = () => {
+    policy = version();
+  };
   bench.gate = createGate({
     audit: log,
     approvals: desk,
-    policy: () => ({ decide: (request) => bench.decide(request), masksFor: () => masks, hasAccess: () => bench.access }),
+    policy: () => policy,
     clock: { nowMs: () => bench.nowMs, monotonicMs: () => bench.nowMs },
     random: { bytes: (length) => new Uint8Array(length).fill(7) },
     metrics: { sessionOpened() {}, sessionClosed() {}, decided() {}, settled() {} },
@@ -192,7 +252,9 @@ test('a read gets its permit while its intent is still syncing; a write waits un
   bench.log.stalled = true;
   asPermit(await session.ask(requestOf(), never));
   let settled = false;
-  const write = session.ask(requestOf({ facts: factsOf({ effects: ['write'] }) }), never).then((answer) => {
+  const asked = session.ask(requestOf({ facts: factsOf({ effects: ['write'] }) }), never);
+  assert.ok(asked instanceof Promise);
+  const write = asked.then((answer) => {
     settled = true;
     return answer;
   });
@@ -206,7 +268,14 @@ test('INVARIANT: a write is not permitted when its intent cannot be recorded', a
   const bench = benchOf(() => allow);
   const session = await bench.gate.openSession(agent, target, client);
   bench.log.writable = false;
-  await assert.rejects(session.ask(requestOf({ facts: factsOf({ effects: ['write'] }) }), never), { code: 'SP_AUDIT_UNWRITABLE' });
+  await assert.rejects(async () => session.ask(requestOf({ facts: factsOf({ effects: ['write'] }) }), never), {
+    code: 'SP_AUDIT_UNWRITABLE',
+  });
+  bench.log.writable = true;
+  bench.log.failing = true;
+  await assert.rejects(async () => session.ask(requestOf({ facts: factsOf({ effects: ['write'] }) }), never), {
+    code: 'SP_AUDIT_UNWRITABLE',
+  });
 });
 
 test('a read whose intent cannot be recorded carries a rejecting intent, so that no result byte is released', async () => {
@@ -214,15 +283,92 @@ test('a read whose intent cannot be recorded carries a rejecting intent, so that
   const session = await bench.gate.openSession(agent, target, client);
   bench.log.failing = true;
   const permit = asPermit(await session.ask(requestOf(), never));
-  await assert.rejects(permit.facts.intent, { code: 'SP_AUDIT_UNWRITABLE' });
-  await assert.rejects(session.settle(permit, { rows: 1, bytes: 1, code: 'ok' }), { code: 'SP_AUDIT_UNWRITABLE' });
+  assert.equal(permit.facts.intent.isDone, false);
+  await assert.rejects(permit.facts.intent.wait(), { code: 'SP_AUDIT_UNWRITABLE' });
+  bench.log.writable = false;
+  const result = session.settle(permit, { rows: 1, bytes: 1, code: 'ok' });
+  assert.equal(result.isDone, false);
+  await assert.rejects(result.wait(), { code: 'SP_AUDIT_UNWRITABLE' });
 });
 
 test('INVARIANT: once the log has failed, a live session sends nothing more, not even a read', async () => {
   const bench = benchOf(() => allow);
   const session = await bench.gate.openSession(agent, target, client);
+  await session.ask(requestOf(), never);
   bench.log.writable = false;
-  await assert.rejects(session.ask(requestOf(), never), { code: 'SP_AUDIT_UNWRITABLE' });
+  await assert.rejects(async () => session.ask(requestOf(), never), { code: 'SP_AUDIT_UNWRITABLE' });
+});
+
+test('a repeated request is decided once, and anew when anything the decision rests on has changed', async () => {
+  let decided = 0;
+  const bench = benchOf(() => {
+    decided += 1;
+    return allow;
+  });
+  const session = await bench.gate.openSession(agent, target, client);
+  const facts = factsOf();
+  const ask = async (change: Partial<Request> = {}): Promise<number> => {
+    await session.ask(requestOf({ facts, ...change }), never);
+    return decided;
+  };
+  assert.equal(await ask(), 1);
+  assert.equal(await ask({ sealed: { statement: Buffer.from('another text of the same shape'), parameters: null } }), 1);
+  assert.equal(await ask({ parameters: [{ type: '23', bytes: 4 }] }), 2);
+  assert.equal(await ask({ parameters: [{ type: '23', bytes: 2 }] }), 2);
+  assert.equal(await ask({ parameters: [{ type: '25', bytes: 4 }] }), 3);
+  assert.equal(await ask({ facts: factsOf() }), 4);
+  bench.reload();
+  assert.equal(await ask(), 5);
+  bench.nowMs = agent.expiresAtMs;
+  assert.equal(await ask(), 6);
+  const intents = bench.log.entries.filter(({ type }) => type === 'request.intent');
+  assert.equal(intents.length, 8);
+  assert.deepEqual(intents[1]?.statement?.bytes, 30);
+  assert.deepEqual(intents[2]?.statement?.parameters, [{ type: '23', bytes: 4 }]);
+});
+
+test('a policy that reads the time decides every request anew', async () => {
+  let decided = 0;
+  const bench = benchOf(() => {
+    decided += 1;
+    return decided === 1 ? allow : deny;
+  });
+  bench.isTimeless = false;
+  bench.reload();
+  const session = await bench.gate.openSession(agent, target, client);
+  const request = requestOf();
+  asPermit(await session.ask(request, never));
+  assert.equal((await session.ask(request, never)).kind, 'denied');
+});
+
+test('what a session keeps ready for repetitions is bounded, and released only when no result is outstanding', async () => {
+  const bench = benchOf(() => allow);
+  const session = await bench.gate.openSession(agent, target, client);
+  const first = asPermit(await session.ask(requestOf(), never));
+  for (let each = 0; each < 300; each += 1) {
+    session.settle(asPermit(await session.ask(requestOf({ facts: factsOf() }), never)), { rows: 0, bytes: 0, code: 'ok' });
+  }
+  assert.equal(bench.log.templates, 2 * (256 + 1));
+  session.settle(first, { rows: 1, bytes: 1, code: 'ok' });
+  assert.equal(bench.log.templates, 2 * 256);
+});
+
+test('the text of a prepared statement is handed over for sealing once, that of a simple query every time', async () => {
+  const bench = benchOf(() => allow);
+  const session = await bench.gate.openSession(agent, target, client);
+  const request = requestOf({ action: 'execute', sealed: { statement: Buffer.from('prepared'), parameters: Buffer.from('p1') } });
+  const kinds = (): string =>
+    bench.log.payloads
+      .splice(0)
+      .map(({ kind }) => kind)
+      .join(' ');
+  asPermit(await session.ask(request, never));
+  // Shared payloads come with the template.
+  assert.equal(kinds(), 'statement parameters');
+  const simple = requestOf();
+  asPermit(await session.ask(simple, never));
+  asPermit(await session.ask(simple, never));
+  assert.equal(kinds(), 'statement statement');
 });
 
 test('a denial is recorded with its rules and gives no permit', async () => {
@@ -346,7 +492,7 @@ test('entries of a session are numbered densely from zero', async () => {
   const bench = benchOf((request) => (request.facts.effects.includes('ddl') ? deny : allow));
   const session = await bench.gate.openSession(agent, target, client);
   const permit = asPermit(await session.ask(requestOf(), never));
-  await session.settle(permit, { rows: 3, bytes: 30, code: 'ok' });
+  await session.settle(permit, { rows: 3, bytes: 30, code: 'ok' }).wait();
   await session.ask(requestOf({ facts: factsOf({ effects: ['ddl'] }) }), never);
   await session.close('client');
   await session.close('client');
@@ -373,7 +519,7 @@ test('an ended session asks for nothing more', async () => {
   const session = await bench.gate.openSession(agent, target, client);
   bench.gate.endAll(new SallyportError('SP_SHUTTING_DOWN', 'stop'));
   assert.ok(session.ended.aborted);
-  await assert.rejects(session.ask(requestOf(), never), { code: 'SP_SHUTTING_DOWN' });
+  await assert.rejects(async () => session.ask(requestOf(), never), { code: 'SP_SHUTTING_DOWN' });
 });
 
 test('session ids are unguessable strings of the documented form', async () => {

@@ -52,6 +52,7 @@ export interface PostgresLimits extends SessionLimits {
   readonly catalogueProbeMs: number;
   readonly catalogueMaxStaleMs: number;
   readonly catalogueReadTimeoutMs: number;
+  readonly catalogueTrustMs: number;
   readonly maxCachedPlans: number;
 }
 
@@ -69,6 +70,7 @@ export const defaultPostgresLimits: PostgresLimits = {
   catalogueProbeMs: 2_000,
   catalogueMaxStaleMs: 60_000,
   catalogueReadTimeoutMs: 60_000,
+  catalogueTrustMs: 1,
   maxCachedPlans: 2_000,
 };
 
@@ -205,6 +207,7 @@ class Adapter implements PostgresAdapter {
       probeMs: limits.catalogueProbeMs,
       maxStaleMs: limits.catalogueMaxStaleMs,
       readTimeoutMs: limits.catalogueReadTimeoutMs,
+      trustMs: limits.catalogueTrustMs,
     });
     const planner = new Planner({
       engine,

@@ -8,6 +8,7 @@ import { SallyportError } from '../../core/error.ts';
 import type { Payload } from '../../core/event.ts';
 import type { Clock } from '../../core/ports.ts';
 import type { GateSession } from '../../session/gate.ts';
+import type { Recorded } from '../../session/recorder.ts';
 import type { MessagePolicy } from '../../sql/plan.ts';
 import type { ClientOutput } from './client-output.ts';
 import type { Answer, Exchange } from './exchange.ts';
@@ -17,7 +18,7 @@ import type { Prepared } from './prepared.ts';
 import { scrubError, scrubNotice, stricter } from './scrub.ts';
 import type { LiveObjects } from './session-objects.ts';
 import type { ScannerSink } from './upstream-scanner.ts';
-import { type Work, resultOf } from './work.ts';
+import { type Work, endTurn } from './work.ts';
 import { errorMessage, sqlstateOf } from './errors.ts';
 
 export interface AnswersDeps {
@@ -39,8 +40,8 @@ export interface AnswersDeps {
 export class Answers implements ScannerSink {
   status: TransactionStatus = 'I';
   readonly #deps: AnswersDeps;
-  /** Results that are being recorded; the next end of an answer waits for them. */
-  #settling: Promise<unknown>[] = [];
+  /** Newest result on its way into the record; the next end of an answer waits for it. */
+  #settling: Recorded | null = null;
   /** End of a simple query, until it is known to be the end. */
   #tail: Uint8Array[] = [];
   /** ReadyForQuery answered so far. */
@@ -68,7 +69,7 @@ export class Answers implements ScannerSink {
   rowBytes(bytes: Uint8Array, isBoundary: boolean): void {
     const oldest = this.#deps.exchange.oldest;
     if (oldest !== undefined && 'of' in oldest && oldest.of.recording !== null) {
-      oldest.of.recording.addRows(this.#elapsedMs(oldest.of), bytes);
+      oldest.of.recording.addRows(this.#elapsedMs(oldest.of), bytes, isBoundary);
     }
     this.#deps.output.write(bytes, isBoundary);
   }
@@ -140,7 +141,8 @@ export class Answers implements ScannerSink {
   /** The session ends: every request that was let through gets its result entry. */
   async abandon(code: string): Promise<void> {
     for (const expectation of this.#deps.exchange.all()) if ('of' in expectation) this.#settle(expectation.of, code);
-    await Promise.allSettled(this.#settling);
+    // Entries of a session are recorded in order: the newest one stands for all.
+    await this.#settling?.wait().catch(() => undefined);
   }
 
   #queryAnswered(work: Work, type: number, bytes: Uint8Array, body: Uint8Array): void {
@@ -148,7 +150,7 @@ export class Answers implements ScannerSink {
     if (type === UPSTREAM.readyForQuery) {
       this.#settle(work, work.fault ?? 'ok');
       this.#ready(bytes, body);
-      work.wake?.();
+      endTurn(work);
       return;
     }
     this.#gateOnIntent(work);
@@ -162,7 +164,7 @@ export class Answers implements ScannerSink {
     }
     this.#checkCopy(work, type);
     output.write(bytes);
-    if (type === UPSTREAM.copyInResponse) work.wake?.();
+    if (type === UPSTREAM.copyInResponse) endTurn(work);
   }
 
   #executeAnswered(work: Work, type: number, bytes: Uint8Array, body: Uint8Array, isLast: boolean): void {
@@ -178,7 +180,7 @@ export class Answers implements ScannerSink {
       this.#gateOnResults();
     }
     output.write(bytes);
-    if (isLast || type === UPSTREAM.copyInResponse) work.wake?.();
+    if (isLast || type === UPSTREAM.copyInResponse) endTurn(work);
   }
 
   /** The running statement of `work` was carried out. */
@@ -241,7 +243,7 @@ export class Answers implements ScannerSink {
     }
     this.#gateOnResults();
     output.write(error);
-    for (const skipped of answer.skipped) if ('of' in skipped) skipped.of.wake?.();
+    for (const skipped of answer.skipped) if ('of' in skipped) endTurn(skipped.of);
   }
 
   /** COMMIT runs what earlier statements deferred, and so does the end of a simple query that closes an implicit transaction
@@ -274,16 +276,16 @@ export class Answers implements ScannerSink {
   }
 
   #gateOnIntent(work: Work): void {
-    if (work.isIntentDurable || work.permit === null) return;
+    if (work.isGated || work.permit === null) return;
     // Once is enough: the gate keeps everything behind it, whatever it belongs to.
-    work.isIntentDurable = true;
+    work.isGated = true;
     this.#deps.output.gate(work.permit.facts.intent);
   }
 
   #gateOnResults(): void {
-    if (this.#settling.length === 0) return;
-    this.#deps.output.gate(Promise.all(this.#settling));
-    this.#settling = [];
+    if (this.#settling === null) return;
+    this.#deps.output.gate(this.#settling);
+    this.#settling = null;
   }
 
   #settle(work: Work, code: string): void {
@@ -291,9 +293,7 @@ export class Answers implements ScannerSink {
     work.isSettled = true;
     const payloads: Payload[] = [];
     if (work.recording !== null) payloads.push({ kind: 'result', bytes: work.recording.finish(this.#elapsedMs(work), work.rows) });
-    const settled = this.#deps.gate.settle(work.permit, resultOf(work, code, work.permit.facts.masks), payloads);
-    settled.catch(() => undefined);
-    this.#settling.push(settled);
+    this.#settling = this.#deps.gate.settle(work.permit, { rows: work.rows, bytes: work.bytes, code }, payloads);
   }
 
   #checkOrigins(body: Uint8Array): void {

@@ -2,9 +2,9 @@
 // names are only looked up when a client message arrives, never when an answer does.
 // INVARIANT: a name stands for what the upstream has under it. Every change can be undone when the upstream refuses it.
 
-import type { Sha256Hex } from '../../core/ids.ts';
 import type { ParameterShape } from '../../core/request.ts';
 import type { Permit } from '../../session/permit.ts';
+import type { ClientMessage } from './messages.ts';
 import type { PlannedText } from './planner.ts';
 
 export interface PreparedStatement {
@@ -22,7 +22,6 @@ export interface Portal {
   /** As of Bind. */
   readonly planned: PlannedText;
   readonly parameters: readonly ParameterShape[];
-  readonly parametersSha256: Sha256Hex;
   readonly parameterBytes: Uint8Array | null;
   /** How many ReadyForQuery were owed or answered at Bind: the portal dies with the next one that ends a transaction. */
   readonly epoch: number;
@@ -31,6 +30,30 @@ export interface Portal {
   shape: 'unknown' | 'columns' | 'none';
   /** Given at the first Execute; fetching on under a row limit goes on under it. */
   permit: Permit | null;
+}
+
+/** @param epoch see `Portal`. */
+export function newPortal(
+  { portal, parameterLengths, parameterBytes }: Extract<ClientMessage, { kind: 'bind' }>,
+  statement: PreparedStatement,
+  planned: PlannedText,
+  epoch: number,
+): Portal {
+  return {
+    name: portal,
+    statement,
+    planned,
+    parameters: parameterLengths.map((bytes, index) => ({ type: typeName(statement.parameterTypes[index]), bytes })),
+    parameterBytes: parameterLengths.length > 0 ? parameterBytes : null,
+    epoch,
+    isDescribeSent: false,
+    shape: 'unknown',
+    permit: null,
+  };
+}
+
+function typeName(oid = 0): string {
+  return oid === 0 ? 'unspecified' : String(oid);
 }
 
 export type Undo = () => void;

@@ -1,9 +1,7 @@
 // What a session remembers about one message it sent upstream, until it is answered.
 
-import { maskFor, type MaskSet } from '../../core/decision.ts';
 import type { Clock } from '../../core/ports.ts';
 import type { Permit } from '../../session/permit.ts';
-import type { RequestResult } from '../../session/gate.ts';
 import { RecordingWriter } from '../../wire/pg-recording.ts';
 import type { PlannedText } from './planner.ts';
 import type { Portal, Undo } from './prepared.ts';
@@ -26,10 +24,19 @@ export interface Work {
   bytes: number;
   /** SQLSTATE of the error that ended it. */
   fault: string | null;
-  isIntentDurable: boolean;
+  /** Its intent stands before its bytes on the way out. */
+  isGated: boolean;
   isSettled: boolean;
-  /** Wakes the session's client side when it ends or when COPY data may flow. */
+  /** It has ended, or takes COPY data: it is the client's turn. */
+  isTurnOver: boolean;
+  /** Called once that is so. */
   wake: (() => void) | null;
+}
+
+export function endTurn(work: Work): void {
+  work.isTurnOver = true;
+  work.wake?.();
+  work.wake = null;
 }
 
 export interface NewWorkDeps {
@@ -57,23 +64,9 @@ export function newWork(
     rows: 0,
     bytes: 0,
     fault: null,
-    isIntentDurable: false,
+    isGated: false,
     isSettled: false,
+    isTurnOver: false,
     wake: null,
-  };
-}
-
-/** Result of a work as the audit log wants it. */
-export function resultOf(work: Work, code: string, masks: MaskSet): RequestResult {
-  const outputs = work.planned?.plan.facts.outputs ?? [];
-  return {
-    rows: work.rows,
-    bytes: work.bytes,
-    ...(outputs.length === 0
-      ? {}
-      : {
-          columns: outputs.map(({ name, classes }) => ({ name, classes, mask: maskFor(classes, masks) })),
-        }),
-    code,
   };
 }
