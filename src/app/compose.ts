@@ -138,6 +138,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     clock,
     random,
     logger,
+    durability: document.audit.durability,
     onFatal: ports.onFatal,
     ...(ports.auditDisk === undefined ? {} : { disk: ports.auditDisk }),
   });
@@ -156,7 +157,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     policySha: () => policy.sha256,
   });
   await approvals.recover();
-  const metrics = createMetrics();
+  const metrics = createMetrics(() => adapter.planLookups());
   const gatePolicy: GatePolicy = {
     isTimeless: policy.isTimeless,
     decide: (request, principal, target, nowMs) => decide(request, principal, policy, { target, nowMs }),

@@ -137,6 +137,7 @@ export const configSchema = z
       recipients: z
         .array(z.string().regex(/^age1[0-9a-z]{50,70}$/, 'expected an age recipient (age1...)'))
         .refine((list) => list.length > 0, 'no recipient: sealed payloads could never be opened; `sallyport init` makes one'),
+      durability: z.enum(['durable', 'buffered']).default('durable'),
     }),
     tokenKey: secretRef,
     limits: limits.prefault({}),

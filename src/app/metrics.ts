@@ -4,12 +4,21 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom
 import type { Decision } from '../core/decision.ts';
 import type { GateMetrics } from '../session/gate.ts';
 
+/** How often a plan was asked for, by how it was found. */
+export interface PlanLookups {
+  readonly target: string;
+  readonly texts: number;
+  readonly shapes: number;
+  readonly misses: number;
+}
+
 export interface GatewayMetrics {
   readonly registry: Registry;
   readonly gate: GateMetrics;
 }
 
-export function createMetrics(): GatewayMetrics {
+/** @param planLookups asked when the metrics are read. */
+export function createMetrics(planLookups: () => readonly PlanLookups[]): GatewayMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -20,6 +29,28 @@ export function createMetrics(): GatewayMetrics {
     labelNames: ['target', 'outcome'],
     registers,
   });
+  const repeated = new Counter({
+    name: 'sallyport_decisions_repeated_total',
+    help: 'Requests allowed by a decision that the session had kept: same statement, masks, parameter types and policy version',
+    labelNames: ['target'],
+    registers,
+  });
+  registry.registerMetric(
+    new Counter({
+      name: 'sallyport_plans_total',
+      help: 'Statement texts planned, by how the plan was found: text = seen before, shape = differs in literals only, made = planned anew',
+      labelNames: ['target', 'found'],
+      registers: [],
+      collect() {
+        this.reset();
+        for (const { target, texts, shapes, misses } of planLookups()) {
+          this.inc({ target, found: 'text' }, texts);
+          this.inc({ target, found: 'shape' }, shapes);
+          this.inc({ target, found: 'made' }, misses);
+        }
+      },
+    }),
+  );
   const rows = new Counter({ name: 'sallyport_rows_total', help: 'Result rows released', labelNames: ['target'], registers });
   const seconds = new Histogram({
     name: 'sallyport_request_seconds',
@@ -30,6 +61,7 @@ export function createMetrics(): GatewayMetrics {
   });
   // Looking a label set up costs more than counting: every statement passes here twice.
   const decisionsOf = remembered((target: string) => remembered((outcome: Decision['outcome']) => decisions.labels({ target, outcome })));
+  const repeatedOf = remembered((target: string) => repeated.labels({ target }));
   const rowsOf = remembered((target: string) => rows.labels({ target }));
   const secondsOf = remembered((target: string) => remembered((code: 'ok' | 'error') => seconds.labels({ target, code })));
   return {
@@ -38,6 +70,10 @@ export function createMetrics(): GatewayMetrics {
       sessionOpened: (target) => sessions.inc({ target }),
       sessionClosed: (target) => sessions.dec({ target }),
       decided: (target, outcome) => decisionsOf(target)(outcome).inc(),
+      repeated(target) {
+        decisionsOf(target)('allow').inc();
+        repeatedOf(target).inc();
+      },
       settled(target, result, ms) {
         rowsOf(target).inc(result.rows);
         secondsOf(target)(result.code === 'ok' ? 'ok' : 'error').observe(ms / 1000);

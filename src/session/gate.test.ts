@@ -206,7 +206,7 @@ function benchOf(decide: (request: Request) => Decision): Bench {
     policy: () => policy,
     clock: { nowMs: () => bench.nowMs, monotonicMs: () => bench.nowMs },
     random: { bytes: (length) => new Uint8Array(length).fill(7) },
-    metrics: { sessionOpened() {}, sessionClosed() {}, decided() {}, settled() {} },
+    metrics: { sessionOpened() {}, sessionClosed() {}, decided() {}, repeated() {}, settled() {} },
     maxSessions: 2,
     onSessionClosed: () => undefined,
   });

@@ -84,6 +84,8 @@ export interface GateMetrics {
   sessionOpened(target: TargetName): void;
   sessionClosed(target: TargetName): void;
   decided(target: TargetName, outcome: Decision['outcome']): void;
+  /** Allowed by a decision that was kept from before. */
+  repeated(target: TargetName): void;
   settled(target: TargetName, result: RequestResult, ms: number): void;
 }
 
@@ -235,7 +237,7 @@ class LiveSession implements GateSession {
     this.#requests += 1;
     const shape = this.#shapeOf(request);
     if (shape !== null) {
-      this.#deps.metrics.decided(this.target.name, 'allow');
+      this.#deps.metrics.repeated(this.target.name);
       return this.#permit(request, shape.decision, shape.templates);
     }
     const decision = this.#decide(request);
