@@ -24,6 +24,20 @@ const embed: Plugin = {
         contents: `export async function loadParserWasm() { return new Uint8Array(Buffer.from(${JSON.stringify(wasm)}, 'base64')); }`,
       };
     });
+    // The thread of the audit log's writer: a program of its own, inside of the one file.
+    builder.onLoad({ filter: /src\/audit\/thread-source\.ts$/ }, async () => {
+      const thread = await build({
+        entryPoints: [join(root, 'src', 'audit', 'writer-thread.ts')],
+        bundle: true,
+        write: false,
+        platform: 'node',
+        format: 'esm',
+        target: 'node24',
+        logLevel: 'warning',
+      });
+      const code = thread.outputFiles[0]?.text ?? '';
+      return { loader: 'js', contents: `export const threadSource = { code: ${JSON.stringify(code)}, isText: true };` };
+    });
     builder.onLoad({ filter: /src\/app\/packs\.ts$/ }, () => {
       const folder = join(root, 'src', 'policy', 'packs');
       const packs = Object.fromEntries(

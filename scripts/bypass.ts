@@ -6,7 +6,7 @@
 
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type Case, corpusDirectory, isFor, readCases, readPolicy } from '../test/bypass/cases.ts';
+import { type Case, corpusDirectory, corpusFiles, isFor, readCases, readPolicy } from '../test/bypass/cases.ts';
 import { type CaseResult, Runner } from '../test/bypass/run.ts';
 import { debianPostgres, startDebian, startEmbedded, startWorlds } from '../test/bypass/worlds.ts';
 
@@ -26,7 +26,7 @@ const { values } = parseArgs({
 
 if ((values.schema === undefined) !== (values.twin === undefined)) throw new Error('--schema and --twin belong together');
 
-const files = values.cases ?? ['cases.json', 'cases-own.json'].map((file) => join(corpusDirectory, file));
+const files = values.cases ?? corpusFiles();
 const policy = readPolicy(values.policy);
 const only = values.only === undefined ? null : new Set(values.only.split(','));
 const isWanted = (each: Case): boolean =>
@@ -35,7 +35,7 @@ const cases = files.flatMap((file) => readCases(file)).filter(isWanted);
 
 const bin = values.server === 'embedded' ? null : debianPostgres();
 const server = bin === null ? await startEmbedded() : await startDebian(bin);
-console.log(`${server.title} on port ${server.port}; ${files.map((file) => basename(file)).join(', ')}`);
+console.log(`${server.title} on port ${server.port}; ${files.length} files: ${files.map((file) => basename(file, '.json')).join(', ')}`);
 const live = await startWorlds(server, {
   policy,
   schema: values.schema ?? join(corpusDirectory, 'schema.sql'),
@@ -78,10 +78,12 @@ async function attack(runner: Runner, runnable: readonly Case[]): Promise<number
   }
   const adversarial = results.filter((result) => result.expect !== 'clean');
   const usability = results.filter((result) => result.expect === 'clean');
+  const shouldMask = results.filter((result) => result.expect === 'masked');
   const count = (of: readonly CaseResult[], test: (result: CaseResult) => boolean): number => of.filter(test).length;
   const failed = (kind: string) => (result: CaseResult) => result.verdict === 'FAIL' && result.why.startsWith(kind);
   console.log(`
 adversarial   ${adversarial.length} cases: ${count(adversarial, (r) => r.outcome === 'answered')} answered masked, ${count(adversarial, (r) => r.outcome === 'refused')} refused
+  expected masked         ${shouldMask.length} cases, ${count(shouldMask, (r) => r.outcome === 'answered' && r.verdict === 'PASS')} of them answered
   leaks                   ${count(results, failed('LEAK'))}
   distinguishable pairs   ${count(results, failed('ORACLE')) + count(results, failed('TWIN'))}
   other failures          ${count(results, failed('must'))}

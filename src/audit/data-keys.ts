@@ -7,9 +7,10 @@ import type { Clock, Random } from '../core/ports.ts';
 import type { Disk } from './disk.ts';
 import { readWhole, replaceFile } from './disk.ts';
 import type { DataKey } from './sealing.ts';
-import { DATA_KEY_BYTES, dataKey, isKeyId, keyId, wrapDataKey } from './sealing.ts';
+import { DATA_KEY_BYTES, dataKey, isKeyId, keyId, wipe, wrapDataKey } from './sealing.ts';
 
-const POOL_KEYS = 8;
+/** Made at a time: their files are written side by side. */
+const BATCH_KEYS = 8;
 const SESSIONLESS_MS = 10 * 60 * 1000;
 const SESSIONLESS = '';
 const IDLE_MS = 60 * 60 * 1000;
@@ -19,6 +20,8 @@ export interface DataKeysDeps {
   /** Existing directory of the wrapped keys. */
   readonly dir: string;
   readonly recipients: readonly string[];
+  /** Keys kept ready for new sessions. Wrapping one takes milliseconds, which all entries would wait for. */
+  readonly readyKeys: number;
   readonly random: Random;
   readonly clock: Clock;
   /** Index the log has reached. */
@@ -39,8 +42,8 @@ export class DataKeys {
     this.#deps = deps;
   }
 
-  /** The key of a session; a promise only when the pool has run dry. */
-  take(session: string | null): DataKey | Promise<DataKey> {
+  /** The key of a session; null when the pool has run dry and has to be refilled first. */
+  take(session: string | null): DataKey | null {
     if (this.#closed) throw new SallyportError('SP_AUDIT_UNWRITABLE', 'the audit log is closed');
     const owner = session ?? SESSIONLESS;
     const nowMs = this.#deps.clock.monotonicMs();
@@ -53,19 +56,40 @@ export class DataKeys {
       return held.key;
     }
     const key = this.#pool.shift();
-    if (key === undefined) return this.refill().then(() => this.take(session));
+    if (key === undefined) return null;
     this.#bySession.set(owner, { key, sinceMs: nowMs, usedAtMs: nowMs });
-    if (this.#pool.length < POOL_KEYS / 2) this.refill().catch(this.#deps.onFault);
+    if (this.#pool.length < this.#deps.readyKeys / 2) this.refill().catch(this.#deps.onFault);
     return key;
+  }
+
+  get isEmpty(): boolean {
+    return this.#pool.length === 0;
+  }
+
+  get isRefilling(): boolean {
+    return this.#refilling !== null;
   }
 
   /** Drops the key of a session; its payloads can then be opened by the recipients only. */
   forget(session: string): void {
+    const held = this.#bySession.get(session);
+    if (held === undefined) return;
+    wipe(held.key);
     this.#bySession.delete(session);
   }
 
+  /** Resolves when there are keys again; more are made behind it. */
   refill(): Promise<void> {
-    this.#refilling ??= this.#fill().finally(() => (this.#refilling = null));
+    this.#refilling ??= this.#fill().then(
+      () => {
+        this.#refilling = null;
+        if (!this.#closed && this.#pool.length < this.#deps.readyKeys) this.refill().catch(this.#deps.onFault);
+      },
+      (error: unknown) => {
+        this.#refilling = null;
+        throw error;
+      },
+    );
     return this.#refilling;
   }
 
@@ -79,7 +103,7 @@ export class DataKeys {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#refilling?.catch(() => undefined);
-    this.#bySession.clear();
+    for (const session of this.#bySession.keys()) this.forget(session);
     for (const key of this.#pool.splice(0)) await this.#deps.disk.remove(this.#path(key.id));
   }
 
@@ -87,7 +111,7 @@ export class DataKeys {
   #expire(nowMs: number): void {
     for (const [session, held] of this.#bySession) {
       if (nowMs - held.usedAtMs < IDLE_MS) break;
-      this.#bySession.delete(session);
+      this.forget(session);
     }
     const sessionless = this.#bySession.get(SESSIONLESS);
     if (sessionless !== undefined && nowMs - sessionless.sinceMs >= SESSIONLESS_MS) this.forget(SESSIONLESS);
@@ -95,14 +119,16 @@ export class DataKeys {
 
   async #fill(): Promise<void> {
     const { disk, dir, random, recipients, nextSeq } = this.#deps;
-    const made: DataKey[] = [];
-    while (!this.#closed && this.#pool.length + made.length < POOL_KEYS) {
+    const make = async (): Promise<DataKey> => {
       const key = Buffer.from(random.bytes(DATA_KEY_BYTES));
       const id = keyId(nextSeq(), random.bytes(8));
       await replaceFile(disk, this.#path(id), [Buffer.from(await wrapDataKey(key, recipients))]);
-      made.push(dataKey(id, key));
+      const made = dataKey(id, key);
       key.fill(0);
-    }
+      return made;
+    };
+    const count = Math.max(1, Math.min(BATCH_KEYS, this.#deps.readyKeys - this.#pool.length));
+    const made = await Promise.all(Array.from({ length: count }, make));
     await disk.syncDir(dir);
     this.#pool.push(...made);
   }

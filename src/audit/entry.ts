@@ -10,11 +10,13 @@ import { MAX_ENTRY_BYTES } from './tlog/index.ts';
 
 const count = z.int().nonnegative();
 /** Names and codes: one token of printable ASCII. */
-const code = z.string().regex(/^[\x21-\x7e]{1,128}$/);
+const CODE = /^[\x21-\x7e]{1,128}$/;
+const code = z.string().regex(CODE);
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 /** Names from catalogues and configuration; any script, no control characters. */
 // oxlint-disable-next-line no-control-regex -- refusing them is the point
-const name = z.string().regex(/^[^\u0000-\u001f\u007f-\u009f]{1,512}$/u);
+const NAME = /^[^\u0000-\u001f\u007f-\u009f]{1,512}$/u;
+const name = z.string().regex(NAME);
 const names = z.array(name).max(1000);
 const codes = z.array(code).max(1000);
 /** Short printable ASCII: versions, addresses, setting names. */
@@ -78,7 +80,15 @@ const LOG_TYPES: ReadonlySet<EntryType> = new Set(['log.opened', 'log.closed', '
 /** `v`, `seq` of 16 digits, `ts`, and the brackets. */
 const FRAME_BYTES = 128;
 /** More than any `SealedRef` takes as JSON. */
-const SEALED_REF_BYTES = 320;
+export const SEALED_REF_BYTES = 320;
+
+export function isCode(text: string): boolean {
+  return CODE.test(text);
+}
+
+export function isName(text: string): boolean {
+  return NAME.test(text);
+}
 
 /** A checked draft: its fields as JSON members, taken at the time of the call, so that a later change of the caller's
  *  object cannot reach the log. */

@@ -2,6 +2,9 @@
 
 export { openAuditLog } from './log.ts';
 export type { AuditLogOptions, OpenAuditLog } from './log.ts';
+export type { Durability } from './producer.ts';
+export { connectAuditLog } from './threaded-log.ts';
+export type { AuditConnection, ConnectedAuditLog } from './threaded-log.ts';
 export { createLogKey, createSealingIdentity, parseSigningKey } from './keys.ts';
 export type { LogKey, SealingIdentity } from './keys.ts';
 export { unseal } from './sealing.ts';

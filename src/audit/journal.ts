@@ -6,7 +6,7 @@ import { SallyportError } from '../core/error.ts';
 import type { DiskFile } from './disk.ts';
 
 export const SEGMENT_HEADER_BYTES = 20;
-const RECORD_HEADER_BYTES = 17;
+export const RECORD_HEADER_BYTES = 17;
 const SEGMENT_MAGIC = Buffer.from('SPJRNL1\n');
 const RECORD_MAGIC = Buffer.from([0xa5, 0x53, 0x50, 0x52]);
 const LAST_OF_COMMIT = 0x80;
@@ -56,18 +56,13 @@ export async function readSegmentHeader(file: DiskFile): Promise<number> {
   return Number(header.readBigUInt64BE(8));
 }
 
-export function encodeRecord(kind: RecordKind, bytes: Uint8Array, commit: number, last: boolean): Buffer[] {
-  const header = Buffer.allocUnsafe(RECORD_HEADER_BYTES);
-  RECORD_MAGIC.copy(header);
-  header.writeUInt32BE(commit, 8);
-  header.writeUInt32BE(bytes.length, 12);
-  header[16] = KINDS[kind] | (last ? LAST_OF_COMMIT : 0);
-  header.writeUInt32BE(crc32(bytes, crc32(header.subarray(8))), 4);
-  return [header, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)];
-}
-
-export function recordBytes(bytes: Uint8Array): number {
-  return RECORD_HEADER_BYTES + bytes.length;
+/** Writes the header of the record whose content lies from `at + RECORD_HEADER_BYTES` to `end`. */
+export function writeRecordHeader(buffer: Buffer, at: number, end: number, kind: RecordKind, commit: number, last: boolean): void {
+  RECORD_MAGIC.copy(buffer, at);
+  buffer.writeUInt32BE(commit, at + 8);
+  buffer.writeUInt32BE(end - at - RECORD_HEADER_BYTES, at + 12);
+  buffer[at + 16] = KINDS[kind] | (last ? LAST_OF_COMMIT : 0);
+  buffer.writeUInt32BE(crc32(buffer.subarray(at + 8, end)), at + 4);
 }
 
 /** A bounded window over a file, so that scanning needs no whole segment in memory. */

@@ -127,6 +127,26 @@ test('one append is one write and one datasync of the journal, whatever its payl
   await log.close();
 });
 
+test('a read costs one write and one datasync: its intent and its result become durable together', async () => {
+  const disk = new MemoryDisk();
+  const log = await openAuditLog(options(disk));
+  const intent = log.template({ type: 'request.intent', session: 's', statement: {} }, [statement]);
+  const result = log.template({ type: 'request.result', session: 's', result: {} });
+  const seen: string[] = [];
+  disk.fault = (operation, path) => void seen.push(`${operation} ${path.split('.').at(-1)}`);
+  for (const n of [0, 2]) {
+    const asked = log.post(intent, { n, statement: { bytes: 1, parameters: [] } });
+    await new Promise((resolve) => setImmediate(resolve));
+    const settled = log.post(result, { n: n + 1, intent: asked, result: { rows: 1, bytes: 1, code: 'ok', ms: 1 } }, [
+      { kind: 'result', bytes: statement.bytes },
+    ]);
+    assert.equal(log.isRecorded(settled), false);
+    await log.recorded(settled);
+    assert.deepEqual([log.isRecorded(asked), seen.splice(0)], [true, ['write journal', 'datasync journal']]);
+  }
+  await log.close();
+});
+
 test('the checkpoint follows within a second and a heartbeat is written every minute', async () => {
   mock.timers.enable({ apis: ['setInterval'] });
   try {
@@ -219,7 +239,7 @@ test('more new sessions than the pool of keys holds keep the order of their entr
   await log.close();
 });
 
-test('an append that is aborted while it waits is dropped without a gap', async () => {
+test('an append that is aborted while it waits refuses its caller; its entry stays, so that no counter is missing', async () => {
   const log = await openAuditLog(options(new MemoryDisk()));
   const abort = new AbortController();
   const first = log.append({ type: 'alarm' });
@@ -227,7 +247,8 @@ test('an append that is aborted while it waits is dropped without a gap', async 
   const third = log.append({ type: 'alarm' });
   abort.abort(new Error('client gone'));
   await assert.rejects(second, /client gone/);
-  assert.deepEqual([await first, await third], [1, 2]);
+  assert.deepEqual([await first, await third], [1, 3]);
+  assert.equal((await readEntries(log, 2, 3))[0]?.type, 'alarm');
   await log.close();
 });
 

@@ -1,21 +1,21 @@
-// Opening the audit log: options, directory, recovery. The log itself is in group-commit.ts.
+// The audit log as the gateway sees it: options, opening, and one object for writing and reading. The writer behind it has a
+// thread of its own (threaded-log.ts), or for tests none (local-log.ts).
 // REFUSES: a directory that is not what this log left behind (docs/formats/log.md, "Start").
 
-import { dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { SallyportError } from '../core/error.ts';
-import type { AuditLog, AuditReader, Clock, Logger, Random } from '../core/ports.ts';
+import type { EntryDraft, EntryHeader, Payload } from '../core/event.ts';
+import type { AuditLog, AuditReader, Clock, EntryTemplate, EntryVariables, Logger, Random, TemplateDraft, Ticket } from '../core/ports.ts';
 import type { Secret } from '../core/secret.ts';
 import type { Disk } from './disk.ts';
-import { existingAncestor, makeDurableDir, nodeDisk, readWhole, replaceFile } from './disk.ts';
-import { isReplicaName } from './entry.ts';
-import { GroupCommitLog } from './group-commit.ts';
+import { decodeHeader, isReplicaName } from './entry.ts';
 import { parseSigningKey } from './keys.ts';
-import { auditDirs } from './log-files.ts';
-import { Packs } from './packs.ts';
-import { Publisher } from './publisher.ts';
-import { recover } from './recovery.ts';
+import { openLocalLog } from './local-log.ts';
+import type { OpenWriterOptions } from './open-writer.ts';
+import type { Durability, Producer } from './producer.ts';
 import { checkRecipients } from './sealing.ts';
-import { Segments } from './segments.ts';
+import type { AuditConnection } from './threaded-log.ts';
+import { openThreadedLog } from './threaded-log.ts';
 
 export interface AuditLogOptions {
   /** Directory of the log; created when absent. Exactly one process may use it. */
@@ -28,7 +28,10 @@ export interface AuditLogOptions {
   readonly signingKey: Secret;
   /** age public keys that can open sealed payloads; at least one. */
   readonly recipients: readonly string[];
+  /** What `recorded` means. Default: `durable`. */
+  readonly durability?: Durability;
   readonly clock: Clock;
+  /** Used with `disk` only: the writer's thread has the system's randomness. */
   readonly random: Random;
   readonly logger: Logger;
   /** Called once, when the log can no longer promise durability. The process must stop taking traffic and end. */
@@ -41,7 +44,7 @@ export interface AuditLogOptions {
   readonly checkpointMs?: number;
   /** Default 60 000. */
   readonly heartbeatMs?: number;
-  /** For fault injection. Default: the file system of the machine. */
+  /** For fault injection: the writer then runs in this thread. Default: the file system of the machine. */
   readonly disk?: Disk;
 }
 
@@ -52,45 +55,142 @@ export interface OpenAuditLog extends AuditLog, AuditReader {
   publish(): Promise<string>;
   /** A file an auditor may fetch, by its path below `log/`; null when there is none. */
   file(path: string): Promise<Uint8Array | null>;
-  /** Drops the data key of a session from memory. `session.close` does it too. */
+  /** Drops the data key and the templates of a session. `session.close` does it too. */
   forgetSession(session: string): void;
+  /** A way to the same writer for another thread of this process: hand it over with `transferList: [connection.port]` and give it to
+   *  `connectAuditLog` there. */
+  connect(): Promise<AuditConnection>;
   /** Finishes what is queued, writes `log.closed` and the final checkpoint. Later appends are refused. */
   close(): Promise<void>;
+}
+
+/** The writer, wherever it runs, and the producer of this thread. */
+export interface LogBackend {
+  readonly producer: Producer;
+  size(): number;
+  /** Up to 256 durable entries from `from`, before `to`. */
+  read(from: number, to: number): Promise<readonly Buffer[]>;
+  checkpoint(): Promise<string | null>;
+  sealed(ref: { readonly sha256: string; readonly key: string }): Promise<{ ciphertext: Uint8Array; wrappedKey: string } | null>;
+  file(path: string): Promise<Uint8Array | null>;
+  publish(): Promise<string>;
+  connect(): AuditConnection | Promise<AuditConnection>;
+  /** After the producer. */
+  close(): Promise<void>;
+}
+
+class BackedLog implements OpenAuditLog {
+  readonly vkey: string;
+  readonly #backend: LogBackend;
+  #closing: Promise<void> | null = null;
+
+  constructor(vkey: string, backend: LogBackend) {
+    this.vkey = vkey;
+    this.#backend = backend;
+  }
+
+  get writable(): boolean {
+    return this.#backend.producer.writable;
+  }
+
+  append(entry: EntryDraft, payloads?: readonly Payload[], signal?: AbortSignal): Promise<number> {
+    return this.#backend.producer.append(entry, payloads, signal);
+  }
+
+  template(draft: TemplateDraft, payloads?: readonly Payload[]): EntryTemplate {
+    return this.#backend.producer.template(draft, payloads);
+  }
+
+  release(template: EntryTemplate): void {
+    this.#backend.producer.release(template);
+  }
+
+  post(template: EntryTemplate, variables: EntryVariables, payloads?: readonly Payload[]): Ticket {
+    return this.#backend.producer.post(template, variables, payloads);
+  }
+
+  isRecorded(ticket: Ticket): boolean {
+    return this.#backend.producer.isRecorded(ticket);
+  }
+
+  recorded(ticket: Ticket): Promise<void> {
+    return this.#backend.producer.recorded(ticket);
+  }
+
+  forgetSession(session: string): void {
+    this.#backend.producer.forgetSession(session);
+  }
+
+  size(): number {
+    return this.#backend.size();
+  }
+
+  async *entries(from: number, to: number, signal?: AbortSignal): AsyncGenerator<EntryHeader> {
+    let seq = Math.max(0, from);
+    const end = Math.min(to, this.size());
+    while (seq < end) {
+      signal?.throwIfAborted();
+      const entries = await this.#backend.read(seq, end);
+      if (entries.length === 0) throw new SallyportError('SP_AUDIT_CORRUPT', `entry ${seq} cannot be read`);
+      for (const entry of entries) {
+        yield decodeHeader(entry, seq);
+        seq += 1;
+      }
+    }
+  }
+
+  checkpoint(): Promise<string | null> {
+    return this.#backend.checkpoint();
+  }
+
+  sealed(ref: { readonly sha256: string; readonly key: string }): Promise<{ ciphertext: Uint8Array; wrappedKey: string } | null> {
+    return this.#backend.sealed(ref);
+  }
+
+  file(path: string): Promise<Uint8Array | null> {
+    return this.#backend.file(path);
+  }
+
+  publish(): Promise<string> {
+    return this.#backend.publish();
+  }
+
+  async connect(): Promise<AuditConnection> {
+    return this.#backend.connect();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#backend.producer.close();
+    await this.#backend.close();
+  }
 }
 
 /** Opens or creates the log, repairs a torn tail and appends `log.opened`.
  *  @throws SP_CONFIG_INVALID for options that cannot work, SP_AUDIT_CORRUPT when the directory is not what this log left
  *  behind, SP_AUDIT_UNWRITABLE when the disk cannot be used. */
 export async function openAuditLog(options: AuditLogOptions): Promise<OpenAuditLog> {
-  const { replica, recipients, disk = nodeDisk } = options;
-  const dir = resolve(options.dir);
+  const { replica, recipients, disk } = options;
   if (!isReplicaName(replica))
     throw new SallyportError('SP_CONFIG_INVALID', 'the replica name has characters other than letters, digits, ".", "_", "-"');
   const signer = parseSigningKey(options.signingKey, options.origin);
   await checkRecipients(recipients);
-  const dirs = auditDirs(dir);
-  try {
-    const above = await existingAncestor(disk, dirname(dir));
-    for (const path of [dirs.log, dirs.journal, dirs.blobs, dirs.keys]) await makeDurableDir(disk, above, path);
-    await fixVerifierKey(disk, dirs.vkey, dirs.log, signer.vkey);
-    const recovered = await recover(disk, dirs, signer.vkey);
-    const publisher = new Publisher({ disk, log: dirs.log, signer, frontier: recovered.frontier, checkpoint: recovered.checkpoint });
-    const packs = new Packs(disk, dirs.blobs);
-    await packs.open();
-    const segments = await Segments.open(disk, dirs.journal, options.segmentBytes ?? 64 * 1024 * 1024, recovered.journal);
-    const log = new GroupCommitLog({ options, dirs, disk, vkey: signer.vkey, publisher, packs, segments, recovered });
-    await log.start();
-    return log;
-  } catch (cause) {
-    if (cause instanceof SallyportError) throw cause;
-    throw new SallyportError('SP_AUDIT_UNWRITABLE', 'the directory of the audit log cannot be used', { cause });
-  }
-}
-
-async function fixVerifierKey(disk: Disk, path: string, log: string, vkey: string): Promise<void> {
-  const known = (await readWhole(disk, path))?.toString('utf8').trim() ?? null;
-  if (known === vkey) return;
-  if (known !== null) throw new SallyportError('SP_AUDIT_CORRUPT', 'this log was begun with another origin or signing key');
-  await replaceFile(disk, path, [Buffer.from(`${vkey}\n`)]);
-  await disk.syncDir(log);
+  const writerOptions: OpenWriterOptions = {
+    dir: resolve(options.dir),
+    replica,
+    recipients,
+    maxPayloadBytes: options.maxPayloadBytes ?? 1024 * 1024,
+    // A burst of new sessions finds keys ready; with injected faults, opening has made them all and nothing goes on behind.
+    readyKeys: disk === undefined ? 64 : 8,
+    segmentBytes: options.segmentBytes ?? 64 * 1024 * 1024,
+    checkpointMs: options.checkpointMs ?? 1000,
+    heartbeatMs: options.heartbeatMs ?? 60_000,
+  };
+  const backend =
+    disk === undefined ? await openThreadedLog(options, writerOptions) : await openLocalLog(options, writerOptions, signer, disk);
+  return new BackedLog(signer.vkey, backend);
 }

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MemoryDisk } from '../../test/support/memory-disk.ts';
 import { SallyportError } from '../core/error.ts';
-import { openAuditLog, verifyLog } from './index.ts';
+import { openAuditLog, unseal, verifyLog } from './index.ts';
 import type { AuditLogOptions } from './index.ts';
 import { createLogKey, createSealingIdentity } from './keys.ts';
 
 const origin = 'audit.example.org/test';
 const key = createLogKey(origin);
-const { recipient } = await createSealingIdentity();
+const { identity, recipient } = await createSealingIdentity();
 
 function options(disk: MemoryDisk, more: Partial<AuditLogOptions> = {}): AuditLogOptions {
   let calls = 0;
@@ -42,11 +42,13 @@ async function workload(disk: MemoryDisk): Promise<Map<number, string>> {
   const acknowledged = new Map<number, string>();
   try {
     const log = await openAuditLog(options(disk, { segmentBytes: 4000 }));
+    const shared = log.template({ type: 'alarm', session: 's' }, [payload]);
     for (let round = 0; round < 4; round += 1) {
       await Promise.allSettled(
         Array.from({ length: 5 }, async (_, at) => {
           const mark = `${round}.${at}`;
-          acknowledged.set(await log.append({ type: 'alarm', session: 's', detail: { mark } }, [payload]), mark);
+          if (at === 3) await log.recorded(log.post(shared, { n: round }));
+          else acknowledged.set(await log.append({ type: 'alarm', session: 's', detail: { mark } }, [payload]), mark);
         }),
       );
       await log.publish();
@@ -212,4 +214,49 @@ test('a retired segment that a power loss brought back does not stop the start',
   disk.put(oldest, before.bytes(oldest));
   assert.equal(await sizeAfterStart(disk), 8);
   assert.ok(!journals(disk.paths()).includes(oldest), 'it is retired again');
+});
+
+test('a payload that entries share is there after rotation, packing, a crash between its uses and a restart', async () => {
+  const disk = new MemoryDisk();
+  const log = await openAuditLog(options(disk, { segmentBytes: 400 }));
+  const intent = log.template({ type: 'request.intent', session: 's', statement: {} }, [payload]);
+  const post = (n: number): Promise<void> => log.recorded(log.post(intent, { n, statement: { bytes: 8, parameters: [] } }));
+  await post(0);
+  await post(1);
+  const between = disk.clone();
+  await log.publish();
+  await post(2);
+  await log.publish();
+  const packed = disk.clone();
+  await post(3);
+  const journal = disk
+    .paths()
+    .filter((path) => path.endsWith('.journal'))
+    .at(-1)!;
+  const torn = disk.clone();
+  torn.put(journal, torn.bytes(journal).subarray(0, -3));
+  await log.close();
+  for (const [name, state, uses] of [
+    ['crash between', between, 2],
+    ['packed', packed, 3],
+    ['torn last use', torn, 3],
+    ['closed', disk, 4],
+  ] as const) {
+    const again = await openAuditLog(options(state));
+    const sealed = [];
+    for await (const header of again.entries(0, again.size())) sealed.push(...(header.sealed ?? []));
+    assert.equal(sealed.length, uses, name);
+    assert.equal(new Set(sealed.map(({ sha256 }) => sha256)).size, 1, name);
+    for (const ref of sealed) {
+      const found = await again.sealed(ref);
+      assert.equal((await unseal(found!.ciphertext, found!.wrappedKey, identity, ref)).bytes.toString(), 'select 1', name);
+    }
+    await again.close();
+    const verdict = await verifyLog('/audit', { vkey: key.vkey, disk: state });
+    assert.deepEqual(
+      [verdict.problems.filter(({ code }) => code !== 'session-gap'), verdict.payloads],
+      [[], { named: 1, present: 1 }],
+      name,
+    );
+  }
 });

@@ -90,10 +90,9 @@ async function recoverJournal(
         throw corrupt(`the journal is damaged after entry ${next}, and later entries follow`);
       }
       const cutBytes = (await file.size()) - scan.end;
-      if (cutBytes > 0) {
-        await file.truncate(scan.end);
-        await file.datasync();
-      }
+      if (cutBytes > 0) await file.truncate(scan.end);
+      // In any case: of a process that was killed, what was read may be in memory only, and the next commit relies on it.
+      await file.datasync();
       // A commit that lost its last record would make the next one look like part of it: start afresh behind it.
       if (!scan.endsCommit && scan.segment.endSeq > scan.segment.firstSeq) {
         closed.push(scan.segment);

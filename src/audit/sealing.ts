@@ -1,7 +1,7 @@
 // Sealed payloads: AES-256-GCM under a data key whose wrapped form only the holder of an age identity can open.
 // Format: docs/formats/sealing.md. The commitment binds the plaintext to the key, which GCM alone does not.
 
-import { createCipheriv, createDecipheriv, createHmac, createSecretKey, hkdfSync } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createSecretKey, hash, hkdfSync } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { armor, Decrypter, Encrypter } from 'age-encryption';
 import { SallyportError } from '../core/error.ts';
@@ -19,11 +19,13 @@ const TRUNCATED = 1;
 const KIND_CODES = { statement: 1, parameters: 2, messages: 3, result: 4, justification: 5 } as const satisfies Record<PayloadKind, number>;
 const KEY_ID = /^[0-9a-f]{14}-[0-9a-f]{16}$/;
 
-/** A data key in use. OpenSSL clears the memory of a KeyObject when it is freed. */
+/** A data key in use. OpenSSL clears the memory of a KeyObject when it is freed; `wipe` clears the rest. */
 export interface DataKey {
   readonly id: string;
   readonly key: KeyObject;
-  readonly commitKey: KeyObject;
+  readonly commitKey: CommitKey;
+  /** What every blob under this key begins with. */
+  readonly prefix: Buffer;
   /** Next nonce; a key never outlives its process, so a counter never repeats. */
   nonce: bigint;
 }
@@ -56,49 +58,85 @@ export function keyFirstSeq(id: string): number {
   return Number.parseInt(id.slice(0, 14), 16);
 }
 
-function commitKeyOf(key: Uint8Array): KeyObject {
-  return createSecretKey(new Uint8Array(hkdfSync('sha256', key, new Uint8Array(), 'sallyport/v1/commit', DATA_KEY_BYTES)));
+/** The two padded keys of HMAC (RFC 2104), each with room behind it for what is hashed. */
+interface CommitKey {
+  readonly inner: Buffer;
+  readonly outer: Buffer;
+}
+
+const HMAC_BLOCK_BYTES = 64;
+const HASH_BYTES = 32;
+
+function commitKeyOf(key: Uint8Array): CommitKey {
+  const commitKey = new Uint8Array(hkdfSync('sha256', key, new Uint8Array(), 'sallyport/v1/commit', DATA_KEY_BYTES));
+  const padded = (pad: number, room: number): Buffer => {
+    const block = Buffer.alloc(HMAC_BLOCK_BYTES + room, pad);
+    for (const [at, byte] of commitKey.entries()) block[at] = byte ^ pad;
+    return block;
+  };
+  return { inner: padded(0x36, 0), outer: padded(0x5c, HASH_BYTES) };
 }
 
 /** A data key ready for use. The caller wipes `key`. */
 export function dataKey(id: string, key: Uint8Array): DataKey {
-  return { id, key: createSecretKey(key), commitKey: commitKeyOf(key), nonce: 0n };
+  const prefix = Buffer.concat([MAGIC, Buffer.of(id.length), Buffer.from(id)]);
+  return { id, key: createSecretKey(key), commitKey: commitKeyOf(key), prefix, nonce: 0n };
 }
 
-function commitmentOf(commitKey: KeyObject, container: Uint8Array): string {
-  return createHmac('sha256', commitKey).update(container).digest('hex');
+export function wipe(key: DataKey): void {
+  key.commitKey.inner.fill(0);
+  key.commitKey.outer.fill(0);
 }
 
-function container(payload: Payload, maxBytes: number): Buffer {
-  const kept = payload.bytes.subarray(0, maxBytes);
-  const plaintext = Buffer.allocUnsafe(CONTAINER_BYTES + kept.length);
-  plaintext[0] = CONTAINER_VERSION;
-  plaintext[1] = KIND_CODES[payload.kind];
-  plaintext[2] = kept.length < payload.bytes.length ? TRUNCATED : 0;
-  plaintext.writeBigUInt64BE(BigInt(payload.bytes.length), 3);
-  plaintext.set(kept, CONTAINER_BYTES);
-  return plaintext;
+/** HMAC-SHA-256 of a container.
+ *  @param block room for the inner padded key, then the container. WHY two plain hashes: less than half of what an Hmac object costs. */
+function commitmentOf(commitKey: CommitKey, block: Buffer): string {
+  commitKey.inner.copy(block);
+  commitKey.outer.write(hash('sha256', block, 'binary'), HMAC_BLOCK_BYTES, 'latin1');
+  return hash('sha256', commitKey.outer, 'hex');
 }
 
-/** @param maxBytes a longer payload is sealed as its beginning, marked truncated with its full length. */
-export function seal(payload: Payload, dataKey: DataKey, maxBytes: number): SealedBlob {
-  const plaintext = container(payload, maxBytes);
-  const nonce = Buffer.alloc(NONCE_BYTES);
+/** Room for the container of most payloads; a longer one gets a buffer of its own. */
+const scratch = Buffer.alloc(64 * 1024);
+const nonce = Buffer.alloc(NONCE_BYTES);
+
+/** Bytes of the blob of a payload of `length` bytes. */
+export function blobBytes(length: number, dataKey: DataKey, maxBytes: number): number {
+  return dataKey.prefix.length + NONCE_BYTES + CONTAINER_BYTES + Math.min(length, maxBytes) + TAG_BYTES;
+}
+
+/** Writes the blob of a payload to `target` at `at`, where `blobBytes` are free.
+ *  @param maxBytes a longer payload is sealed as its beginning, marked truncated with its full length. */
+export function sealInto(target: Buffer, at: number, payload: Payload, dataKey: DataKey, maxBytes: number): SealedRef {
+  const { prefix } = dataKey;
+  const { bytes } = payload;
+  const kept = Math.min(bytes.length, maxBytes);
+  const blockEnd = HMAC_BLOCK_BYTES + CONTAINER_BYTES + kept;
+  const block = (blockEnd <= scratch.length ? scratch : Buffer.allocUnsafe(blockEnd)).subarray(0, blockEnd);
+  block[HMAC_BLOCK_BYTES] = CONTAINER_VERSION;
+  block[HMAC_BLOCK_BYTES + 1] = KIND_CODES[payload.kind];
+  block[HMAC_BLOCK_BYTES + 2] = kept < bytes.length ? TRUNCATED : 0;
+  block.writeBigUInt64BE(BigInt(bytes.length), HMAC_BLOCK_BYTES + 3);
+  block.set(kept < bytes.length ? bytes.subarray(0, kept) : bytes, HMAC_BLOCK_BYTES + CONTAINER_BYTES);
+
   nonce.writeBigUInt64BE(dataKey.nonce, NONCE_BYTES - 8);
   dataKey.nonce += 1n;
-  const header = Buffer.concat([MAGIC, Buffer.of(dataKey.id.length), Buffer.from(dataKey.id)]);
-  const cipher = createCipheriv('aes-256-gcm', dataKey.key, nonce).setAAD(header);
-  const blob = Buffer.concat([header, nonce, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
-  return {
-    blob,
-    ref: {
-      kind: payload.kind,
-      sha256: sha256(blob).toString('hex'),
-      bytes: blob.length,
-      commitment: commitmentOf(dataKey.commitKey, plaintext),
-      key: dataKey.id,
-    },
-  };
+  const cipher = createCipheriv('aes-256-gcm', dataKey.key, nonce);
+  cipher.setAAD(prefix);
+  let end = at + prefix.copy(target, at);
+  end += nonce.copy(target, end);
+  end += cipher.update(block.subarray(HMAC_BLOCK_BYTES)).copy(target, end);
+  // GCM is a stream: nothing is left over at its end.
+  cipher.final();
+  end += cipher.getAuthTag().copy(target, end);
+  const commitment = commitmentOf(dataKey.commitKey, block);
+  block.fill(0);
+  return { kind: payload.kind, sha256: hash('sha256', target.subarray(at, end), 'hex'), bytes: end - at, commitment, key: dataKey.id };
+}
+
+export function seal(payload: Payload, dataKey: DataKey, maxBytes: number): SealedBlob {
+  const blob = Buffer.alloc(blobBytes(payload.bytes.length, dataKey, maxBytes));
+  return { blob, ref: sealInto(blob, 0, payload, dataKey, maxBytes) };
 }
 
 /** Wraps a data key to every recipient. @returns an armoured age file whose content is the 32 bytes of the key. */
@@ -155,7 +193,7 @@ export async function unseal(ciphertext: Uint8Array, wrappedKey: string, identit
   } catch (cause) {
     throw refuse('it was altered, or this is not its data key', cause);
   }
-  const commitment = commitmentOf(commitKeyOf(key), plaintext);
+  const commitment = commitmentOf(commitKeyOf(key), Buffer.concat([Buffer.alloc(HMAC_BLOCK_BYTES), plaintext]));
   const kind = (Object.keys(KIND_CODES) as PayloadKind[]).find((name) => KIND_CODES[name] === plaintext[1]);
   if (plaintext[0] !== CONTAINER_VERSION || kind === undefined) throw refuse('unknown container version or kind');
   if (ref !== undefined && (commitment !== ref.commitment || kind !== ref.kind))

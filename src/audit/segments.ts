@@ -1,24 +1,18 @@
 // The live journal: the segment being written and the closed ones that are not packed yet. One commit is one write and
-// one datasync. The caller serialises `commit` and `retire`d segments are never written again.
+// one datasync, in the thread of the writer. `retire`d segments are never written again.
 
 import { join } from 'node:path';
 import type { Disk, DiskFile } from './disk.ts';
-import { isAbsent, replaceFile, writeAll } from './disk.ts';
-import { encodeRecord, encodeSegmentHeader, recordBytes, SEGMENT_HEADER_BYTES, segmentName } from './journal.ts';
+import { isAbsent, replaceFile, writeAllSync } from './disk.ts';
+import { encodeSegmentHeader, SEGMENT_HEADER_BYTES, segmentName } from './journal.ts';
 import type { BlobPlace, Packs } from './packs.ts';
 import { readExactly } from './packs.ts';
-import type { SealedBlob } from './sealing.ts';
 
 export interface Segment {
   readonly firstSeq: number;
   /** Index behind its last entry. */
   endSeq: number;
   readonly blobs: Map<string, BlobPlace>;
-}
-
-export interface CommitItem {
-  readonly entry: Buffer;
-  readonly sealed: readonly SealedBlob[];
 }
 
 /** Where writing goes on. */
@@ -69,27 +63,25 @@ export class Segments {
     return this.#active.endSeq;
   }
 
-  /** Writes entries with their payloads. On resolve all survive power loss; on rejection any prefix may. */
-  async commit(items: readonly CommitItem[]): Promise<void> {
-    if (this.#offset >= this.#maxBytes) await this.#rotate();
-    const buffers: Buffer[] = [];
-    const places: BlobPlace[] = [];
-    let offset = this.#offset;
-    for (const [at, item] of items.entries()) {
-      for (const { blob, ref } of item.sealed) {
-        buffers.push(...encodeRecord('blob', blob, this.#commit, false));
-        offset += recordBytes(blob);
-        places.push({ sha256: ref.sha256, offset: offset - blob.length, bytes: blob.length });
-      }
-      buffers.push(...encodeRecord('entry', item.entry, this.#commit, at === items.length - 1));
-      offset += recordBytes(item.entry);
-    }
-    await writeAll(this.#file, [Buffer.concat(buffers)], this.#offset);
-    await this.#file.datasync();
-    this.#offset = offset;
+  /** Number of the next commit in the active segment. */
+  get nextCommit(): number {
+    return this.#commit;
+  }
+
+  /** The active segment has reached its size: `rotate` before the next commit is begun. */
+  get isFull(): boolean {
+    return this.#offset >= this.#maxBytes;
+  }
+
+  /** Writes one commit. On return all of it survives power loss; when it throws, any prefix may.
+   *  @param blobs positions from the start of `bytes`. */
+  commit(bytes: Buffer, entries: number, blobs: readonly BlobPlace[]): void {
+    writeAllSync(this.#file, bytes, this.#offset);
+    this.#file.datasyncSync();
+    for (const blob of blobs) this.#active.blobs.set(blob.sha256, { ...blob, offset: this.#offset + blob.offset });
+    this.#offset += bytes.length;
     this.#commit += 1;
-    this.#active.endSeq += items.length;
-    for (const place of places) this.#active.blobs.set(place.sha256, place);
+    this.#active.endSeq += entries;
   }
 
   /** @returns null when the blob is in no live segment. */
@@ -136,7 +128,8 @@ export class Segments {
     await this.#file.close();
   }
 
-  async #rotate(): Promise<void> {
+  /** Goes on in a fresh segment. */
+  async rotate(): Promise<void> {
     const next = await createSegment(this.#disk, this.#dir, this.#active.endSeq);
     const file = await this.#disk.open(join(this.#dir, segmentName(next.firstSeq)), 'write');
     await this.#file.close();

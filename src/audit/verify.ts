@@ -235,7 +235,7 @@ class Verification {
     if (header['seq'] !== seq) this.#report('entry-out-of-order', seq, 'the entry names another index');
     this.#firstTs ??= header['ts'];
     this.#lastTs = header['ts'];
-    if (Array.isArray(header['sealed'])) this.#named += header['sealed'].length;
+    this.#named += sealedHashes(header).length;
     const gap = this.#sessions.apply(header);
     if (gap !== null) this.#report('session-gap', seq, gap);
   }
@@ -271,9 +271,9 @@ class Verification {
             blobs.push(sha256(record.bytes).toString('hex'));
             continue;
           }
-          const sealed = blobs.length === 0 ? [] : sealedHashes(record.bytes);
+          const sealed = sealedHashes(parseObject(record.bytes));
           this.#present += blobs.length;
-          if (blobs.some((hash, at) => hash !== sealed[at]))
+          if (blobs.length !== sealed.length || blobs.some((hash, at) => hash !== sealed[at]))
             this.#report('payload-altered', seq, 'a sealed payload in the journal was altered');
           blobs = [];
           seq += 1;
@@ -315,9 +315,12 @@ function parseObject(bytes: Buffer): Record<string, unknown> | null {
   }
 }
 
-function sealedHashes(entry: Buffer): unknown[] {
-  const sealed = parseObject(entry)?.['sealed'];
-  return Array.isArray(sealed)
-    ? sealed.map((ref: unknown) => (typeof ref === 'object' && ref !== null && 'sha256' in ref ? ref.sha256 : null))
-    : [];
+/** Hashes of the payloads that came with an entry; those it shares with an earlier one lie there. */
+function sealedHashes(header: Record<string, unknown> | null): unknown[] {
+  const sealed = header?.['sealed'];
+  if (!Array.isArray(sealed)) return [];
+  return sealed.flatMap((ref: unknown) => {
+    if (typeof ref !== 'object' || ref === null) return [null];
+    return 'first' in ref ? [] : 'sha256' in ref ? [ref.sha256] : [null];
+  });
 }

@@ -7,6 +7,8 @@ import type { Policy } from './policy.ts';
 export interface PolicyColumnRule {
   readonly class: string;
   readonly pattern: string;
+  /** `predicates: equality`: an equality with a known value of a whole key reads the stored column. */
+  readonly lookup?: true;
 }
 
 /** Without duplicates, in policy order. */
@@ -14,7 +16,10 @@ export function classRules(policy: Policy, target: string): PolicyColumnRule[] {
   const rules = new Map<string, PolicyColumnRule>();
   for (const { class: name, patterns } of policy.classes) {
     for (const pattern of patterns) {
-      if (globMatches(pattern.target, target)) rules.set(`${name} ${pattern.column}`, { class: name, pattern: pattern.column });
+      if (!globMatches(pattern.target, target)) continue;
+      const rule = { class: name, pattern: pattern.column };
+      const allowsLookup = policy.predicates.get(name)?.mode === 'equality';
+      rules.set(`${name} ${pattern.column}`, allowsLookup ? { ...rule, lookup: true } : rule);
     }
   }
   return [...rules.values()];

@@ -103,9 +103,10 @@ test('.matches() is refused at load, wherever it stands: its run time has no bou
 test('re() refuses what is not linear and stays fast on what hangs others', () => {
   assert.match(faultsOf(String.raw`re(principal.subject, '(a)\\1')`)[0]?.what ?? '', /not a pattern that RE2 knows/);
   const condition = compiled("re(principal.subject, '^(a+)+$')");
-  const startedMs = performance.now();
+  const before = process.cpuUsage();
   assert.equal(condition.test(inputOf({}, { subject: `${'a'.repeat(2000)}!` })), false);
-  assert.ok(performance.now() - startedMs < 1000);
+  // Work, not time: the machine may be busy with something else.
+  assert.ok(process.cpuUsage(before).user < 1_000_000);
 });
 
 test('conditions are bounded in size and nesting', () => {

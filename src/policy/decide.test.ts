@@ -122,7 +122,7 @@ masks:
   - { class: phi.ssn, roles: [treating-clinician], mask: clear }
 `;
 
-test('predicates on a masked class follow its mode; any and equality let the predicate see the mask', () => {
+test('predicates on a masked class follow its mode; any and equality need nobody', () => {
   const policy = policyOf(people + classes);
   const outcome = (...predicateClasses: string[]) => {
     const decision = decide(requestOf({ predicateClasses }), agent, policy, context);
@@ -207,4 +207,16 @@ test('explain tells roles, access, every rule tried and why each mask, and decid
   );
   const doctor = explain(request, clinician, policy, context).masks[0];
   assert.deepEqual([doctor?.mask, doctor?.place?.line], ['clear', policy.masks[0]?.origin.place.line]);
+});
+
+test('an explanation says what predicates on a masked class do', () => {
+  const policy = policyOf(people + classes);
+  const why = (name: string, who = agent): string =>
+    explain(requestOf({ predicateClasses: [name] }), who, policy, context).masks[0]?.why.split('; predicates: ')[1] ?? '';
+  assert.equal(why('phi.ssn'), 'none, they are denied');
+  assert.equal(why('phi.name'), 'hold, they wait for approval');
+  assert.equal(why('phi.mrn'), 'equality, an exact match of a whole key sees the stored value, all others see the mask');
+  assert.equal(why('phi.zip'), 'any, they see the mask');
+  assert.equal(why('phi.ssn', clinician), '');
+  assert.equal(explain(requestOf({ classes: ['phi.mrn'] }), agent, policy, context).masks[0]?.why, 'no mask is given for it: redact');
 });

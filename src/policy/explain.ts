@@ -9,6 +9,7 @@ import { type DecisionContext, type RuleTrial, weigh } from './decide.ts';
 import { chooseMask } from './masks.ts';
 import type { Policy } from './policy.ts';
 import { accessOf, grantedEffects, isMember, rolesOf } from './roles.ts';
+import type { PredicateMode } from './schema.ts';
 import type { Place } from './source.ts';
 
 export interface Explanation {
@@ -55,9 +56,22 @@ export function explain(request: Request, principal: Principal, policy: Policy, 
     }),
     masks: touched.map((name) => {
       const { mask, entry, role } = chooseMask(name, roles, context.target.name, policy);
-      return { class: name, mask, why: whyMask(name, entry?.class ?? null, role), place: entry?.origin.place ?? null };
+      const predicate = facts.predicateClasses.includes(name) ? whatPredicates(policy.predicates.get(name)?.mode ?? 'any', mask) : '';
+      return { class: name, mask, why: `${whyMask(name, entry?.class ?? null, role)}${predicate}`, place: entry?.origin.place ?? null };
     }),
   };
+}
+
+const PREDICATES: Readonly<Record<PredicateMode, string>> = {
+  any: 'they see the mask',
+  equality: 'an exact match of a whole key sees the stored value, all others see the mask',
+  hold: 'they wait for approval',
+  none: 'they are denied',
+};
+
+/** What the predicates of a request do on a class shown by `mask`. */
+function whatPredicates(mode: PredicateMode, mask: MaskMethod): string {
+  return mask === 'clear' ? '' : `; predicates: ${mode}, ${PREDICATES[mode]}`;
 }
 
 function whyMask(name: string, pattern: string | null, role: string | null): string {

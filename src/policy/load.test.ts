@@ -224,11 +224,15 @@ test('a rule of the policy that has the name of a rule of a pack is a fault at t
   assert.deepEqual(faults, ['policy.yaml:3:17 rules[0].name: the pack p has an entry of the same name']);
 });
 
-test('the strictest predicate mode of all entries of a class counts', () => {
-  const policy = policyOf(
-    'classes:\n  - { class: phi.a, columns: ["clinic:a.b.c"], predicates: none }\n  - { class: phi.a, columns: ["clinic:a.b.d"], predicates: equality }\n',
-  );
-  assert.equal(policy.predicates.get('phi.a')?.mode, 'none');
+test('the strictest predicate mode of all entries of a class counts; any tells less than equality', () => {
+  const combined = (...modes: readonly string[]): string | undefined =>
+    policyOf(
+      `classes:\n${modes.map((mode) => `  - { class: phi.a, columns: ["clinic:a.b.c"], predicates: ${mode} }\n`).join('')}`,
+    ).predicates.get('phi.a')?.mode;
+  assert.equal(combined('none', 'equality'), 'none');
+  assert.equal(combined('equality', 'any'), 'any');
+  assert.equal(combined('any', 'equality'), 'any');
+  assert.equal(combined('equality', 'equality'), 'equality');
 });
 
 test('two entries that hold predicates of a class for different approvers contradict each other', () => {

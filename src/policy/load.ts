@@ -159,7 +159,8 @@ function compileRule(rule: RuleEntry & { readonly origin: Origin }, compiler: Co
   return [];
 }
 
-const strictness = { any: 0, equality: 1, hold: 2, none: 3 } as const;
+/** By what a predicate tells: `equality` whether a value exists, `any` nothing but the mask. */
+const strictness = { equality: 0, any: 1, hold: 2, none: 3 } as const;
 
 /** The strictest mode of all entries of a class. Two that hold for different approvers contradict each other. */
 function predicatesOf(classes: readonly PolicyClass[], faults: Fault[]): ReadonlyMap<string, PredicateRule> {

@@ -92,6 +92,20 @@ test('class rules of a target are the patterns whose target part matches, once e
   );
 });
 
+test('class rules say which classes may be looked up: those whose combined mode is equality', () => {
+  const entry = (name: string, column: string, mode: string): string =>
+    `  - { class: ${name}, columns: ["clinic:a.b.${column}"], predicates: ${mode} }\n`;
+  const policy = policyOf(
+    `classes:\n${entry('id.mrn', 'mrn', 'equality')}${entry('id.ssn', 'ssn', 'equality')}${entry('id.ssn', 'tax', 'any')}${entry('id.tel', 'tel', 'none')}`,
+  );
+  assert.deepEqual(classRules(policy, 'clinic'), [
+    { class: 'id.mrn', pattern: 'a.b.mrn', lookup: true },
+    { class: 'id.ssn', pattern: 'a.b.ssn' },
+    { class: 'id.ssn', pattern: 'a.b.tax' },
+    { class: 'id.tel', pattern: 'a.b.tel' },
+  ]);
+});
+
 test('patterns match whole parts only', () => {
   assert.equal(classMatches('phi.*', 'phi.ssn'), true);
   assert.equal(classMatches('phi.*', 'phi'), false);

@@ -102,6 +102,7 @@ export class Functions {
         if (info.oid < FIRST_USER_OID && !HARMLESS_IN_DEFINITIONS.has(info.name)) this.#unvettedBuiltinNames.add(info.name);
       }
     }
+    this.#addOlderSpellings(Number(rows.server[0]?.[0] ?? 0));
     for (const [oid, runs] of rows.aggregates) {
       const support = (runs ?? '').split(' ').filter(Boolean).map(Number);
       if (support.every((fn) => this.isVetted(fn) || isSupport(this.byOid.get(fn)))) this.#unvetted.delete(Number(oid));
@@ -110,6 +111,19 @@ export class Functions {
       const operator = { functionOid: Number(fn), builtin: Number(oid) < FIRST_USER_OID };
       this.#operatorByOid.set(Number(oid), operator);
       this.#operators.add(schema ?? '', name ?? '', operator);
+    }
+  }
+
+  /** The parser is PostgreSQL 18's. What it calls `pg_catalog.extract` an older server calls date_part, and what it reads as
+   *  the built-in json_object is an ordinary name there, that a function of any schema on the path may have. */
+  #addOlderSpellings(serverVersionNum: number): void {
+    for (const info of this.byOid.values()) {
+      if (serverVersionNum < 140_000 && info.schema === 'pg_catalog' && info.name === 'date_part') {
+        this.byName.add('pg_catalog', 'extract', info);
+      }
+      if (serverVersionNum < 160_000 && info.schema !== 'pg_catalog' && info.name === 'json_object') {
+        this.byName.add('pg_catalog', 'json_object', info);
+      }
     }
   }
 

@@ -44,11 +44,11 @@ export const CATALOGUE_QUERIES = {
     WHERE c.relkind IN ('r', 'p', 'f') ORDER BY 1, 2`,
 
   /** oid, relation, unique, primary, key column numbers, key column count, expressions and predicate, may be violated, columns
-   *  that expressions and predicate read (0 = the row) */
+   *  that expressions and predicate read (0 = the row), NULLs are equal (servers before 15: null) */
   indexes: `SELECT i.indexrelid, i.indrelid, i.indisunique AND i.indpred IS NULL AND i.indisvalid, i.indisprimary, i.indkey, i.indnkeyatts,
       concat_ws(' ', pg_catalog.pg_get_expr(i.indexprs, i.indrelid), pg_catalog.pg_get_expr(i.indpred, i.indrelid)), i.indisunique OR i.indisexclusion,
       array_to_string(ARRAY(SELECT DISTINCT d.refobjsubid FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
-        AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid ORDER BY 1), ' ')
+        AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid ORDER BY 1), ' '), pg_catalog.to_jsonb(i) ->> 'indnullsnotdistinct'
     FROM pg_catalog.pg_index i WHERE i.indrelid >= ${FIRST_USER_OID}
       AND i.indrelid IN (SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE ${LASTING}) ORDER BY 1`,
 
@@ -86,9 +86,9 @@ export const CATALOGUE_QUERIES = {
   /** oid, relation, name */
   rules: `SELECT r.oid, r.ev_class, r.rulename FROM pg_catalog.pg_rewrite r WHERE r.ev_class >= ${FIRST_USER_OID} ORDER BY r.oid`,
 
-  /** oid, relation, domain, kind, referenced relation, writes the referencing rows, expression, columns, referenced columns */
+  /** oid, relation, domain, kind, referenced relation, writes the referencing rows, expression, columns, referenced columns, is validated */
   constraints: `SELECT c.oid, c.conrelid, c.contypid, c.contype, c.confrelid, c.confupdtype IN ('c', 'n', 'd') OR c.confdeltype IN ('c', 'n', 'd'),
-      pg_catalog.pg_get_expr(c.conbin, c.conrelid), array_to_string(c.conkey, ' '), array_to_string(c.confkey, ' ')
+      pg_catalog.pg_get_expr(c.conbin, c.conrelid), array_to_string(c.conkey, ' '), array_to_string(c.confkey, ' '), c.convalidated
     FROM pg_catalog.pg_constraint c WHERE c.oid >= ${FIRST_USER_OID} AND c.contype IN ('c', 'f', 'x') ORDER BY c.oid`,
 
   /** relation, numbers of key columns (0 = an expression), key expressions */

@@ -38,6 +38,7 @@ export function buildRelations(rows: CatalogueRows, types: ReadonlyMap<number, T
   for (const [relation, number, name, typeOid, typeText, notNull, hasDefault, generated] of rows.columns) {
     const type = types.get(Number(typeOid));
     const isGenerated = generated !== '' && generated !== null;
+    const expression = expressions.get(`${relation}.${number}`);
     columns.add(Number(relation), {
       name: name ?? '',
       attnum: Number(number),
@@ -46,7 +47,8 @@ export function buildRelations(rows: CatalogueRows, types: ReadonlyMap<number, T
       typeSchema: type?.schema ?? '',
       notNull: notNull === 't',
       hasDefault: hasDefault === 't' && !isGenerated,
-      generated: isGenerated ? (expressions.get(`${relation}.${number}`) ?? '') : null,
+      generated: isGenerated ? (expression ?? '') : null,
+      ...(hasDefault === 't' && !isGenerated ? { default: expression ?? '' } : {}),
     });
   }
 

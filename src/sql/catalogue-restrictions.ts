@@ -29,7 +29,7 @@ export function readRestrictions(rows: CatalogueRows, relationByOid: (oid: numbe
       .map((number) => byNumber.get(Number(number)) ?? '');
   };
 
-  for (const [, relationText, , , key, keyCount, expressions, isViolable, reads] of rows.indexes) {
+  for (const [, relationText, , , key, keyCount, expressions, isViolable, reads, nullsEqual] of rows.indexes) {
     const relation = Number(relationText);
     // In the key a 0 is an expression, and what it reads is among `reads`; there a 0 is only the row when the text says so
     // (an index without plain columns depends on its table as well).
@@ -37,14 +37,16 @@ export function readRestrictions(rows: CatalogueRows, relationByOid: (oid: numbe
     const keys = (key ?? '').split(' ').slice(0, Number(keyCount));
     const numbers = [...keys, ...(reads ?? '').split(' ')].filter((number) => number !== '0');
     const columns = names(relation, (readsRow ? ['0'] : numbers).join(' '));
-    if (isViolable === 't') of.add(relation, { kind: 'key', relation, columns, target: null });
+    if (isViolable === 't')
+      of.add(relation, { kind: 'key', relation, columns, target: null, ...(nullsEqual === 'true' ? { nullsEqual: true } : {}) });
     // An expression may fail for some values.
     if ((expressions ?? '') !== '') of.add(relation, { kind: 'check', relation, columns, target: null });
   }
-  for (const [, relationText, domain, kind, referencedText, , , own, referenced] of rows.constraints) {
+  for (const [, relationText, domain, kind, referencedText, , , own, referenced, isValid] of rows.constraints) {
     const relation = Number(relationText);
     if (Number(domain) !== 0) continue;
-    if (kind === 'c') of.add(relation, { kind: 'check', relation, columns: names(relation, own), target: null });
+    const validity = isValid === 'f' ? ({ unvalidated: true } as const) : {};
+    if (kind === 'c') of.add(relation, { kind: 'check', relation, columns: names(relation, own), target: null, ...validity });
     if (kind !== 'f') continue;
     const target = { relation: Number(referencedText), columns: ordered(Number(referencedText), referenced) };
     const reference: Restriction = { kind: 'reference', relation, columns: ordered(relation, own), target };

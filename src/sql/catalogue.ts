@@ -14,6 +14,8 @@ export interface Column {
   readonly hasDefault: boolean;
   /** Generation expression text, or null. */
   readonly generated: string | null;
+  /** Text of the default, when there is one. */
+  readonly default?: string;
 }
 
 export interface Relation {
@@ -51,6 +53,10 @@ export interface Restriction {
   readonly columns: readonly string[];
   /** What a foreign key refers to, column by column. */
   readonly target: { readonly relation: number; readonly columns: readonly string[] } | null;
+  /** A key in which NULL equals NULL. */
+  readonly nullsEqual?: true;
+  /** A check that rows may break already (NOT VALID). */
+  readonly unvalidated?: true;
 }
 
 /** What decides the partition of a row. */
@@ -149,6 +155,13 @@ export interface Protection {
   storedColumns(relationOid: number, column: string): readonly { readonly relation: number; readonly column: string }[];
   /** Relations that a write to this one reaches through views: itself and what it is defined over. */
   storedRelations(relationOid: number): readonly number[];
+  /** False when policy lets no class be looked up. */
+  readonly hasLookups: boolean;
+  /** Policy lets an equality with a known value read this column, provided that a whole key is given. */
+  allowsLookup(relationOid: number, column: string): boolean;
+  /** What identifies a row: minimal unique keys that hold in every table the relation shows rows of; those of a view are
+   *  the keys that it passes through unchanged. `only`: without inheritance children. */
+  wholeKeys(relationOid: number, only: boolean): readonly (readonly string[])[];
   /** Whole closure, `schema.relation.column` -> classes. */
   readonly columns: ReadonlyMap<string, readonly string[]>;
   /** Columns that policy named, as the catalogue numbers them. */
@@ -168,4 +181,6 @@ export interface BoundColumn {
 export interface ColumnRule {
   readonly class: string;
   readonly pattern: string;
+  /** The class may be looked up: an equality with a known value of a whole key reads the stored column. */
+  readonly lookup?: true;
 }

@@ -29,7 +29,7 @@ export function everythingNamed(statement: Node, context: LineageContext): Linea
   }
   const all = [...columns].sort();
   return {
-    outputs: answersRows ? [{ name: '?column?', sources: all }] : [],
+    outputs: answersRows ? [{ name: '?column?', sources: all, origin: null }] : [],
     columns: all,
     predicates: all,
     writes: [...targets].sort().map((column) => ({ column, sources: all })),

@@ -24,7 +24,10 @@ function analyse(statement: Node, context: LineageContext): Lineage {
   if (found === null) return everythingNamed(statement, context);
   const sorted = (values: Iterable<string>): readonly string[] => [...values].sort();
   return {
-    outputs: found.rows.columns.map(({ name, value }) => ({ name, sources: sorted(value.sources) })),
+    outputs: found.rows.columns.map(({ name, value }) => {
+      const [origin = null] = value.origins;
+      return { name, sources: sorted(value.sources), origin: value.origins.length === 1 && value.sources.size === 1 ? origin : null };
+    }),
     columns: sorted(walk.columns),
     predicates: sorted(walk.predicates),
     writes: [...walk.writes]

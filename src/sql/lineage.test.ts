@@ -400,7 +400,7 @@ describe('lineage of what it does not understand', () => {
     assert.deepEqual(of('BEGIN'), { outputs: [], columns: [], predicates: [], writes: [], unboundedRelations: [], limit: null });
     const broken = { SelectStmt: { fromClause: [{ Mystery: { relation: { relname: 'clinics' } } }], targetList: 7 } };
     const answer = lineage(broken as unknown as Node, context);
-    assert.deepEqual(answer.outputs, [{ name: '?column?', sources: answer.columns }]);
+    assert.deepEqual(answer.outputs, [{ name: '?column?', sources: answer.columns, origin: null }]);
     assert.equal(answer.columns.length, 3);
     assert.deepEqual(answer.unboundedRelations, ['public.clinics']);
   });
@@ -441,9 +441,10 @@ describe('lineage of what it does not understand', () => {
   it('bounds its work on nested recursion', () => {
     let sql = 'SELECT ssn AS a FROM patients';
     for (let depth = 0; depth < 14; depth += 1) sql = `WITH RECURSIVE r AS ((${sql}) UNION ALL SELECT a FROM r) SELECT a FROM r`;
-    const started = performance.now();
+    // Work, not time: the machine may be busy with something else.
+    const before = process.cpuUsage();
     assert.ok(of(sql).columns.includes('public.patients.ssn'));
-    assert.ok(performance.now() - started < 1000);
+    assert.ok(process.cpuUsage(before).user < 1_000_000);
   });
 
   it('keeps outputs, predicates and writes within the columns it names', () => {

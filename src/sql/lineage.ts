@@ -8,6 +8,15 @@ export interface LineageOutput {
   readonly name: string;
   /** `schema.relation.column` (columns of views are not expanded here), sorted. */
   readonly sources: readonly string[];
+  /** The base column that is passed through unchanged, if it is surely one. */
+  readonly origin: Origin | null;
+}
+
+/** A column of one reading of a relation. */
+export interface Origin {
+  /** The same object for all columns of that reading. */
+  readonly instance: { readonly relation: string };
+  readonly column: string;
 }
 
 export interface Lineage {

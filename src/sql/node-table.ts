@@ -24,6 +24,7 @@ const row = (roles: { node?: string; inert?: string; own?: string; as?: Readonly
 };
 const words = (text: string | undefined): string[] => (text === undefined ? [] : text.split(' '));
 
+const V15 = 150000;
 const V16 = 160000;
 const V17 = 170000;
 
@@ -176,11 +177,8 @@ export const NODE_TABLE: Readonly<Record<string, NodeRow>> = {
     own: 'relation fromClause withClause returningClause',
   }),
   DeleteStmt: row({ node: 'whereClause', own: 'relation usingClause withClause returningClause' }),
-  MergeStmt: row({
-    node: 'joinCondition mergeWhenClauses',
-    own: 'relation sourceRelation withClause returningClause',
-  }),
-  MergeWhenClause: row({ inert: 'matchKind commandType override', node: 'condition targetList values' }),
+  MergeStmt: row({ node: 'joinCondition mergeWhenClauses', own: 'relation sourceRelation withClause returningClause' }, V15),
+  MergeWhenClause: row({ inert: 'commandType override', own: 'matchKind', node: 'condition targetList values' }, V15),
   OnConflictClause: row({ inert: 'action', node: 'targetList whereClause', as: { infer: 'InferClause' } }),
   InferClause: row({ inert: 'conname', node: 'indexElems whereClause' }),
   IndexElem: row({ inert: 'indexcolname ordering nulls_ordering collation', own: 'name', node: 'expr' }),

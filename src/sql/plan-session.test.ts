@@ -27,6 +27,22 @@ describe('prepared statements and cursors', () => {
     assert.equal(session.plan("EXECUTE w ('x')").statements[0]?.messages, 'code-only');
   });
 
+  it('do not lend their facts to a name that an earlier statement of the same text makes anew', () => {
+    const session = new TestSession();
+    session.plan('PREPARE q AS SELECT 1');
+    session.plan('DECLARE c CURSOR FOR SELECT 1');
+    for (const text of [
+      'DEALLOCATE q; PREPARE q AS SELECT ssn FROM patients; EXECUTE q',
+      'DEALLOCATE ALL; EXECUTE q',
+      'DISCARD ALL; EXECUTE q',
+      'CLOSE c; DECLARE c CURSOR FOR SELECT ssn FROM patients; FETCH ALL FROM c',
+      'CLOSE ALL; FETCH c',
+    ]) {
+      assert.deepEqual(refusals(session.plan(text)), ['session-object'], text);
+    }
+    assert.deepEqual(refusals(session.plan('EXECUTE q; FETCH c; DEALLOCATE q; CLOSE c')), []);
+  });
+
   it('that this session has not made are refused', () => {
     for (const text of [
       'EXECUTE nothing',

@@ -3,7 +3,8 @@
 
 import type { Facts, Unknown } from '../core/facts.ts';
 import { EFFECTS } from '../core/facts.ts';
-import type { Plan, PlanContext, PlannedStatement, SessionChange } from './plan.ts';
+import type { Relation } from './catalogue.ts';
+import type { Plan, PlanContext, PlannedStatement, SessionChange, SessionObjects } from './plan.ts';
 import type { Node, ParseResult, Parser } from './parser.ts';
 import { redact } from './redact.ts';
 import { maskBook, SYSTEM_COLUMNS } from './rewrite.ts';
@@ -16,11 +17,16 @@ import { StatementPlan, tagged } from './statements-plan.ts';
 export function plan(text: string, context: PlanContext, parser: Parser): Plan {
   const parsed = parser.parse(text);
   if (!parsed.ok) return refusedText(text, context, parser, parsed.fault);
-  const masks = maskBook(context.protection, context.maskColumn, parser);
+  const masks = maskBook(context.protection, context.maskColumn, parser, context.residuals);
   const roots = parsed.tree.stmts ?? [];
   const system = systemColumns(text, parsed.tree);
   const standIns = new StandIns();
-  const plans = roots.flatMap((root) => (root.stmt === undefined ? [] : [planOne(root.stmt, context, masks, standIns, system)]));
+  const objects = new ObjectsInText(context.objects);
+  const plans = roots.flatMap((root) => {
+    if (root.stmt === undefined) return [];
+    objects.before(root.stmt);
+    return [planOne(root.stmt, { ...context, objects }, masks, standIns, system)];
+  });
   roots.forEach((root, index) => {
     const planned = plans[index];
     if (planned !== undefined) root.stmt = planned.node;
@@ -34,6 +40,52 @@ export function plan(text: string, context: PlanContext, parser: Parser): Plan {
   const statements = plans.map((each) => plannedStatement(each, facts, context));
   if (refused || forward !== null) return { facts, forward, statements };
   return { facts: { ...facts, unknowns: [ROUND_TRIP] }, forward: null, statements };
+}
+
+/** What statements of one text find: a name that an earlier one of them makes or drops means something else by then. */
+class ObjectsInText implements SessionObjects {
+  readonly #known: SessionObjects;
+  /** Names that an earlier statement touched; `null` among them = all. */
+  readonly #touched = { prepared: new Set<string | null>(), cursor: new Set<string | null>() };
+  #next: readonly (readonly ['prepared' | 'cursor', string | null])[] = [];
+
+  constructor(known: SessionObjects) {
+    this.#known = known;
+  }
+
+  before(statement: Node): void {
+    for (const [kind, name] of this.#next) this.#touched[kind].add(name);
+    this.#next = touchedBy(statement);
+  }
+
+  prepared(name: string): Facts | undefined {
+    return this.#isTouched('prepared', name) ? undefined : this.#known.prepared(name);
+  }
+
+  cursor(name: string): Facts | undefined {
+    return this.#isTouched('cursor', name) ? undefined : this.#known.cursor(name);
+  }
+
+  temporary(name: string): Relation | undefined {
+    return this.#known.temporary(name);
+  }
+
+  #isTouched(kind: 'prepared' | 'cursor', name: string): boolean {
+    return this.#touched[kind].has(name) || this.#touched[kind].has(null);
+  }
+}
+
+function touchedBy(statement: Node): (readonly ['prepared' | 'cursor', string | null])[] {
+  const [type, body] = tagged(statement);
+  const named = (field: string): string | null => (typeof body[field] === 'string' ? body[field] : null);
+  if (type === 'PrepareStmt' || type === 'DeallocateStmt') return [['prepared', named('name')]];
+  if (type === 'DeclareCursorStmt' || type === 'ClosePortalStmt') return [['cursor', named('portalname')]];
+  if (type === 'DiscardStmt')
+    return [
+      ['prepared', null],
+      ['cursor', null],
+    ];
+  return [];
 }
 
 /** An implicit cast to unvetted code may hide in any expression: then nothing is understood. */
@@ -88,6 +140,31 @@ function plannedStatement(each: StatementPlan, facts: Facts, context: PlanContex
     outputs: each.verb === 'PREPARE' || each.verb === 'DECLARE CURSOR' ? [] : each.outputs,
     transaction: each.transaction,
     copy: each.copy,
+    ...noticeOf(each, context),
+  };
+}
+
+/** Says that a condition found nothing because it saw masks. Names only; at most one for a statement. */
+function noticeOf(each: StatementPlan, { protection }: PlanContext): { readonly notice?: string } {
+  if (each.lenient || each.verb === 'PREPARE' || each.verb === 'EXPLAIN') return {};
+  const columns = each.lineages.flatMap((found) => found.predicates).filter((name) => each.masks.maskedColumns.has(name));
+  const mayBeLookups = each.findings.lookups > 0;
+  const names = columns.flatMap((qualified) => {
+    const classes = protection.columns.get(qualified) ?? [];
+    const relation = protection.catalogue.relations.find(
+      (one) => qualified.startsWith(`${one.qualified}.`) && one.byName.has(qualified.slice(one.qualified.length + 1)),
+    );
+    const column = relation === undefined ? '' : qualified.slice(relation.qualified.length + 1);
+    if (relation === undefined || classes.length === 0 || (mayBeLookups && protection.allowsLookup(relation.oid, column))) return [];
+    return [column];
+  });
+  const [first, ...more] = sorted(names);
+  if (first === undefined) return {};
+  return {
+    notice:
+      more.length === 0
+        ? `sallyport: column ${first} is masked; the predicate saw the mask`
+        : `sallyport: columns ${[first, ...more].join(', ')} are masked; predicates saw the masks`,
   };
 }
 

@@ -17,6 +17,16 @@ export interface SessionObjects {
   temporary(name: string): Relation | undefined;
 }
 
+/** What no mask hides and an operator may decide about (docs/threat-model.md). */
+export interface Residuals {
+  /** Texts of definitions: checks, defaults, views, functions, comments. They may embed protected literals. */
+  readonly catalogueTexts: 'shown' | 'hidden';
+  /** Rows of tables that are partitioned by a protected column come partition by partition; hiding it costs a sort. */
+  readonly partitionOrder: 'shown' | 'hidden';
+}
+
+export const DEFAULT_RESIDUALS: Residuals = { catalogueTexts: 'shown', partitionOrder: 'hidden' };
+
 export interface PlanContext {
   readonly protection: Protection;
   readonly searchPath: readonly string[];
@@ -24,6 +34,8 @@ export interface PlanContext {
   readonly objects: SessionObjects;
   /** Function signatures policy vouches for: `public.clinic_label(integer)`. */
   readonly safeFunctions: ReadonlySet<string>;
+  /** The same object for all plans of a target; absent = `DEFAULT_RESIDUALS`. */
+  readonly residuals?: Residuals;
 }
 
 /** How server messages (errors, notices) of this statement are treated. */
@@ -54,6 +66,8 @@ export interface PlannedStatement {
   readonly outputs: Facts['outputs'];
   readonly transaction: 'begin' | 'commit' | 'rollback' | 'savepoint' | null;
   readonly copy: 'in' | 'out' | null;
+  /** For the client, as a NOTICE before the statement's own messages: predicates that saw masks instead of values. */
+  readonly notice?: string;
 }
 
 export interface Plan {

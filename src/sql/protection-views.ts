@@ -2,9 +2,10 @@
 // so it is resolved on an empty path.
 
 import type { Catalogue, Relation } from './catalogue.ts';
-import type { Lineage, StatementLineage } from './lineage.ts';
+import type { Lineage, Origin, StatementLineage } from './lineage.ts';
 import type { Node, Parser } from './parser.ts';
 import { controlOf } from './protection-control.ts';
+import { hiddenColumns } from './system-filters.ts';
 import { isReadableSystemRelation, isSystemSchema } from './system-relations.ts';
 
 export interface ColumnRef {
@@ -15,6 +16,10 @@ export interface ColumnRef {
 export interface ViewFacts {
   /** Sources of each column, in the order of the view's columns; null when the definition could not be analysed. */
   readonly outputs: readonly (readonly ColumnRef[])[] | null;
+  /** The base column that each column of the view shows unchanged; null when there is none to rely on. */
+  readonly origins: readonly (Origin | null)[] | null;
+  /** Columns that decide which rows it has; null when they are not all known. */
+  readonly predicates: readonly ColumnRef[] | null;
   /** Every column that is read, for output or for control. */
   readonly columns: readonly ColumnRef[];
   /** Relations the definition names. */
@@ -23,7 +28,7 @@ export interface ViewFacts {
   readonly readsUnknown: boolean;
 }
 
-const UNREADABLE: ViewFacts = { outputs: null, columns: [], relations: [], readsUnknown: true };
+const UNREADABLE: ViewFacts = { outputs: null, origins: null, predicates: null, columns: [], relations: [], readsUnknown: true };
 
 export function analyseView(view: Relation, catalogue: Catalogue, parser: Parser, lineage: StatementLineage): ViewFacts {
   const parsed = parser.parse(view.definition ?? '');
@@ -44,10 +49,29 @@ export function analyseView(view: Relation, catalogue: Catalogue, parser: Parser
     columns.includes(null) ||
     outputs.flat().includes(null)
   ) {
-    return { outputs: null, columns: [], ...named };
+    const mayReadHidden = named.relations.some((oid) => hiddenIn(oid, catalogue).size > 0);
+    return { outputs: null, origins: null, predicates: null, columns: [], ...named, readsUnknown: named.readsUnknown || mayReadHidden };
   }
+  if (columns.some((read) => read !== null && hiddenIn(read.relation, catalogue).has(read.column))) {
+    return { outputs: null, origins: null, predicates: null, columns: [], ...named, readsUnknown: true };
+  }
+  const predicates = facts?.predicates.map((source) => columnRef(source, catalogue)) ?? [];
   const isKnown = (ref: ColumnRef | null): ref is ColumnRef => ref !== null;
-  return { outputs: outputs.map((sources) => sources.filter(isKnown)), columns: columns.filter(isKnown), ...named };
+  // An arm of a set operation adds values that are not the column's.
+  const combines = /\b(union|intersect|except)\b/i.test(view.definition ?? '');
+  return {
+    outputs: outputs.map((sources) => sources.filter(isKnown)),
+    origins: combines ? null : (facts?.outputs.map(({ origin }) => origin) ?? null),
+    predicates: predicates.every(isKnown) ? predicates : null,
+    columns: columns.filter(isKnown),
+    ...named,
+  };
+}
+
+/** `CREATE VIEW v AS SELECT * FROM pg_settings` would show what the filter of that relation hides. */
+function hiddenIn(oid: number, catalogue: Catalogue): ReadonlySet<string> {
+  const relation = catalogue.relationByOid(oid);
+  return relation === undefined ? new Set() : hiddenColumns(relation);
 }
 
 function lineageOf(statement: Node, catalogue: Catalogue, lineage: StatementLineage): Lineage | null {

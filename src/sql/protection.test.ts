@@ -234,6 +234,35 @@ describe('protect', () => {
     assert.equal(protect(after, RULES, parser, lineage).columns.size, 0);
   });
 
+  it('takes a view over what a system relation hides for opaque', () => {
+    const tables = { 'public.patients': { columns: PATIENTS } };
+    const of = (sql: string): readonly string[] | undefined => {
+      const closure = closureOf({ tables, views: { 'public.v': { columns: { k: 'text' }, sql } } }, RULES);
+      return closure.of('v')['k'];
+    };
+    assert.deepEqual(of('SELECT s.setting AS k FROM pg_settings s'), ['opaque']);
+    assert.deepEqual(of('SELECT (a.attmissingval)::text AS k FROM pg_attribute a'), ['opaque']);
+    assert.deepEqual(of('SELECT (r.*)::text AS k FROM pg_roles r'), ['opaque']);
+    assert.equal(of('SELECT (a.attname)::text AS k FROM pg_attribute a'), undefined);
+    assert.equal(of('SELECT (r.rolname)::text AS k FROM pg_roles r'), undefined);
+  });
+
+  it('keeps what holds values still: a partition that was detached, a column that is no longer generated', () => {
+    const columns = { id: 'integer', ssn: 'text' };
+    const derived = { ...columns, folded: 'text generated lower(ssn)' };
+    const before = testCatalogue({
+      tables: { 'public.patients': { columns: derived }, 'public.old': { columns, inherits: ['public.patients'] } },
+      views: { 'public.v': { columns: { k: 'text' }, sql: 'SELECT patients.ssn AS k FROM public.patients' } },
+    });
+    const after = testCatalogue({
+      tables: { 'public.patients': { columns: { ...derived, folded: 'text' } }, 'public.old': { columns } },
+      views: { 'public.v': { columns: { k: 'integer' }, sql: 'SELECT patients.id AS k FROM public.patients' } },
+    });
+    const { bound } = protect(before, RULES, parser, lineage);
+    const kept = [...protect(after, RULES, parser, lineage, new Set(), bound).columns.keys()];
+    assert.deepEqual(kept, ['public.old.ssn', 'public.patients.folded', 'public.patients.ssn']);
+  });
+
   it('notes row security that reads protected columns or runs unvetted code', () => {
     const closure = closureOf({
       functions: { 'public.leak(integer)': { returns: 'boolean' } },

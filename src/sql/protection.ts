@@ -8,6 +8,7 @@ import type { BoundColumn, Catalogue, ColumnRule, Protection, Relation } from '.
 import { vouched } from './catalogue-functions.ts';
 import type { StatementLineage } from './lineage.ts';
 import type { Parser } from './parser.ts';
+import { wholeKeysOf } from './protection-keys.ts';
 import { findTellingPartitions } from './protection-partitions.ts';
 import { analyseView, columnsIn, policyReads } from './protection-views.ts';
 import type { ColumnRef, ViewFacts } from './protection-views.ts';
@@ -59,7 +60,8 @@ export function protect(
 
   const touched = rules.length > 0 ? findTouching(relations, views, closure, parser) : new Set<number>();
   const opaque = findOpaqueOnWrite(catalogue, relations, views, closure);
-  const telling = findTellingPartitions(relations, catalogue, parser, (oid, column) => closure.classesOf(oid, column).length > 0);
+  const lookups = new Set(rules.flatMap((rule) => (rule.lookup === true ? [rule.class] : [])));
+  const telling = findTellingPartitions(relations, catalogue, parser, views, (oid, column) => closure.classesOf(oid, column).length > 0);
   return {
     catalogue,
     classesOf: (oid, column) => closure.classesOf(oid, column),
@@ -70,11 +72,18 @@ export function protect(
     hasTellingPartitions: (oid) => telling.roots.has(oid),
     storedColumns: (oid, column) => storedColumns(oid, column, catalogue, views, new Set()),
     storedRelations: (oid) => [...storedRelations(oid, views)],
-    bound: named,
+    hasLookups: lookups.size > 0,
+    allowsLookup: (oid, column) => allowsLookup(closure.classesOf(oid, column), lookups),
+    wholeKeys: wholeKeysOf(catalogue, views, (oid, column) => closure.classesOf(oid, column).length > 0),
+    bound: [...named, ...storedBelow(relations, closure, named)],
     columns: closure.all(),
     unmatched,
   };
 }
+
+/** Every class of a column must allow it: the strictest counts. */
+const allowsLookup = (classes: readonly string[], lookups: ReadonlySet<string>): boolean =>
+  classes.length > 0 && classes.every((each) => lookups.has(each));
 
 class Closure {
   changed = false;
@@ -182,6 +191,16 @@ function boundColumns(relations: readonly Relation[], closure: Closure): readonl
       return classes.length === 0 ? [] : [{ relation: relation.oid, attnum, classes }];
     }),
   );
+}
+
+const STORED: ReadonlySet<Relation['kind']> = new Set(['table', 'partitioned', 'matview', 'foreign']);
+
+/** What else holds protected values by now. A partition that is detached, a child that leaves its parent, a column that is
+ *  no longer generated or no foreign key any more: the values are still there. */
+function storedBelow(relations: readonly Relation[], closure: Closure, named: readonly BoundColumn[]): readonly BoundColumn[] {
+  const known = new Set(named.map(({ relation, attnum }) => `${relation} ${attnum}`));
+  const stored = relations.filter(({ kind }) => STORED.has(kind));
+  return boundColumns(stored, closure).filter(({ relation, attnum }) => !known.has(`${relation} ${attnum}`));
 }
 
 /** A foreign key column holds values of the column it refers to. */

@@ -1,5 +1,5 @@
-// Which settings a statement may change or read, with constants only. Everything that moves names (search_path), literal
-// boundaries (standard_conforming_strings, client_encoding other than UTF8), identity (role, session_authorization) or
+// Which settings a statement may change or read, with constants only. Everything that moves names (search_path, except to
+// nothing or back), literal boundaries (standard_conforming_strings, client_encoding other than UTF8), identity (role, session_authorization) or
 // what the server writes into messages and logs is refused by absence. So are settings of extensions (`x.y`): they can
 // carry data from one statement to the next.
 
@@ -11,6 +11,8 @@ const oneOf =
   (value) =>
     values.includes(value.toLowerCase());
 const bool = oneOf('on', 'off', 'true', 'false', 'yes', 'no', '1', '0', 't', 'f');
+const number: Check = (value) => /^-?\d{1,10}(\.\d{1,10})?$/.test(value);
+const size: Check = (value) => /^\d{1,10}\s*(B|kB|MB|GB)?$/.test(value);
 
 /** Name -> what it may be set to. */
 const SETTABLE: ReadonlyMap<string, Check> = new Map<string, Check>([
@@ -34,6 +36,20 @@ const SETTABLE: ReadonlyMap<string, Check> = new Map<string, Check>([
   ['idle_in_transaction_session_timeout', any],
   ['idle_session_timeout', any],
   ['work_mem', (value) => /^\d{1,7}\s*(kB|MB)?$/.test(value)],
+  ['maintenance_work_mem', size],
+  ['temp_buffers', size],
+  ['hash_mem_multiplier', number],
+  // WHY safe: the plan was made for the gateway's path; of what it resolved, an empty path can only fail to find something
+  // on the target, never find another thing. pg_dump and the programs beside it begin with it.
+  ['search_path', oneOf('', '""', 'pg_catalog')],
+  // what pg_dump and plain dumps set besides
+  ['synchronize_seqscans', bool],
+  ['check_function_bodies', bool],
+  ['default_tablespace', oneOf('')],
+  ['default_table_access_method', oneOf('heap')],
+  ['default_statistics_target', number],
+  // what the client itself loses in a crash
+  ['synchronous_commit', oneOf('on', 'off', 'local', 'remote_write', 'remote_apply', 'true', 'false')],
   // transactions
   ['default_transaction_isolation', any],
   ['default_transaction_read_only', bool],
@@ -48,6 +64,18 @@ const SETTABLE: ReadonlyMap<string, Check> = new Map<string, Check>([
   ['join_collapse_limit', any],
   ['max_parallel_workers_per_gather', any],
   ['cursor_tuple_fraction', any],
+  ['constraint_exclusion', oneOf('on', 'off', 'partition')],
+  ['effective_cache_size', size],
+  ['force_parallel_mode', oneOf('on', 'off', 'regress')],
+  ['debug_parallel_query', oneOf('on', 'off', 'regress')],
+  ['geqo', bool],
+  ['geqo_threshold', number],
+  ['max_parallel_workers', number],
+  ['min_parallel_index_scan_size', size],
+  ['min_parallel_table_scan_size', size],
+  ...['seq_page', 'random_page', 'cpu_tuple', 'cpu_index_tuple', 'cpu_operator', 'parallel_setup', 'parallel_tuple', 'jit_above'].map(
+    (cost): [string, Check] => [`${cost}_cost`, number],
+  ),
   ...[
     'bitmapscan',
     'hashagg',
@@ -66,6 +94,9 @@ const SETTABLE: ReadonlyMap<string, Check> = new Map<string, Check>([
     'parallel_hash',
     'parallel_append',
     'gathermerge',
+    'async_append',
+    'partition_pruning',
+    'tidscan',
   ].map((plan): [string, Check] => [`enable_${plan}`, bool]),
   // pgjdbc sets it right after connecting
   ['application_name', any],
@@ -86,6 +117,11 @@ const READABLE: ReadonlySet<string> = new Set(
 export function isSettable(name: string, value: string | null): boolean {
   const check = SETTABLE.get(name.toLowerCase());
   return check !== undefined && (value === null || check(value));
+}
+
+/** Lower-case names that SHOW and `pg_settings` answer. */
+export function readableSettings(): readonly string[] {
+  return [...new Set([...SETTABLE.keys(), ...READABLE])].sort();
 }
 
 /** True when SHOW and `current_setting('name')` with this constant may be answered. */

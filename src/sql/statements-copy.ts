@@ -98,7 +98,15 @@ function copyIn(plan: StatementPlan, body: Body): void {
   const relation = writeTarget(walker, range);
   const masked = relation === null ? null : plan.masks.masked(relation);
   const target =
-    masked === null ? null : { relation: masked.relation, masked: hiddenNames(walker, masked), names: new Set([masked.relation.name]) };
+    masked === null
+      ? null
+      : {
+          relation: masked.relation,
+          masked: hiddenNames(walker, masked),
+          name: masked.relation.name,
+          only: false,
+          names: new Set([masked.relation.name]),
+        };
   walker.child(body, 'whereClause', newFrame(null, target));
   if (relation !== null) writtenColumns(walker, relation, nameList(body['attlist']) ?? stored(relation), 'insert');
 }

@@ -81,6 +81,7 @@ export class StatementPlan {
     });
     this.lineages.push(found);
     this.limit = found.limit;
+    this.walker.root = node;
     const walked = this.walker.node(node, newFrame(null)) as Node;
     this.#refuseStores(found);
     return walked;

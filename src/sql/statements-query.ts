@@ -68,6 +68,8 @@ function inherit(plan: StatementPlan, facts: Facts): void {
     const relation = catalogue.relations.find((each) => each.qualified === name);
     if (relation === undefined) continue;
     const { protection } = plan.context;
+    // Which of its predicates were look-ups is not in the facts.
+    if (relation.columns.some((column) => protection.allowsLookup(relation.oid, column.name))) plan.findings.lookups += 1;
     const opaque = access === 'write' && (protection.isOpaqueOnWrite(relation.oid) || plan.masks.masked(relation) !== null);
     const foreign = relation.kind === 'foreign' && protection.isProtected(relation.oid);
     if (foreign || protection.touchesProtected(relation.oid) || protection.hasTellingPartitions(relation.oid))
@@ -138,11 +140,26 @@ export function explain(plan: StatementPlan, body: Body): void {
   if (analyze && plan.findings.effects.some((effect) => effect !== 'read')) {
     if (!plan.lenient) plan.refuse('statement-kind', 'EXPLAIN ANALYZE of a write', 'Use EXPLAIN without ANALYZE.');
   }
+  if (analyze && plan.findings.lookups > 0 && !plan.lenient) {
+    plan.refuse('statement-kind', 'EXPLAIN ANALYZE of a look-up', 'Use EXPLAIN without ANALYZE.');
+  }
   if (plan.findings.tellingPlan && !plan.lenient) {
     plan.refuse('statement-kind', 'EXPLAIN over a view or partitions that protected columns decide', 'Explain the query over tables.');
   }
+  if (showsEstimates(plan)) {
+    const others = options.filter((option) => option['defname'] !== 'costs').map((option) => ({ DefElem: option }));
+    body['options'] = [...others, { DefElem: { defname: 'costs', arg: { String: { sval: 'off' } }, defaction: 'DEFELEM_UNSPEC' } }];
+    plan.findings.changed = true;
+  }
   plan.bounded = !analyze;
   plan.outputs = [{ name: 'QUERY PLAN', sources: [], classes: [] }];
+}
+
+/** The planner looks through a mask that keeps something of the value: it estimates groups by the number of true values. */
+function showsEstimates(plan: StatementPlan): boolean {
+  if (plan.lenient) return false;
+  const columns = [...plan.lineages.flatMap((found) => found.columns), ...(plan.inherited?.columns ?? [])];
+  return columns.some((column) => plan.masks.keepingColumns.has(column));
 }
 
 /** Value of a boolean option: absent means on. */

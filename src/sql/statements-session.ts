@@ -4,7 +4,7 @@ import { isReadableSetting, isSettable } from './settings.ts';
 import type { StatementPlan } from './statements-plan.ts';
 import type { Body } from './rewrite.ts';
 
-const REMEDY_SETTING = 'This setting is fixed by the gateway.';
+const REMEDY_SETTING = 'This setting, or this value, is fixed by the gateway.';
 
 const TRANSACTION_KINDS: Readonly<Record<string, readonly [string, 'begin' | 'commit' | 'rollback' | 'savepoint']>> = {
   TRANS_STMT_BEGIN: ['BEGIN', 'begin'],
@@ -43,14 +43,19 @@ export function setVariable(plan: StatementPlan, body: Body): void {
       : kind === 'VAR_SET_VALUE'
         ? !isSettable(name, constantList(body['args']))
         : (kind !== 'VAR_RESET' && kind !== 'VAR_SET_DEFAULT') || !isSettable(name, null);
-  if (refused) plan.refuse('setting', plan.walker.names.known(name), REMEDY_SETTING);
+  if (refused) plan.refuse('setting', settingName(name), REMEDY_SETTING);
+}
+
+/** Facts go into records: what is no plain word may be data, and is not shown. */
+function settingName(name: string): string {
+  return /^[A-Za-z_]{1,40}$/.test(name) ? name : 'an unknown name';
 }
 
 export function showVariable(plan: StatementPlan, body: Body): void {
   const name = String(body['name'] ?? '');
   // SHOW of names with spaces (`TIME ZONE`, `SESSION AUTHORIZATION`) comes folded from the grammar.
   if (name !== 'all' && isReadableSetting(name)) plan.outputs = [{ name, sources: [], classes: [] }];
-  else plan.refuse('setting', 'SHOW', 'Only harmless settings can be shown.');
+  else plan.refuse('setting', `SHOW ${settingName(name)}`, 'Only harmless settings can be shown.');
 }
 
 export function discard(plan: StatementPlan, body: Body): void {

@@ -191,10 +191,10 @@ describe('system relations', () => {
       assert.ok(isReadableSystemRelation('information_schema', name), name);
   });
 
-  it('that hold data, activity, settings, credentials or files are not', () => {
-    for (const name of words(`pg_stats pg_statistic pg_stats_ext pg_stats_ext_exprs pg_statistic_ext_data pg_stat_activity pg_stat_statements pg_stat_user_tables pg_settings
-      pg_prepared_statements pg_prepared_xacts pg_cursors pg_largeobject pg_largeobject_metadata pg_authid pg_shadow pg_hba_file_rules pg_file_settings pg_user_mapping pg_user_mappings
-      pg_subscription pg_locks pg_replication_slots pg_db_role_setting pg_config pg_shmem_allocations pg_backend_memory_contexts pg_something_new`)) {
+  it('that hold data, activity, credentials or files are not', () => {
+    for (const name of words(`pg_stats pg_statistic pg_stats_ext pg_stats_ext_exprs pg_statistic_ext_data pg_stat_activity pg_stat_statements pg_stat_user_tables
+      pg_prepared_xacts pg_largeobject pg_authid pg_shadow pg_hba_file_rules pg_file_settings pg_user_mapping
+      pg_locks pg_replication_slots pg_config pg_shmem_allocations pg_backend_memory_contexts pg_something_new`)) {
       assert.ok(!isReadableSystemRelation('pg_catalog', name), name);
     }
     assert.ok(!isReadableSystemRelation('information_schema', 'user_mapping_options'));
@@ -221,6 +221,13 @@ describe('settings', () => {
       ['application_name', 'PostgreSQL JDBC Driver'],
       ['client_min_messages', 'warning'],
       ['default_transaction_read_only', 'on'],
+      ['search_path', ''],
+      ['search_path', 'pg_catalog'],
+      ['search_path', null],
+      ['synchronize_seqscans', 'off'],
+      ['default_tablespace', ''],
+      ['random_page_cost', '1.1'],
+      ['effective_cache_size', '4GB'],
     ];
     for (const [name, value] of allowed) assert.ok(isSettable(name, value), `${name} = ${value}`);
   });
@@ -228,7 +235,9 @@ describe('settings', () => {
   it('that move names, literals, identity or messages may not', () => {
     const refused: readonly (readonly [string, string | null])[] = [
       ['search_path', 'legacy'],
-      ['search_path', null],
+      ['search_path', 'pg_catalog, legacy'],
+      ['search_path', '"legacy"'],
+      ['random_page_cost', 'x'],
       ['client_encoding', 'SQL_ASCII'],
       ['client_encoding', 'LATIN1'],
       ['standard_conforming_strings', 'off'],

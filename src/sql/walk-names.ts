@@ -9,7 +9,9 @@ import { isReadableSetting, isSettable } from './settings.ts';
 import { quoteName } from './rewrite.ts';
 import type { Body } from './rewrite.ts';
 import type { Walker } from './walk.ts';
-import { reachOf } from './walk-scope.ts';
+import { TEXT_FUNCTIONS } from './system-filters.ts';
+import type { Frame } from './walk-scope.ts';
+import { itemOf, reachOf } from './walk-scope.ts';
 
 const columnRef: Handler = (walker, body, frame) => {
   walker.known('ColumnRef', body);
@@ -24,7 +26,7 @@ const columnRef: Handler = (walker, body, frame) => {
   const qualifier = star ? parts : parts.slice(0, -1);
   if (column !== null && qualifier.length > 0) walker.unvetted(walker.names.attribute(column));
   const reach = reachOf({ qualifier, column }, frame);
-  if (reach?.kind === 'raw') walker.refuseWrite(reach.target.relation, 'reads');
+  if (reach?.kind === 'raw' && !walker.rawLookups.has(body)) walker.refuseWrite(reach.target.relation, 'reads');
   if (reach?.kind === 'item' && column !== null) {
     walker.editName(body, 1, `${quoteName(reach.item)}.${quoteName(column)}`);
     fields.unshift({ String: { sval: reach.item } });
@@ -64,12 +66,30 @@ const functionCall: Handler = (walker, body, frame) => {
     walker.refuseNode('FuncCall.funcname');
     return null;
   }
-  if (!vouchedByArguments(walker, names, args)) {
+  if (hidesText(walker, names)) {
+    walker.list(args, frame);
+    walker.findings.changed = true;
+    return NULL_TEXT();
+  }
+  if (!vouchedByArguments(walker, names, args, frame)) {
     walker.unvetted(walker.names.function(names), ...effectsOfUnvetted(walker, names));
   }
   walker.fields('FuncCall', body, frame);
   return null;
 };
+
+/** The operator does not want texts of definitions to be shown. */
+function hidesText(walker: Walker, names: readonly string[]): boolean {
+  if (walker.lenient || walker.context.residuals?.catalogueTexts !== 'hidden') return false;
+  return TEXT_FUNCTIONS.has(names.at(-1) ?? '') && (names.length === 1 || names.at(-2) === 'pg_catalog');
+}
+
+const NULL_TEXT = (): Body => ({
+  TypeCast: {
+    arg: { A_Const: { isnull: true } },
+    typeName: { names: [{ String: { sval: 'pg_catalog' } }, { String: { sval: 'text' } }], typemod: -1 },
+  },
+});
 
 /** What an unvetted function may do, at most. */
 function effectsOfUnvetted(walker: Walker, names: readonly string[]): Effect[] {
@@ -83,13 +103,13 @@ function effectsOfUnvetted(walker: Walker, names: readonly string[]): Effect[] {
 }
 
 /** Functions that are harmless with some constant arguments only. */
-function vouchedByArguments(walker: Walker, names: readonly string[], args: readonly Body[]): boolean {
+function vouchedByArguments(walker: Walker, names: readonly string[], args: readonly Body[], frame: Frame): boolean {
   const name = names.at(-1);
   if (names.length > 2 || (names.length === 2 && names[0] !== 'pg_catalog')) return false;
   const shadowed = names.length === 1 && walker.names.overloads(null, name ?? '').some((info) => info.schema !== 'pg_catalog');
   if (shadowed) return false;
   const first = constantText(args[0]);
-  if (name === 'current_setting') return first !== null && isReadableSetting(first);
+  if (name === 'current_setting') return first === null ? isShownSettingName(args, frame) : isReadableSetting(first);
   if (name === 'set_config') {
     const value = constantText(args[1]);
     return args.length === 3 && first !== null && value !== null && constantText(args[2]) !== null && isSettable(first, value);
@@ -102,6 +122,14 @@ function vouchedByArguments(walker: Walker, names: readonly string[], args: read
     return true;
   }
   return name === 'lastval' && args.length === 0;
+}
+
+/** `current_setting(s.name)` with `pg_settings s`: rows of other settings are not there. */
+function isShownSettingName(args: readonly Body[], frame: Frame): boolean {
+  const [table, column, ...more] = nameList((args[0]?.['ColumnRef'] as Body | undefined)?.['fields']) ?? [];
+  if (args.length !== 1 || column !== 'name' || more.length > 0) return false;
+  const item = itemOf(table ?? '', frame);
+  return item?.relation?.qualified === 'pg_catalog.pg_settings' && item.columns !== null && item.replaced;
 }
 
 /** Operators an expression kind uses beside those it names. */

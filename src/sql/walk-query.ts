@@ -5,6 +5,7 @@ import type { Place } from './resolve.ts';
 import { nameList, unknown } from './resolve.ts';
 import type { Handler } from './walk-handlers.ts';
 import { mentionedColumns, restoreDependency } from './walk-group.ts';
+import { applyLookups, filterableByOn, filterableIn } from './walk-lookup.ts';
 import type { Replaced } from './walk-group.ts';
 import { quoteName } from './rewrite.ts';
 import type { Body } from './rewrite.ts';
@@ -25,6 +26,7 @@ const select: Handler = (walker, body, outer) => {
   const group = body['groupClause'] as Body[] | undefined;
   const mentioned = group === undefined ? null : mentionedColumns(body);
   fromClause(walker, body, 'fromClause', frame);
+  applyLookups(walker, body, 'whereClause', frame, filterableIn(body['fromClause']));
   walker.fields('SelectStmt', body, frame);
   if (mentioned !== null) restoreDependency(body, replacedItems(walker, frame), mentioned);
   return null;
@@ -107,17 +109,26 @@ function reference(walker: Walker, body: Body, frame: Frame, sample: Body | null
   walker.findings.use(place.temporary ? `pg_temp.${relation.name}` : relation.qualified, 'read');
   const masked = place.temporary ? null : walker.masks.masked(relation);
   const columns = alias?.renamed === true ? null : relation.byName;
-  frame.items.push({ name: visible, relation, columns, replaced: masked !== null } satisfies FromItem);
   if (masked === null) {
+    frame.items.push({ name: visible, relation, columns, replaced: false } satisfies FromItem);
     pin(walker, body, place);
     return sample === null ? null : wrap({ RangeVar: body });
   }
   walker.findings.changed = true;
   const only = body['inh'] !== true;
   const sampled = sample === null ? null : sampleText(walker, sample);
+  if (sample !== null && masked.refusesSamples) {
+    walker.findings.refuse({
+      code: 'relation',
+      what: `${relation.qualified}: a sample tells which partition a row is in, and a protected column chooses that`,
+      remedy: 'Leave TABLESAMPLE out.',
+    });
+  }
   const subquery = walker.standIns.place(
     masked.standIn({ only, sample: sampled, system: relation.kind === 'view' ? [] : walker.systemColumns }),
   );
+  const select = subquery['SelectStmt'] as Body;
+  frame.items.push({ name: visible, relation, columns, replaced: true, standIn: { select, only } } satisfies FromItem);
   const text = `(${walker.standIns.last})${body['alias'] === undefined ? ` AS ${quoteName(name)}` : ''}`;
   walker.edit(body, text, { dropOnly: only });
   return { RangeSubselect: { subquery, alias: body['alias'] ?? { aliasname: name } } };
@@ -151,12 +162,12 @@ export function readable(walker: Walker, body: Body): Place | null {
   return place;
 }
 
-/** A partition whose rows a protected column chose: being in it tells the value. */
+/** A partition whose rows a protected column chose: being in it tells the value. Or a view that tells the same. */
 export function refuseTelling(walker: Walker, relation: Relation): void {
   if (!walker.context.protection.isTellingPartition(relation.oid)) return;
   walker.findings.refuse({
     code: 'relation',
-    what: `${relation.qualified}: its rows are chosen by a protected column`,
+    what: `${relation.qualified}: its rows, or their order, are chosen by a protected column`,
     remedy: 'Use the partitioned table that it belongs to.',
   });
 }
@@ -223,7 +234,9 @@ const join: Handler = (walker, body, frame) => {
   walker.child(body, 'larg', frame);
   walker.child(body, 'rarg', frame);
   // ON sees only the two sides of its own join.
-  walker.child(body, 'quals', { ...frame, items: frame.items.slice(start) });
+  const own: Frame = { ...frame, items: frame.items.slice(start), target: null };
+  applyLookups(walker, body, 'quals', own, filterableByOn(body));
+  walker.child(body, 'quals', { ...own, target: frame.target });
   // An alias on the join hides the names inside it, and may rename every column.
   if (aliasOf(walker, body) !== null) {
     frame.items.splice(start);

@@ -2,6 +2,7 @@
 // names so far, and whether the target of a write (which stays raw) can be reached from here.
 
 import type { Relation } from './catalogue.ts';
+import type { Body } from './rewrite.ts';
 
 /** CTE names visible at a point: the client's name -> ours. */
 export interface CteScope {
@@ -16,12 +17,26 @@ export interface FromItem {
   /** Column names it surely has; null = not known. */
   readonly columns: ReadonlyMap<string, unknown> | null;
   readonly replaced: boolean;
+  /** What stands for it, while its masked columns may be looked up there. */
+  readonly standIn?: StandIn;
+}
+
+/** A stand-in in the tree. */
+export interface StandIn {
+  /** Fields of its SELECT, to which a look-up adds a condition. */
+  readonly select: Body;
+  /** Without inheritance children. */
+  readonly only: boolean;
 }
 
 /** Target of a write of which some columns are masked. It is not rewritten, so these must not be read. */
 export interface RawTarget {
   readonly relation: Relation;
   readonly masked: ReadonlySet<string>;
+  /** Alias or relation name. */
+  readonly name: string;
+  /** Without inheritance children. */
+  readonly only: boolean;
   /** Names the statement may use for it: alias or relation name, `excluded`, `old`, `new`. */
   readonly names: Set<string>;
 }
@@ -46,6 +61,15 @@ export function findCte(scope: CteScope | null, name: string): string | null {
   for (let at = scope; at !== null; at = at.parent) {
     const renamed = at.names.get(name);
     if (renamed !== undefined) return renamed;
+  }
+  return null;
+}
+
+/** The FROM entry that a qualifier means. */
+export function itemOf(name: string, frame: Frame): FromItem | null {
+  for (let at: Frame | null = frame; at !== null; at = at.parent) {
+    const found = at.items.find((each) => each.name === name);
+    if (found !== undefined || at.target?.names.has(name) === true) return found ?? null;
   }
   return null;
 }

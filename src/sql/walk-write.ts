@@ -10,8 +10,9 @@ import { PLACE_COLUMNS } from './rewrite.ts';
 import type { Body, MaskedRelation } from './rewrite.ts';
 import type { Walker } from './walk.ts';
 import { fromClause, pin, refuseTelling, resolved, withClause } from './walk-query.ts';
+import { applyLookups, filterableIn } from './walk-lookup.ts';
 import type { WriteKind } from './walk-restrictions.ts';
-import { refuseQuestions } from './walk-restrictions.ts';
+import { refusePartialAssignments, refuseQuestions } from './walk-restrictions.ts';
 import { newFrame } from './walk-scope.ts';
 import type { Frame, RawTarget } from './walk-scope.ts';
 
@@ -28,7 +29,15 @@ function openWrite(walker: Walker, body: Body, outer: Frame): Write {
   const relation = writeTarget(walker, body['relation'] as Body);
   const masked = relation === null ? null : walker.masks.masked(relation);
   const target: RawTarget | null =
-    masked === null ? null : { relation: masked.relation, masked: hiddenNames(walker, masked), names: targetNames(body) };
+    masked === null
+      ? null
+      : {
+          relation: masked.relation,
+          masked: hiddenNames(walker, masked),
+          name: [...targetNames(body)][0] ?? masked.relation.name,
+          only: (body['relation'] as Body)['inh'] !== true,
+          names: targetNames(body),
+        };
   const frame = newFrame(outer, target);
   withClause(walker, body, frame, outer);
   if (target === null && relation !== null) {
@@ -115,6 +124,13 @@ function returning(walker: Walker, body: Body, write: Write): void {
       remedy: 'Leave RETURNING out, and SELECT the row afterwards.',
     });
   }
+  if (write.target !== null && walker.masks.masked(write.target.relation)?.refusesSamples === true) {
+    walker.findings.refuse({
+      code: 'write-of-protected',
+      what: `${write.target.relation.qualified}: RETURNING shows the rows partition by partition, and a protected column chooses those`,
+      remedy: 'Leave RETURNING out, and SELECT the rows afterwards.',
+    });
+  }
   walker.typedChild(body, 'returningClause', 'ReturningClause', write.frame);
 }
 
@@ -125,7 +141,8 @@ const insert: Handler = (walker, body, outer) => {
   const source: Frame = { parent: outer, ctes: frame.ctes, items: [], target: null };
   walker.child(body, 'selectStmt', source);
   const columns = body['cols'] === undefined ? (relation?.columns.map((column) => column.name) ?? []) : targetColumns(body['cols']);
-  if (body['selectStmt'] !== undefined) writtenColumns(walker, relation, columns, 'insert');
+  // DEFAULT VALUES name no column, but every column is filled.
+  writtenColumns(walker, relation, body['selectStmt'] === undefined ? [] : columns, 'insert');
   walker.fields('InsertStmt', body, frame);
   conflict(walker, body, write);
   returning(walker, body, write);
@@ -143,6 +160,7 @@ function conflict(walker: Walker, body: Body, { frame, relation, target }: Write
   }
   walker.typedChild(body, 'onConflictClause', 'OnConflictClause', frame);
   shareSources(clause['targetList']);
+  refusePartialAssignments(walker, relation, clause['targetList']);
   writtenColumns(walker, relation, targetColumns(clause['targetList']), 'update');
 }
 
@@ -163,8 +181,10 @@ const update: Handler = (walker, body, outer) => {
   const write = openWrite(walker, body, outer);
   cascade(walker, write.relation);
   fromClause(walker, body, 'fromClause', write.frame);
+  applyLookups(walker, body, 'whereClause', write.frame, filterableIn(body['fromClause']));
   walker.fields('UpdateStmt', body, write.frame);
   shareSources(body['targetList']);
+  refusePartialAssignments(walker, write.relation, body['targetList']);
   writtenColumns(walker, write.relation, targetColumns(body['targetList']), 'update');
   returning(walker, body, write);
   return null;
@@ -194,6 +214,7 @@ const remove: Handler = (walker, body, outer) => {
   cascade(walker, write.relation);
   refuseQuestions(walker, write.relation, [], 'delete');
   fromClause(walker, body, 'usingClause', write.frame);
+  applyLookups(walker, body, 'whereClause', write.frame, filterableIn(body['usingClause']));
   walker.fields('DeleteStmt', body, write.frame);
   returning(walker, body, write);
   return null;
@@ -204,19 +225,29 @@ const merge: Handler = (walker, body, outer) => {
   walker.findings.effect('read');
   cascade(walker, write.relation);
   walker.child(body, 'sourceRelation', write.frame);
+  // What does not match may be inserted: the condition must not take rows out of the source.
+  applyLookups(walker, body, 'joinCondition', write.frame, new Set());
   walker.fields('MergeStmt', body, write.frame);
   for (const each of (body['mergeWhenClauses'] ?? []) as Body[]) {
     const clause = each['MergeWhenClause'] as Body | undefined;
+    if (clause?.['matchKind'] === 'MERGE_WHEN_NOT_MATCHED_BY_SOURCE') since17(walker, 'MergeWhenClause.matchKind');
     shareSources(clause?.['targetList']);
     const inserts = clause?.['commandType'] === 'CMD_INSERT';
     const all = inserts && clause?.['targetList'] === undefined && clause?.['values'] !== undefined;
     const columns = all ? (write.relation?.columns.map((column) => column.name) ?? []) : targetColumns(clause?.['targetList']);
+    if (!inserts) refusePartialAssignments(walker, write.relation, clause?.['targetList']);
     const kind = inserts ? 'insert' : clause?.['commandType'] === 'CMD_DELETE' ? 'delete' : 'update';
     writtenColumns(walker, write.relation, columns, kind);
   }
+  if (body['returningClause'] !== undefined) since17(walker, 'MergeStmt.returningClause');
   returning(walker, body, write);
   return null;
 };
+
+function since17(walker: Walker, what: string): void {
+  if (walker.context.protection.catalogue.serverVersionNum >= 170000) return;
+  walker.findings.refuse({ code: 'server-version', what, remedy: 'Use a construct this server version knows.' });
+}
 
 /** A key column of ON CONFLICT. */
 const indexElement: Handler = (walker, body, frame) => {

@@ -5,6 +5,7 @@
 import type { Effect, RelationUse, Unknown } from '../core/facts.ts';
 import { EFFECTS } from '../core/facts.ts';
 import type { Relation } from './catalogue.ts';
+import { sureParameters } from './lookup-values.ts';
 import { NODE_TABLE } from './node-table.ts';
 import type { PlanContext } from './plan.ts';
 import { Names } from './resolve.ts';
@@ -29,6 +30,8 @@ export class Findings {
   sensitive = false;
   /** Its plan shows more than its rows: filters, row counts or partitions that protected values decide. */
   tellingPlan = false;
+  /** Equalities that are applied to stored columns. */
+  lookups = 0;
   /** Writes rows, so DETAIL of an error may show a row. */
   writes = false;
 
@@ -67,6 +70,11 @@ export class Walker {
   /** System columns to carry through stand-ins. */
   readonly systemColumns: readonly string[];
   #ctes = 0;
+  /** The statement as it is walked. */
+  root: unknown = null;
+  #sureParameters: ReadonlySet<number> | null = null;
+  /** Columns of a raw target that a look-up may read. */
+  readonly rawLookups = new WeakSet<Body>();
 
   /** Stand-ins and name edits of the whole client text. */
   readonly standIns: StandIns;
@@ -186,6 +194,12 @@ export class Walker {
     if (reason === null) return;
     if (this.lenient) this.findings.effect('call', ...effects);
     else this.findings.refuse(reason);
+  }
+
+  /** The type of a parameter does not depend on where it stands first. */
+  hasSureType(parameter: number): boolean {
+    this.#sureParameters ??= sureParameters(this.root);
+    return this.#sureParameters.has(parameter);
   }
 
   /** Fresh name for a CTE: a scoping mistake of ours then names nothing on the server. */

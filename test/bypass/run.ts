@@ -9,12 +9,14 @@ import { type Ran, type View, columnOf, errorsIn, isRefused, shows, transcript, 
 /** One of the two worlds: a database, and the gateway's targets for it by the role the gateway logs in with. */
 export interface World {
   readonly direct: Endpoint;
-  readonly gateway: Readonly<Record<'app' | 'postgres', Endpoint>>;
+  readonly gateway: Readonly<Record<'app' | 'postgres' | 'keeping', Endpoint>>;
 }
 
 export interface Worlds {
   readonly first: World;
   readonly twin: World;
+  /** Differs from the first in what the `keeping` masks hide, and in nothing that they show. */
+  readonly alike: World;
   readonly serverVersionNum: number;
   readonly superuser: { readonly user: string; readonly password: string };
   /** What clients of the gateway log in with. */
@@ -76,10 +78,8 @@ export class Runner {
 
   /** Whether the case behaves as it says on the bare server. Null = it does. */
   async prove(each: Case): Promise<string | null> {
-    const direct = (steps: readonly Step[]): Promise<Ran> =>
-      this.#pass(each, this.#worlds.first, () =>
-        this.#steps(this.#directLogin(each, this.#worlds.first.direct), steps, this.#worlds.first.direct),
-      );
+    const direct = (steps: readonly Step[], world = this.#worlds.first): Promise<Ran> =>
+      this.#pass(each, world, () => this.#steps(this.#directLogin(each, world.direct), steps, world.direct));
     const check = each.raw?.check ?? (each.control !== undefined ? 'oracle' : each.expect === 'clean' ? 'clean' : 'leak');
     // Some of these would change the server for good.
     if (check === 'none') return null;
@@ -91,6 +91,10 @@ export class Runner {
         const hide = literals(each);
         const differs = !same(transcript(ran, hide), transcript(other, hide)) || Math.abs(totalMs(ran) - totalMs(other)) > timingMs;
         return differs ? null : `sql and control look the same without a gateway ${errorsIn(ran)}`;
+      }
+      case 'twin': {
+        const other = await direct(each.sql, this.#worlds.twin);
+        return same(transcript(ran), transcript(other)) ? `both worlds look the same without a gateway ${errorsIn(ran)}` : null;
       }
       case 'leak':
         return each.secretMustNotAppear.some((secret) => shows(view, secret)) ? null : `no secret is seen: ${errorsIn(ran)}`;
@@ -134,11 +138,13 @@ export class Runner {
   }
 
   async #twin(each: Case, ran: Ran): Promise<string | null> {
-    const { first, twin } = this.#worlds;
-    const other = await this.#pass(each, twin, () => this.#steps(this.#gatewayLogin(each, twin), each.sql, twin.direct));
+    const { first } = this.#worlds;
+    const twin = each.masks === 'keeping' ? this.#worlds.alike : this.#worlds.twin;
+    const other = await this.#pass(each, twin, () => this.#steps(this.#gatewayLogin(each, twin), each.twinSql ?? each.sql, twin.direct));
     const named = (one: Ran, world: World): string[] => {
       const { database } = world.direct;
-      return transcript(one).map((line) => line.replaceAll(new RegExp(`\\b${database}\\b`, 'g'), 'DB'));
+      const lines = transcript(one).map((line) => line.replaceAll(new RegExp(`\\b${database}\\b`, 'g'), 'DB'));
+      return each.masks === 'keeping' ? withNumberedTokens(lines) : lines;
     };
     const difference = firstDifference(named(ran, first), named(other, twin));
     return difference === null ? null : `TWIN ${difference}`;
@@ -279,7 +285,7 @@ export class Runner {
   }
 
   #gatewayLogin(each: Case, world: World): Login {
-    return { ...world.gateway[each.role ?? 'app'], user: 'app', password: this.#worlds.token, startup: each.startup ?? {} };
+    return { ...world.gateway[each.masks ?? each.role ?? 'app'], user: 'app', password: this.#worlds.token, startup: each.startup ?? {} };
   }
 }
 
@@ -299,6 +305,16 @@ function literals(each: Case): string[] {
   const quoted = (steps: readonly Step[] | undefined): string[] => JSON.stringify(steps ?? []).match(/'[^'\\]*'/g) ?? [];
   const found = [...quoted(each.sql), ...quoted(each.control)].map((text) => text.slice(1, -1)).filter((text) => text.length > 2);
   return [...new Set(found)].sort((a, b) => b.length - a.length);
+}
+
+/** Tokens and digests are keyed by target: which of them are equal is all that they tell. */
+function withNumberedTokens(lines: readonly string[]): string[] {
+  const numbers = new Map<string, number>();
+  const numberOf = (token: string): string => {
+    if (!numbers.has(token)) numbers.set(token, numbers.size);
+    return `#${numbers.get(token)}`;
+  };
+  return lines.map((line) => line.replaceAll(/tok_[a-z]+_[0-9a-f]{20}|\b[0-9a-f]{32}\b/g, numberOf));
 }
 
 const totalMs = (ran: Ran): number => ran.steps.reduce((sum, step) => sum + step.ms, 0);

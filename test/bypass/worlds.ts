@@ -126,14 +126,16 @@ async function ready(child: ChildProcess): Promise<void> {
 export async function startWorlds(server: Server, { policy, schema, twin }: WorldsOptions): Promise<LiveWorlds> {
   const superuser = { user: server.user, password: server.password };
   const direct = (database: string): Endpoint => ({ host, port: server.port, database });
-  const names = { first: 'bypass', twin: 'bypass_twin' };
+  const names = { first: 'bypass', twin: 'bypass_twin', alike: 'bypass_alike' };
+  const original = readFileSync(schema, 'utf8');
   try {
-    for (const [database, file] of [
-      [names.first, schema],
-      [names.twin, twin],
+    for (const [database, text] of [
+      [names.first, original],
+      [names.twin, readFileSync(twin, 'utf8')],
+      [names.alike, alikeUnderMasks(original)],
     ] as const) {
       await query({ ...direct('postgres'), ...superuser }, `CREATE DATABASE ${database}`);
-      await query({ ...direct(database), ...superuser }, readFileSync(file, 'utf8').replaceAll(/^\\.*$/gm, ''));
+      await query({ ...direct(database), ...superuser }, text.replaceAll(/^\\.*$/gm, ''));
     }
     const version = await query({ ...direct(names.first), ...superuser }, 'SHOW server_version_num');
     const target = (name: string, database: string, login: { user: string; password: string }) => ({
@@ -149,22 +151,28 @@ export async function startWorlds(server: Server, { policy, schema, twin }: Worl
       target(database, database, app),
       target(`${database}_root`, database, superuser),
     ]);
+    const keeping = [names.first, names.alike].map((database) => target(`${database}_keeping`, database, app));
+    const titles = (those: readonly { readonly name: string }[]): string[] => those.map(({ name }) => name);
     const gateway = await startTestGateway({
-      targets,
-      policy: policyText(
-        policy,
-        targets.map(({ name }) => name),
-      ),
+      targets: [...targets, ...keeping],
+      policy: policyText(policy, titles(targets), titles(keeping)),
       insecure: true,
     });
     const token = await gateway.issuer.token('bypass', { groups: ['testers'] }, { expiresInS: 7200 });
     const gated = (name: string): Endpoint => ({ host, port: gateway.port, database: name });
     const world = (database: string): World => ({
       direct: direct(database),
-      gateway: { app: gated(database), postgres: gated(`${database}_root`) },
+      gateway: { app: gated(database), postgres: gated(`${database}_root`), keeping: gated(`${database}_keeping`) },
     });
     return {
-      worlds: { first: world(names.first), twin: world(names.twin), serverVersionNum: Number(version), superuser, token },
+      worlds: {
+        first: world(names.first),
+        twin: world(names.twin),
+        alike: world(names.alike),
+        serverVersionNum: Number(version),
+        superuser,
+        token,
+      },
       server,
       async stop() {
         await gateway.close();
@@ -175,6 +183,14 @@ export async function startWorlds(server: Server, { policy, schema, twin }: Worl
     await server.stop();
     throw fault;
   }
+}
+
+/** The schema with other patients of the same years of birth, zip regions and last characters: fewer distinct values. */
+function alikeUnderMasks(schema: string): string {
+  return schema.replaceAll(
+    /^( {2}\(\d+, 'MRN[^']*', '[^']*', '[^']*', '\d{4})-\d\d-\d\d', '[^']*(@[^']*)', '[^']*(-\d{4})', '[^']*( Unit \d+)', '(\d{3})[^']*'/gm,
+    "$1-01-01', 'someone$2', '+1-555-0100$3', '1 Nowhere$4', '$500-0000'",
+  );
 }
 
 /** First value of the answer. @throws Error with the server's message. */

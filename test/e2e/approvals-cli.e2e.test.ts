@@ -72,6 +72,18 @@ async function hold(client: pg.Client, sql: string, values: readonly unknown[] =
   return { id: id ?? assert.fail(early[0].message), answer };
 }
 
+/** Cuts the client's connection while its statement is held. @returns when the gateway has ended the session: until then the
+ *  statement still waits, and an answer would release it. */
+async function cutOff(client: pg.Client, { id, answer }: Waiting, own = gateway, auditor = officer): Promise<void> {
+  (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+  await answer;
+  await until('the session is closed', async () => {
+    const entries = await auditEntries(own, own.running.api.port, auditor);
+    const held = entries.findLast(({ type, approval }) => type === 'request.held' && approval === id);
+    return entries.some(({ type, session }) => type === 'session.close' && session === held?.session);
+  });
+}
+
 const codeOf = (answer: pg.QueryResult | pg.DatabaseError): string => ('rows' in answer ? 'rows' : (answer.code ?? ''));
 /** Quicker than the program, for steps that are not what a test is about. */
 const answerApi = async (token: string, id: string, verdict: 'approve' | 'deny'): Promise<number> =>
@@ -155,10 +167,9 @@ test('INVARIANT: an approval serves exactly its statement, its parameters, its t
   const sql = 'INSERT INTO ledger (body) VALUES ($1) RETURNING id';
   const lost = async (token: string, text: string, values: readonly unknown[]): Promise<string> => {
     const client = await clientOf(token);
-    const { id, answer } = await hold(client, text, values);
-    (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
-    await answer;
-    return id;
+    const waiting = await hold(client, text, values);
+    await cutOff(client, waiting);
+    return waiting.id;
   };
   /** True when it was held anew. */
   const isHeld = async (token: string, text: string, values: readonly unknown[]): Promise<boolean> => {
@@ -204,9 +215,9 @@ test('threat: more groups at the retry do not turn what was approved masked into
     const more = await own.issuer.token('clerk-2', { groups: ['clerks', 'clinicians'] });
     const reviewer = await own.issuer.token('olivia', { groups: ['privacy'], kind: 'person' });
     const client = await connect(own, own.port, plain);
-    const { id, answer } = await hold(client, 'SELECT ssn FROM patients');
-    (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
-    await answer;
+    const waiting = await hold(client, 'SELECT ssn FROM patients');
+    const { id } = waiting;
+    await cutOff(client, waiting, own, reviewer);
     assert.equal((await callApi(own, own.running.api.port, reviewer, `/v1/approvals/${id}/answer`, { verdict: 'approve' })).status, 200);
     const second = await connect(own, own.port, more);
     const held = await hold(second, 'SELECT ssn FROM patients');
@@ -223,14 +234,9 @@ test('threat: more groups at the retry do not turn what was approved masked into
 test('a client that is lost while it waits finds its approval, or takes up the open one, when it asks again', async () => {
   const sql = "INSERT INTO ledger (body) VALUES ('retry') RETURNING body";
   const first = await clientOf();
-  const { id, answer } = await hold(first, sql);
-  (first as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
-  await answer;
-  await until('the session is closed', async () =>
-    (await auditEntries(gateway, gateway.running.api.port, officer)).some(
-      ({ type, reasons, approval }) => type === 'request.denied' && reasons?.[0] === 'cancelled' && approval === undefined,
-    ),
-  );
+  const waiting = await hold(first, sql);
+  const { id } = waiting;
+  await cutOff(first, waiting);
   assert.equal(await stateOf(id), 'pending');
   const second = await clientOf();
   const again = await hold(second, sql);

@@ -4,13 +4,13 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { type Case, corpusDirectory, isFor, readCases, readPolicy } from '../bypass/cases.ts';
+import { type Case, corpusDirectory, corpusFiles, isFor, readCases, readPolicy } from '../bypass/cases.ts';
 import { Runner } from '../bypass/run.ts';
 import { type LiveWorlds, type Server, debianPostgres, startDebian, startEmbedded, startWorlds } from '../bypass/worlds.ts';
 
 const embeddedVersionNum = 180_000;
 const policy = readPolicy();
-const cases = ['cases.json', 'cases-own.json'].flatMap((file) => readCases(join(corpusDirectory, file)));
+const cases = corpusFiles().flatMap((file) => readCases(file));
 const older = cases.filter((each) => !isFor(each, embeddedVersionNum));
 
 function corpus(title: string, start: () => Promise<Server>, those: readonly Case[]): void {

@@ -199,7 +199,10 @@ test('psql: \\copy and \\watch of clean data work', async () => {
   const session = await interactive();
   session.write("SELECT 'seen' || count(*) AS v FROM visits \\watch 0.2\n");
   await until('the second round', () => session.out().split('seen600').length > 2);
+  const prompts = (): number => session.out().split('clinic=>').length;
+  const before = prompts();
   session.write('\x03');
+  await until('the prompt after Ctrl-C', () => prompts() > before);
   session.write('SELECT 40 + 3 AS answer;\n');
   await shown(session, /\b43\b/);
   await quit(session);

@@ -53,9 +53,9 @@ async function pass(client: Socket, certificate: KeyedCertificate): Promise<void
 
 const logIn = (port: number, password: string, tls: UpstreamTls) =>
   connectUpstream(
-    { host: '127.0.0.1', port, database: 'postgres', user: 'postgres', password: new Secret(password), tls, connectTimeoutMs: 5000 },
+    { host: '127.0.0.1', port, database: 'postgres', user: 'postgres', password: new Secret(password), tls, connectTimeoutMs: 30_000 },
     new Map(),
-    AbortSignal.timeout(8000),
+    AbortSignal.timeout(40_000),
   );
 
 test('md5: the right password logs in, a wrong one is the fault of the credential', async () => {

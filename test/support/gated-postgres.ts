@@ -33,6 +33,8 @@ export interface GatedPostgres {
 }
 
 export interface GatedOptions {
+  /** A server that is there already; whoever started it stops it. */
+  readonly server?: EmbeddedPostgres;
   readonly postgres?: EmbeddedPostgresOptions;
   readonly upstreamTls?: UpstreamTls;
   readonly security?: ListenerSecurity;
@@ -60,7 +62,7 @@ export const authenticator: Authenticator = {
 };
 
 export async function startGatedPostgres(options: GatedOptions = {}): Promise<GatedPostgres> {
-  const server = await startEmbeddedPostgres(options.postgres ?? {});
+  const server = options.server ?? (await startEmbeddedPostgres(options.postgres ?? {}));
   const direct = new pg.Client({
     host: server.host,
     port: server.port,
@@ -139,7 +141,7 @@ export async function startGatedPostgres(options: GatedOptions = {}): Promise<Ga
     async stop() {
       await adapter.close();
       await direct.end().catch(() => undefined);
-      await server.stop();
+      if (options.server === undefined) await server.stop();
     },
   };
 }

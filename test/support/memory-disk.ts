@@ -86,24 +86,27 @@ export class MemoryDisk implements Disk {
       this.#files.set(path, { data: Buffer.alloc(0), durable: Buffer.alloc(0) });
     }
     const inode = this.#inode(path);
+    const write = (bytes: Buffer, position: number): number => {
+      const fault = this.#faultFor('write', path);
+      const kept = fault === undefined || fault.persist === true ? bytes : bytes.subarray(0, fault.written ?? 0);
+      const next = Buffer.alloc(Math.max(inode.data.length, position + kept.length));
+      inode.data.copy(next);
+      kept.copy(next, position);
+      inode.data = next;
+      if (fault !== undefined) throw errno(fault.code);
+      return bytes.length;
+    };
+    const datasync = (): void => {
+      const fault = this.#faultFor('datasync', path);
+      if (fault === undefined || fault.persist === true) inode.durable = Buffer.from(inode.data);
+      if (fault !== undefined) throw errno(fault.code);
+    };
     return {
-      write: async (buffers, position) => {
-        const bytes = Buffer.concat(buffers);
-        const fault = this.#faultFor('write', path);
-        const kept = fault === undefined || fault.persist === true ? bytes : bytes.subarray(0, fault.written ?? 0);
-        const next = Buffer.alloc(Math.max(inode.data.length, position + kept.length));
-        inode.data.copy(next);
-        kept.copy(next, position);
-        inode.data = next;
-        if (fault !== undefined) throw errno(fault.code);
-        return bytes.length;
-      },
+      write: async (buffers, position) => write(Buffer.concat(buffers), position),
       read: async (buffer, position) => inode.data.copy(buffer, 0, Math.min(position, inode.data.length)),
-      datasync: async () => {
-        const fault = this.#faultFor('datasync', path);
-        if (fault === undefined || fault.persist === true) inode.durable = Buffer.from(inode.data);
-        if (fault !== undefined) throw errno(fault.code);
-      },
+      datasync: async () => datasync(),
+      writeSync: (buffer, position) => write(Buffer.from(buffer), position),
+      datasyncSync: datasync,
       truncate: async (length) => {
         this.#check('truncate', path);
         inode.data = Buffer.from(inode.data.subarray(0, length));

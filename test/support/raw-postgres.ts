@@ -55,7 +55,7 @@ export class RawPostgres {
   }
 
   /** Takes frames up to one of this type, or all until the connection closes. */
-  async until(letter: string, count = 1, withinMs = 8000): Promise<Frame[]> {
+  async until(letter: string, count = 1, withinMs = 30_000): Promise<Frame[]> {
     const taken: Frame[] = [];
     const endMs = performance.now() + withinMs;
     let left = count;

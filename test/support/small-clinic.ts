@@ -202,15 +202,15 @@ export function psqlEnvironment(token: string): Record<string, string> {
   return { PGPASSWORD: token, PAGER: 'cat', PSQL_PAGER: 'cat', TERM: 'dumb', LC_ALL: 'C.UTF-8' };
 }
 
-/** Waits until `isTrue`; its first true value is returned.
- *  @throws when it is not within `withinMs` */
-export async function until<T>(what: string, isTrue: () => T | Promise<T>, withinMs = 10_000): Promise<NonNullable<Exclude<T, false>>> {
+/** Waits until `isTrue`; its first true value is returned. Asks less and less often: the API has a budget of requests.
+ *  @throws when it is not within `withinMs`, which says that something hangs, never how quick it is */
+export async function until<T>(what: string, isTrue: () => T | Promise<T>, withinMs = 30_000): Promise<NonNullable<Exclude<T, false>>> {
   const endMs = performance.now() + withinMs;
-  for (;;) {
+  for (let pauseMs = 10; ; pauseMs = Math.min(250, pauseMs * 1.3)) {
     const value = await isTrue();
     if (value !== false && value !== null && value !== undefined) return value as NonNullable<Exclude<T, false>>;
     if (performance.now() > endMs) throw new Error(`not within ${withinMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }
 
@@ -299,9 +299,9 @@ export async function serve(configFile: string): Promise<ServedGateway> {
     'the gateway listens',
     () => {
       if (hasEnded) throw new Error(`serve ended: ${child.err()}`);
-      return /verifier key/.test(child.out());
+      return /verifier key \S+\n/.test(child.out());
     },
-    30_000,
+    60_000,
   );
   const number = (pattern: RegExp): number => Number(pattern.exec(child.out())?.[1]);
   return {

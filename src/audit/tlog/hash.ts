@@ -8,8 +8,9 @@ export const HASH_BYTES = 32;
 const node = Buffer.alloc(1 + 2 * HASH_BYTES);
 node[0] = 1;
 
+/** WHY by way of a string: a third of the time that a fresh ArrayBuffer per hash takes. */
 export function sha256(bytes: Uint8Array): Buffer {
-  return hash('sha256', bytes, 'buffer');
+  return Buffer.from(hash('sha256', bytes, 'binary'), 'latin1');
 }
 
 /** Root of the tree without entries. */
@@ -17,11 +18,13 @@ export function emptyRoot(): Buffer {
   return sha256(new Uint8Array());
 }
 
+/** The prefix byte and room for any entry. */
+const leaf = Buffer.alloc(1 + 0xffff);
+
 export function leafHash(entry: Uint8Array): Buffer {
-  const prefixed = Buffer.allocUnsafe(entry.length + 1);
-  prefixed[0] = 0;
+  const prefixed = entry.length < leaf.length ? leaf : Buffer.alloc(1 + entry.length);
   prefixed.set(entry, 1);
-  return sha256(prefixed);
+  return sha256(prefixed.subarray(0, 1 + entry.length));
 }
 
 export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
@@ -35,8 +38,8 @@ export function perfectRoot(hashes: Uint8Array): Buffer {
   const row = Buffer.from(hashes);
   for (let width = row.length / HASH_BYTES; width > 1; width /= 2) {
     for (let i = 0; i < width / 2; i += 1) {
-      const at = 2 * i * HASH_BYTES;
-      row.set(nodeHash(row.subarray(at, at + HASH_BYTES), row.subarray(at + HASH_BYTES, at + 2 * HASH_BYTES)), i * HASH_BYTES);
+      row.copy(node, 1, 2 * i * HASH_BYTES, 2 * (i + 1) * HASH_BYTES);
+      row.write(hash('sha256', node, 'binary'), i * HASH_BYTES, 'latin1');
     }
   }
   return row.subarray(0, HASH_BYTES);

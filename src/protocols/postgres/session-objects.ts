@@ -1,4 +1,5 @@
-// What one session has created so far: SQL-level prepared statements, cursors, temporary relations.
+// What one session has created so far: prepared statements, cursors, temporary relations. SQL and the protocol share the
+// names of statements and of portals: `EXECUTE s` runs what Parse made as `s`, `FETCH FROM p` reads what Bind made as `p`.
 // INVARIANT: it never claims an object that the upstream has not, in a way that could change what a name means. When
 // a transaction ends badly, what it created is forgotten; forgetting is always safe, remembering wrongly is not.
 
@@ -15,6 +16,8 @@ interface Made {
   readonly facts: Facts;
   /** The text that made it; the server keeps what was forwarded then. */
   readonly made: PlannedText | null;
+  /** Made by Parse or Bind: the text is the statement itself, not one that makes it. */
+  readonly byProtocol: boolean;
 }
 
 interface Cursor extends Made {
@@ -66,6 +69,10 @@ export class LiveObjects implements SessionObjects {
     const made = this.#renew(found.made);
     this.#isRenewing = false;
     if (made === found.made) return found.facts;
+    if (found.byProtocol) {
+      if (made !== null) objects.set(name, { ...found, facts: made.plan.facts, made });
+      return made?.plan.facts;
+    }
     const changes = made?.plan.statements.flatMap((statement) => statement.changes) ?? [];
     const change = changes.findLast((each) => each.kind === kind && each.name === name);
     if (change?.kind !== kind) return undefined;
@@ -81,14 +88,14 @@ export class LiveObjects implements SessionObjects {
   apply(change: SessionChange, made: PlannedText | null = null): void {
     switch (change.kind) {
       case 'prepare':
-        this.#prepared.set(change.name, { facts: change.facts, made });
+        this.#prepared.set(change.name, { facts: change.facts, made, byProtocol: false });
         return;
       case 'deallocate':
         if (change.name === null) this.#prepared.clear();
         else this.#prepared.delete(change.name);
         return;
       case 'declare':
-        this.#cursors.set(change.name, { facts: change.facts, made, hold: change.hold });
+        this.#cursors.set(change.name, { facts: change.facts, made, byProtocol: false, hold: change.hold });
         this.#fresh.cursors.add(change.name);
         return;
       case 'close':
@@ -110,6 +117,19 @@ export class LiveObjects implements SessionObjects {
       case 'catalogue-changed':
         this.#hasChangedCatalogue = true;
     }
+  }
+
+  /** The upstream confirmed the Parse of a named statement. Until then the name must be unknown: `closed` it when the
+   *  Parse is sent. */
+  parsed(name: string, made: PlannedText): void {
+    if (name !== '') this.#prepared.set(name, { facts: made.plan.facts, made, byProtocol: true });
+  }
+
+  /** Same for the Bind of a named portal; `made` is the plan it was bound with. */
+  bound(name: string, made: PlannedText): void {
+    if (name === '') return;
+    this.#cursors.set(name, { facts: made.plan.facts, made, byProtocol: true, hold: false });
+    this.#fresh.cursors.add(name);
   }
 
   /** Protocol-level Close shares the name spaces of SQL. */
