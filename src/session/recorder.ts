@@ -25,6 +25,8 @@ export interface RequestResult {
   readonly bytes: number;
   /** `ok` or the native error code. */
   readonly code: string;
+  /** More of the same result may be asked for, and will be recorded with the same intent. */
+  readonly isPartial?: boolean;
 }
 
 /** Entries of one request that its repetitions share. */
@@ -147,6 +149,7 @@ export class Recorder {
         {
           n: this.#n++,
           intent: intent.ticket,
+          ...(result.isPartial === true ? { isPartial: true } : {}),
           result: { rows: result.rows, bytes: result.bytes, code: result.code, ms: Math.round(ms * 1000) / 1000 },
         },
         payloads,
@@ -155,8 +158,10 @@ export class Recorder {
     } catch (fault) {
       return new Unrecorded(fault as SallyportError);
     } finally {
-      templates.openResults -= 1;
-      this.#releaseIfUnused(templates);
+      if (result.isPartial !== true) {
+        templates.openResults -= 1;
+        this.#releaseIfUnused(templates);
+      }
     }
   }
 

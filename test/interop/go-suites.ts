@@ -97,7 +97,8 @@ function readEvents(text: string): Map<string, TestResult> {
     const test = `${event.Package.split('/').slice(3).join('/')}:${event.Test.split('/')[0]}`;
     if (event.Action === 'output') {
       const output = (event.Output ?? '').trim();
-      if (output !== '' && !output.startsWith('---') && !output.startsWith('===')) outputs.set(test, `${outputs.get(test) ?? ''}${output}\n`);
+      if (output !== '' && !output.startsWith('---') && !output.startsWith('==='))
+        outputs.set(test, `${outputs.get(test) ?? ''}${output}\n`);
     }
     if (event.Test.includes('/')) continue;
     if (event.Action === 'run') results.set(test, { outcome: 'failed', detail: 'did not end' });

@@ -50,8 +50,7 @@ describe('comparing both sides', () => {
 });
 
 describe('cutting a regression file', () => {
-  const lines = (text: string): number[] =>
-    [...marked(text).matchAll(/^\\echo @@interop (\d+)$/gm)].map(([, line]) => Number(line));
+  const lines = (text: string): number[] => [...marked(text).matchAll(/^\\echo @@interop (\d+)$/gm)].map(([, line]) => Number(line));
 
   it('marks lines that end a statement', () => {
     assert.deepEqual(lines('select 1;\nselect\n2;\n'), [1, 3]);
@@ -76,11 +75,15 @@ describe('cutting a regression file', () => {
   });
 
   it('cuts the output at the same places, without positions of errors', () => {
-    const output = 'select x;\nERROR:  no\nLINE 1: select x;\n               ^\n\\echo @@interop 1\n@@interop 1\nselect 2;\n 2\n@@interop 2\n';
-    assert.deepEqual([...splitMarked(output)], [
-      [1, 'select x;\nERROR:  no'],
-      [2, 'select 2;\n 2'],
-    ]);
+    const output =
+      'select x;\nERROR:  no\nLINE 1: select x;\n               ^\n\\echo @@interop 1\n@@interop 1\nselect 2;\n 2\n@@interop 2\n';
+    assert.deepEqual(
+      [...splitMarked(output)],
+      [
+        [1, 'select x;\nERROR:  no'],
+        [2, 'select 2;\n 2'],
+      ],
+    );
   });
 
   it('shows what was printed behind the last marker, because psql ended there', () => {

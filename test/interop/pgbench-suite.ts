@@ -68,5 +68,8 @@ export function serverOf(endpoint: Endpoint): Endpoint {
 
 export function lastError(stderr: string): string {
   const lines = stderr.trim().split('\n');
-  return (lines.find((line) => line.includes('sallyport')) ?? lines.find((line) => line.includes('rror')) ?? lines.at(-1) ?? '').slice(0, 300);
+  return (lines.find((line) => line.includes('sallyport')) ?? lines.find((line) => line.includes('rror')) ?? lines.at(-1) ?? '').slice(
+    0,
+    300,
+  );
 }

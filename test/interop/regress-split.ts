@@ -101,7 +101,10 @@ class Lexer {
   }
 
   #outside(rest: string): string {
-    const token = /^(\s+|--.*|\/\*|[eE]'|'|"|\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$|[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*|\d[\w.]*|\\.*|.)/u.exec(rest)?.[0] ?? rest;
+    const token =
+      /^(\s+|--.*|\/\*|[eE]'|'|"|\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$|[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*|\d[\w.]*|\\.*|.)/u.exec(
+        rest,
+      )?.[0] ?? rest;
     const left = rest.slice(token.length);
     if (/^\s|^--/.test(token)) return left;
     if (token.startsWith('\\') && token.length > 1) {

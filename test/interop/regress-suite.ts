@@ -58,7 +58,14 @@ export const regressSuite: Suite = {
         timeoutMs: 60_000,
         input: text,
         merged: true,
-        env: { ...libpqEnvironment(at), ...environment, PG_ABS_SRCDIR: regress, PG_ABS_BUILDDIR: scratch, PG_LIBDIR: '/nowhere', PG_DLSUFFIX: '.so' },
+        env: {
+          ...libpqEnvironment(at),
+          ...environment,
+          PG_ABS_SRCDIR: regress,
+          PG_ABS_BUILDDIR: scratch,
+          PG_LIBDIR: '/nowhere',
+          PG_DLSUFFIX: '.so',
+        },
       });
       return isTimedOut ? `${stdout}\nthe file did not end in time\n` : stdout;
     };

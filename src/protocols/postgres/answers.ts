@@ -176,7 +176,7 @@ export class Answers implements ScannerSink {
       this.#confirm(work, body);
     }
     if (isLast) {
-      this.#settle(work, 'ok');
+      this.#settle(work, 'ok', type === UPSTREAM.portalSuspended);
       this.#gateOnResults();
     }
     output.write(bytes);
@@ -288,12 +288,12 @@ export class Answers implements ScannerSink {
     this.#settling = null;
   }
 
-  #settle(work: Work, code: string): void {
+  #settle(work: Work, code: string, isPartial = false): void {
     if (!work.isRequest || work.isSettled || work.permit === null) return;
     work.isSettled = true;
     const payloads: Payload[] = [];
     if (work.recording !== null) payloads.push({ kind: 'result', bytes: work.recording.finish(this.#elapsedMs(work), work.rows) });
-    this.#settling = this.#deps.gate.settle(work.permit, { rows: work.rows, bytes: work.bytes, code }, payloads);
+    this.#settling = this.#deps.gate.settle(work.permit, { rows: work.rows, bytes: work.bytes, code, isPartial }, payloads);
   }
 
   #checkOrigins(body: Uint8Array): void {
