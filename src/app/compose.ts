@@ -251,7 +251,8 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     auditDirectory,
     publishCheckpoint: () => audit.publish(),
     stop(signal) {
-      if (signal !== undefined) signal.addEventListener('abort', () => cut.abort(), { once: true });
+      if (signal?.aborted === true) cut.abort();
+      else signal?.addEventListener('abort', () => cut.abort(), { once: true });
       stopping ??= stop({ gate, approvals, adapter, drainMs: document.limits.drainMs, cut: cut.signal }).then(async () => {
         await api.close();
         gate.close();

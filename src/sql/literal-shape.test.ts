@@ -19,9 +19,7 @@ test('texts that differ in plain literals only have one shape, and its literals 
 });
 
 test('a number and a string, or numbers of different types, never share a shape', () => {
-  const keys = ['1', "'1'", '1.5', '1e5', '1234567890', '1x', '$1'].map(
-    (literal) => literalShape(`SELECT f(0) WHERE id = ${literal}`)?.key,
-  );
+  const keys = ['1', "'1'", '1.5', '1234567890', '$1'].map((literal) => literalShape(`SELECT f(0) WHERE id = ${literal}`)?.key);
   assert.equal(new Set(keys).size, keys.length);
 });
 
@@ -33,6 +31,8 @@ test('what a scanner could read in another way has no shape', () => {
     String.raw`SELECT 'a\b'`,
     'SELECT $$1$$',
     'SELECT $tag$1$tag$',
+    'SELECT 1e5',
+    'SELECT 1x',
     'SELECT 1 -- 2',
     'SELECT 1 /* 2 */',
     "SELECT 'ä', 1",

@@ -93,16 +93,17 @@ export function literalShape(text: string): LiteralShape | null {
           at = end;
           continue;
         }
-        const next = kindOf[text.charCodeAt(end)] ?? (end === text.length ? kinds.other : kinds.refused);
-        const isInteger = before !== kinds.dot && next !== kinds.dot && next !== kinds.word && next !== kinds.dollar;
+        const next = end === text.length ? kinds.other : (kindOf[text.charCodeAt(end)] ?? kinds.refused);
+        // An exponent, or junk: what belongs to the number is for the real scanner to say.
+        if (next === kinds.word || next === kinds.dollar) return null;
+        const isInteger = before !== kinds.dot && next !== kinds.dot;
         if (isInteger && end - at <= maxIntegerDigits) {
           key += text.slice(kept, at) + integerMark;
           literals.push(text.slice(at, end));
           starts.push(at);
           kept = end;
         }
-        // What follows a number directly belongs to it, as far as we care.
-        before = isInteger ? kinds.digit : kinds.word;
+        before = kinds.digit;
         at = end;
         continue;
       }

@@ -118,22 +118,24 @@ export class Answers implements ScannerSink {
         return;
       case 'describe-portal': {
         const { portal } = to.of;
-        if (type === UPSTREAM.rowDescription) this.#checkOrigins(body);
+        if (type === UPSTREAM.rowDescription) this.#checkOrigins(to.of, body);
         if (portal !== null) portal.shape = type === UPSTREAM.rowDescription ? 'columns' : 'none';
         if (!to.isOurs) output.write(bytes);
         return;
       }
       case 'describe-statement':
-        if (type === UPSTREAM.rowDescription) this.#checkOrigins(body);
+        if (type === UPSTREAM.rowDescription) this.#checkOrigins(to.of, body);
         output.write(bytes);
         return;
       case 'parse':
+        to.of.change?.keep();
         this.#gateOnIntent(to.of);
         this.#settle(to.of, 'ok');
         output.write(bytes);
         return;
       case 'bind':
       case 'close':
+        to.of.change?.keep();
         output.write(bytes);
     }
   }
@@ -155,7 +157,7 @@ export class Answers implements ScannerSink {
     }
     this.#gateOnIntent(work);
     this.#flushTail();
-    if (type === UPSTREAM.rowDescription) this.#checkOrigins(body);
+    if (type === UPSTREAM.rowDescription) this.#checkOrigins(work, body);
     if (type === UPSTREAM.rowDescription || type === UPSTREAM.commandComplete) work.recording?.add(this.#elapsedMs(work), bytes);
     if (type === UPSTREAM.commandComplete || type === UPSTREAM.emptyQueryResponse) {
       if (type === UPSTREAM.commandComplete) this.#confirm(work, body);
@@ -236,7 +238,7 @@ export class Answers implements ScannerSink {
       to.of.recording?.add(this.#elapsedMs(to.of), error);
     }
     // Newest first, so that a name gets back what it stood for before the first of them.
-    for (const skipped of answer.skipped.toReversed()) if ('of' in skipped) skipped.of.undo?.();
+    for (const skipped of answer.skipped.toReversed()) if ('of' in skipped) skipped.of.change?.undo();
     for (const skipped of answer.skipped) {
       if (!('of' in skipped)) continue;
       this.#settle(skipped.of, skipped === to ? state : '25P02');
@@ -296,9 +298,15 @@ export class Answers implements ScannerSink {
     this.#settling = this.#deps.gate.settle(work.permit, { rows: work.rows, bytes: work.bytes, code, isPartial }, payloads);
   }
 
-  #checkOrigins(body: Uint8Array): void {
-    if (this.#deps.planner.exposesProtected(parseRowDescription(body), this.#masks())) {
+  #checkOrigins(work: Work, body: Uint8Array): void {
+    const columns = parseRowDescription(body);
+    if (this.#deps.planner.exposesProtected(columns, this.#masks())) {
       throw new SallyportError('SP_MASK_TRIPWIRE', 'a protected column is the origin of a result column');
+    }
+    // A rule made since it was planned can answer a write with rows of anything, and expressions have no origin.
+    const statement = work.planned?.plan.statements[work.statement];
+    if (columns.length > 0 && statement?.outputs.length === 0 && statement.messages !== 'pass') {
+      throw new SallyportError('SP_MASK_TRIPWIRE', 'rows of a statement that was planned without any');
     }
   }
 

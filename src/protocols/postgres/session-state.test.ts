@@ -98,12 +98,27 @@ test('names get back what they stood for when changes are undone newest first', 
   ] as PreparedStatement[];
   assert.ok(one !== undefined && two !== undefined);
   prepared.addStatement(one);
-  const undoTwo = prepared.addStatement(two);
-  const undoClose = prepared.close('statement', 's');
-  undoClose();
+  const second = prepared.addStatement(two);
+  prepared.close('statement', 's').undo();
   assert.equal(prepared.statement('s'), two);
-  undoTwo();
+  second.undo();
   assert.equal(prepared.statement('s'), one);
+});
+
+test('INVARIANT: undoing a change that was refused never takes the name from a newer one', () => {
+  const prepared = new Prepared();
+  const [one, two, three] = ['1', '2', '3'].map((text) => ({ name: 's', text }) as PreparedStatement);
+  assert.ok(one !== undefined && two !== undefined && three !== undefined);
+  prepared.addStatement(one).keep();
+  const second = prepared.addStatement(two);
+  const third = prepared.addStatement(three);
+  second.undo();
+  assert.equal(prepared.statement('s'), three);
+  third.undo();
+  assert.equal(prepared.statement('s'), one);
+  prepared.close('statement', 's').keep();
+  assert.equal(prepared.statement('s'), undefined);
+  assert.equal(prepared.size, 0);
 });
 
 test('portals die with their transaction, those of later messages do not', () => {

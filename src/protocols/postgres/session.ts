@@ -360,8 +360,8 @@ export class PostgresSession {
     const { name, text, parameterTypes } = message;
     const { permit } = answer;
     const { forward } = planned.plan;
-    const undo = this.#prepared.addStatement({ name, text, planned, permit, parameterTypes });
-    this.#exchange.sent({ kind: 'parse', of: newWork(this.#deps, { permit, planned, isRequest: true, undo }) });
+    const change = this.#prepared.addStatement({ name, text, planned, permit, parameterTypes });
+    this.#exchange.sent({ kind: 'parse', of: newWork(this.#deps, { permit, planned, isRequest: true, change }) });
     this.#deps.upstream.forward(permit, forward === text ? frame.bytes : parseMessage(name, forward ?? '', parameterTypes));
   }
 
@@ -383,8 +383,8 @@ export class PostgresSession {
 
   #bound(message: Extract<ClientMessage, { kind: 'bind' }>, statement: PreparedStatement, planned: PlannedText, frame: Frame): void {
     const portal = newPortal(message, statement, planned, this.#readiesOwed);
-    const undo = this.#prepared.addPortal(portal);
-    this.#exchange.sent({ kind: 'bind', of: newWork(this.#deps, { permit: statement.permit, planned, portal, undo }) });
+    const change = this.#prepared.addPortal(portal);
+    this.#exchange.sent({ kind: 'bind', of: newWork(this.#deps, { permit: statement.permit, planned, portal, change }) });
     this.#deps.upstream.forward(statement.permit, frame.bytes);
   }
 
@@ -406,9 +406,9 @@ export class PostgresSession {
   }
 
   #close(what: 'statement' | 'portal', name: string): void {
-    const undo = this.#prepared.close(what, name);
+    const change = this.#prepared.close(what, name);
     this.#objects.closed(what, name);
-    this.#exchange.sent({ kind: 'close', of: newWork(this.#deps, { permit: null, planned: null, undo }) });
+    this.#exchange.sent({ kind: 'close', of: newWork(this.#deps, { permit: null, planned: null, change }) });
     this.#deps.upstream.name('close', what, name);
   }
 

@@ -4,7 +4,7 @@ import type { Clock } from '../../core/ports.ts';
 import type { Permit } from '../../session/permit.ts';
 import { RecordingWriter } from '../../wire/pg-recording.ts';
 import type { PlannedText } from './planner.ts';
-import type { Portal, Undo } from './prepared.ts';
+import type { NameChange, Portal } from './prepared.ts';
 import type { SessionLimits } from './session-limits.ts';
 
 export interface Work {
@@ -12,8 +12,8 @@ export interface Work {
   readonly permit: Permit | null;
   readonly planned: PlannedText | null;
   readonly portal: Portal | null;
-  /** Takes back what the session assumed when it was sent. */
-  readonly undo: Undo | null;
+  /** What the session assumed about a name when it was sent. */
+  readonly change: NameChange | null;
   /** Its end is the end of a request: the result is recorded. */
   readonly isRequest: boolean;
   readonly recording: RecordingWriter | null;
@@ -47,7 +47,7 @@ export interface NewWorkDeps {
 /** A work that has just been sent. */
 export function newWork(
   { clock, limits }: NewWorkDeps,
-  of: Pick<Work, 'permit' | 'planned'> & Partial<Pick<Work, 'portal' | 'undo' | 'isRequest'>>,
+  of: Pick<Work, 'permit' | 'planned'> & Partial<Pick<Work, 'portal' | 'change' | 'isRequest'>>,
 ): Work {
   const isRequest = of.isRequest ?? false;
   // A Parse brings no rows: only what runs is recorded for replay.
@@ -56,7 +56,7 @@ export function newWork(
     permit: of.permit,
     planned: of.planned,
     portal: of.portal ?? null,
-    undo: of.undo ?? null,
+    change: of.change ?? null,
     isRequest,
     recording: isRecorded ? new RecordingWriter({ maxRows: limits.recordRows, maxBytes: limits.recordBytes }) : null,
     startedMs: clock.monotonicMs(),
