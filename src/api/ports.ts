@@ -93,7 +93,7 @@ export interface ApiDeps {
   readonly rolesOf: (principal: Principal) => readonly string[];
   readonly approvals: ApprovalsSurface;
   readonly sessions: SessionIndex;
-  readonly audit: { readonly log: AuditLog; readonly reader: AuditReader; readonly file: LogFile };
+  readonly audit: { readonly log: Pick<AuditLog, 'append' | 'writable'>; readonly reader: AuditReader; readonly file: LogFile };
   readonly analysts: () => readonly TargetAnalyst[];
   readonly policy: PolicySurface;
   readonly metrics: Registry;

@@ -110,7 +110,6 @@ export const FACTS: Facts = {
   limit: null,
   unknowns: [],
   normalised: 'SELECT ssn FROM patients',
-  textBytes: 24,
   fingerprint: 'f1',
 };
 

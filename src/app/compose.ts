@@ -138,6 +138,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     clock,
     random,
     logger,
+    durability: document.audit.durability,
     onFatal: ports.onFatal,
     ...(ports.auditDisk === undefined ? {} : { disk: ports.auditDisk }),
   });
@@ -156,8 +157,9 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     policySha: () => policy.sha256,
   });
   await approvals.recover();
-  const metrics = createMetrics();
+  const metrics = createMetrics(() => adapter.planLookups());
   const gatePolicy: GatePolicy = {
+    isTimeless: policy.isTimeless,
     decide: (request, principal, target, nowMs) => decide(request, principal, policy, { target, nowMs }),
     masksFor: (principal, target) => masksFor(principal, target.name, policy),
     hasAccess: (principal, target) => hasAccess(principal, target.name, policy),
@@ -173,16 +175,18 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     onSessionClosed: (id) => audit.forgetSession(id),
   });
   undo.push(() => gate.close());
+  const targetPolicies = new Map(
+    [...targets.keys()].map((target) => [
+      target,
+      { version: policy.sha256, classRules: classRules(policy, target), safeFunctions: safeFunctions.get(target) ?? new Set<string>() },
+    ]),
+  );
   const adapter = createPostgresAdapter({
     gate,
     authenticator,
     failures: createFailureLimiter({ clock, maxFailures: 20 }),
     targets: targetConfigs,
-    policy: (target) => ({
-      version: policy.sha256,
-      classRules: classRules(policy, target),
-      safeFunctions: safeFunctions.get(target) ?? new Set(),
-    }),
+    policy: (target) => requireTarget(targetPolicies, target),
     parser,
     clock,
     random,
@@ -247,7 +251,8 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     auditDirectory,
     publishCheckpoint: () => audit.publish(),
     stop(signal) {
-      if (signal !== undefined) signal.addEventListener('abort', () => cut.abort(), { once: true });
+      if (signal?.aborted === true) cut.abort();
+      else signal?.addEventListener('abort', () => cut.abort(), { once: true });
       stopping ??= stop({ gate, approvals, adapter, drainMs: document.limits.drainMs, cut: cut.signal }).then(async () => {
         await api.close();
         gate.close();
@@ -277,6 +282,12 @@ async function stop(parts: {
 async function recordPolicy(store: Store, audit: OpenAuditLog, policy: Policy, clock: Clock): Promise<void> {
   await store.policies.put({ sha256: policy.sha256, source: policy.source, appliedAtMs: clock.nowMs() });
   await audit.append({ type: 'policy.applied', policy: { sha256: policy.sha256 } });
+}
+
+function requireTarget<T>(of: ReadonlyMap<TargetName, T>, target: TargetName): T {
+  const found = of.get(target);
+  if (found === undefined) throw new SallyportError('SP_INTERNAL', `no target ${target}`);
+  return found;
 }
 
 function requireRoles(policy: Policy, names: readonly string[]): void {

@@ -1,14 +1,24 @@
 // Metrics of the gateway. Labels are names of targets and closed vocabularies; never a principal, a statement or a value.
 
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import type { Decision } from '../core/decision.ts';
 import type { GateMetrics } from '../session/gate.ts';
+
+/** How often a plan was asked for, by how it was found. */
+export interface PlanLookups {
+  readonly target: string;
+  readonly texts: number;
+  readonly shapes: number;
+  readonly misses: number;
+}
 
 export interface GatewayMetrics {
   readonly registry: Registry;
   readonly gate: GateMetrics;
 }
 
-export function createMetrics(): GatewayMetrics {
+/** @param planLookups asked when the metrics are read. */
+export function createMetrics(planLookups: () => readonly PlanLookups[]): GatewayMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -19,6 +29,28 @@ export function createMetrics(): GatewayMetrics {
     labelNames: ['target', 'outcome'],
     registers,
   });
+  const repeated = new Counter({
+    name: 'sallyport_decisions_repeated_total',
+    help: 'Requests allowed by a decision that the session had kept: same statement, masks, parameter types and policy version',
+    labelNames: ['target'],
+    registers,
+  });
+  registry.registerMetric(
+    new Counter({
+      name: 'sallyport_plans_total',
+      help: 'Statement texts planned, by how the plan was found: text = seen before, shape = differs in literals only, made = planned anew',
+      labelNames: ['target', 'found'],
+      registers: [],
+      collect() {
+        this.reset();
+        for (const { target, texts, shapes, misses } of planLookups()) {
+          this.inc({ target, found: 'text' }, texts);
+          this.inc({ target, found: 'shape' }, shapes);
+          this.inc({ target, found: 'made' }, misses);
+        }
+      },
+    }),
+  );
   const rows = new Counter({ name: 'sallyport_rows_total', help: 'Result rows released', labelNames: ['target'], registers });
   const seconds = new Histogram({
     name: 'sallyport_request_seconds',
@@ -27,16 +59,34 @@ export function createMetrics(): GatewayMetrics {
     buckets: [0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30],
     registers,
   });
+  // Looking a label set up costs more than counting: every statement passes here twice.
+  const decisionsOf = remembered((target: string) => remembered((outcome: Decision['outcome']) => decisions.labels({ target, outcome })));
+  const repeatedOf = remembered((target: string) => repeated.labels({ target }));
+  const rowsOf = remembered((target: string) => rows.labels({ target }));
+  const secondsOf = remembered((target: string) => remembered((code: 'ok' | 'error') => seconds.labels({ target, code })));
   return {
     registry,
     gate: {
       sessionOpened: (target) => sessions.inc({ target }),
       sessionClosed: (target) => sessions.dec({ target }),
-      decided: (target, outcome) => decisions.inc({ target, outcome }),
+      decided: (target, outcome) => decisionsOf(target)(outcome).inc(),
+      repeated(target) {
+        decisionsOf(target)('allow').inc();
+        repeatedOf(target).inc();
+      },
       settled(target, result, ms) {
-        rows.inc({ target }, result.rows);
-        seconds.observe({ target, code: result.code === 'ok' ? 'ok' : 'error' }, ms / 1000);
+        rowsOf(target).inc(result.rows);
+        secondsOf(target)(result.code === 'ok' ? 'ok' : 'error').observe(ms / 1000);
       },
     },
+  };
+}
+
+function remembered<K, V>(make: (key: K) => V): (key: K) => V {
+  const known = new Map<K, V>();
+  return (key) => {
+    let value = known.get(key);
+    if (value === undefined) known.set(key, (value = make(key)));
+    return value;
   };
 }

@@ -2,8 +2,8 @@
 
 import type { AuditReader, Logger, SessionIndex } from '../core/ports.ts';
 
-const pollMs = 100;
-const maxGroup = 500;
+const pollMs = 250;
+const maxGroup = 4096;
 
 export interface SessionIndexer {
   /** Applies everything that is durable now. */

@@ -37,7 +37,7 @@ export type EndReason = 'time' | 'cancelled' | 'policy-changed' | 'locked' | 'sh
 
 export interface ApprovalDeskDeps {
   readonly store: ApprovalStore;
-  readonly audit: AuditLog;
+  readonly audit: Pick<AuditLog, 'append' | 'writable'>;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;

@@ -306,6 +306,7 @@ export class LogWriter {
     if (template === undefined) throw new RangeError('an entry names a template that the writer does not know');
     const atMs = records.number();
     const intent = records.number();
+    const isPartial = records.number() === 1;
     const variables = records.view();
     const payloads = records.payloads();
     let key: DataKey | null = null;
@@ -317,7 +318,7 @@ export class LogWriter {
     const seq = this.#begin(atMs);
     this.#group.copy(template.head);
     this.#group.copy(variables);
-    if (intent >= 0) this.#group.text(`,"intent":${connection.takeIntent(template.session, intent)}`);
+    if (intent >= 0) this.#group.text(`,"intent":${connection.intentOf(template.session, intent, isPartial)}`);
     this.#end(refs);
     const ticket = connection.tickets++;
     if (template.type === 'request.intent') connection.addIntent(template.session, ticket, seq);

@@ -40,6 +40,8 @@ export interface SealedRef {
   readonly commitment: string;
   /** Names the wrapped data key in the key directory. */
   readonly key: string;
+  /** Index of the entry it was sealed with, when an earlier one. */
+  readonly first?: number;
 }
 
 /** A caller's entry. Every field but `type` is optional; unknown fields are rejected by the log. */

@@ -67,8 +67,6 @@ export interface Facts {
   readonly unknowns: readonly Unknown[];
   /** Statement text with every constant and comment replaced: safe in headers. Null = unlexable. */
   readonly normalised: string | null;
-  /** Length of the text in bytes. */
-  readonly textBytes: number;
   /** Fingerprint of the parse tree (PostgreSQL: pg_query's), for grouping; never a cache or approval key. */
   readonly fingerprint: string | null;
 }

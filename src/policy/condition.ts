@@ -23,6 +23,8 @@ export interface Condition {
   test(input: ConditionInput): boolean;
   /** Literals compared with fields, for `policy check`. */
   readonly literals: readonly ConditionLiteral[];
+  /** It reads `now`. */
+  readonly readsTime: boolean;
 }
 
 export interface ConditionLiteral {
@@ -134,7 +136,7 @@ export class ConditionCompiler {
       if (typeof value !== 'boolean') throw new Error('the condition is not bool');
       return value;
     };
-    return { ok: true, condition: { source, test, literals: walk.literals } };
+    return { ok: true, condition: { source, test, literals: walk.literals, readsTime: walk.readsTime } };
   }
 
   #constantValue(parsed: () => unknown): unknown {
@@ -170,6 +172,7 @@ class Walk {
   readonly literals: ConditionLiteral[] = [];
   /** No variable is read. */
   constant = true;
+  readsTime = false;
   readonly #names: ConditionNames;
   readonly #patterns: Map<string, RE2JS>;
 
@@ -183,7 +186,9 @@ class Walk {
       case 'value':
         return;
       case 'id':
-        if (!scope.has(node.args)) this.constant = false;
+        if (scope.has(node.args)) return;
+        this.constant = false;
+        if (node.args === 'now') this.readsTime = true;
         return;
       case '.':
         return this.visit(node.args[0], scope, depth);

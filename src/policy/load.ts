@@ -57,6 +57,7 @@ export function loadPolicy(input: LoadInput): LoadedPolicy {
     ...entry,
     patterns: (entry.columns ?? []).flatMap((text) => parseColumnPattern(text) ?? []),
   }));
+  const rules = entries(parts, 'rules').flatMap((rule) => compileRule(rule, compiler, faults));
   const policy: Policy = {
     sha256: createHash('sha256').update(source).digest('hex') as Sha256Hex,
     source,
@@ -67,8 +68,9 @@ export function loadPolicy(input: LoadInput): LoadedPolicy {
     roles,
     access: entries(parts, 'access'),
     masks: entries(parts, 'masks'),
-    rules: entries(parts, 'rules').flatMap((rule) => compileRule(rule, compiler, faults)),
+    rules,
     tests: entries(parts, 'tests'),
+    isTimeless: !rules.some(({ when }) => when.readsTime),
     memo: { roles: new WeakMap(), masks: new Map() },
   };
   faults.push(...crossCheck(policy, { targets: input.targets ?? null, issuers: input.issuers ?? null, packPlaces: packPlaces(own) }));

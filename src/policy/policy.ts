@@ -62,6 +62,8 @@ export interface Policy {
   /** In order: the policy's own files by name, then its packs. */
   readonly rules: readonly PolicyRule[];
   readonly tests: readonly PolicyTest[];
+  /** No rule reads the time: equal requests are decided equally while the principal's identity is valid. */
+  readonly isTimeless: boolean;
   /** Answers that depend on the policy alone, kept because every request asks for them. */
   readonly memo: {
     readonly roles: WeakMap<Principal, readonly string[]>;

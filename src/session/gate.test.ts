@@ -1,166 +1,12 @@
 import assert from 'node:assert/strict';
-import { afterEach, test } from 'node:test';
-import type { Decision, MaskSet } from '../core/decision.ts';
+import { test } from 'node:test';
+import type { Decision } from '../core/decision.ts';
 import { SallyportError } from '../core/error.ts';
-import type { EntryDraft, Payload } from '../core/event.ts';
-import type { Facts } from '../core/facts.ts';
-import type { ActorRef, Principal } from '../core/identity.ts';
-import type { ApprovalId, SessionId, Sha256Hex, TargetName } from '../core/ids.ts';
-import type { Approval, ApprovalBinding, ApprovalDesk, ApprovalOutcome, AuditLog } from '../core/ports.ts';
-import type { Request } from '../core/request.ts';
-import type { Target } from '../core/target.ts';
-import { createGate, type Denied, type Held, type OpenGate, type Permitted } from './gate.ts';
+import type { ActorRef } from '../core/identity.ts';
+import type { ApprovalId, SessionId, Sha256Hex } from '../core/ids.ts';
+import type { Denied, Held } from './gate.ts';
 import { Permit } from './permit.ts';
-
-const target: Target = { name: 'clinic' as TargetName, protocol: 'postgres', address: '127.0.0.1:5432' };
-const masks: MaskSet = { id: 'masks-1', byClass: { 'phi.ssn': 'redact' } };
-const agent: Principal = {
-  issuer: 'corp',
-  subject: 'agent-1',
-  kind: 'agent',
-  name: 'Agent 1',
-  groups: [],
-  claims: {},
-  onBehalfOf: null,
-  expiresAtMs: 10_000,
-};
-
-function factsOf(change: Partial<Facts> = {}): Facts {
-  return {
-    verbs: ['SELECT'],
-    statements: 1,
-    effects: ['read'],
-    relations: [{ name: 'public.patients', access: 'read' }],
-    columns: [],
-    classes: ['phi.ssn'],
-    outputs: [],
-    outputClasses: [],
-    predicateClasses: [],
-    unbounded: false,
-    limit: null,
-    unknowns: [],
-    normalised: 'SELECT * FROM patients',
-    textBytes: 22,
-    fingerprint: null,
-    ...change,
-  };
-}
-
-function requestOf(change: Partial<Request> = {}): Request {
-  return {
-    target: target.name,
-    action: 'query',
-    facts: factsOf(),
-    textSha256: 'aa' as Sha256Hex,
-    parametersSha256: 'bb' as Sha256Hex,
-    parameters: [],
-    maskSetId: masks.id,
-    catalogueVersion: 'c1',
-    sealed: { statement: Buffer.from("SELECT * FROM patients WHERE ssn = '123-45-6789'"), parameters: null },
-    ...change,
-  };
-}
-
-/** Audit log whose durability the test controls. */
-class StagedLog implements AuditLog {
-  readonly entries: EntryDraft[] = [];
-  readonly payloads: Payload[] = [];
-  writable = true;
-  /** The next append fails although the log still claims to be writable: the first fault of a disk. */
-  failing = false;
-  stalled = false;
-  readonly #release: (() => void)[] = [];
-
-  append(entry: EntryDraft, payloads: readonly Payload[] = []): Promise<number> {
-    if (!this.writable || this.failing) return Promise.reject(new SallyportError('SP_AUDIT_UNWRITABLE', 'disk is full'));
-    this.entries.push(entry);
-    this.payloads.push(...payloads);
-    const index = this.entries.length - 1;
-    return this.stalled ? new Promise((done) => this.#release.push(() => done(index))) : Promise.resolve(index);
-  }
-
-  sync(): void {
-    for (const release of this.#release.splice(0)) release();
-  }
-
-  types(): string[] {
-    return this.entries.map((entry) => entry.type);
-  }
-}
-
-class FakeDesk implements ApprovalDesk {
-  outcome: ApprovalOutcome['outcome'] = 'approved';
-  readonly opened: Parameters<ApprovalDesk['open']>[0][] = [];
-  readonly used: ApprovalBinding[] = [];
-  usable = true;
-  found: ApprovalId | null = null;
-
-  async open(draft: Parameters<ApprovalDesk['open']>[0]): Promise<Approval> {
-    this.opened.push(draft);
-    return { ...draft, id: 'apr_1' as ApprovalId, state: 'pending', answers: [], createdAtMs: 0, expiresAtMs: draft.withinMs };
-  }
-  async find(): Promise<ApprovalId | null> {
-    return this.found;
-  }
-  async wait(id: ApprovalId, signal: AbortSignal): Promise<ApprovalOutcome> {
-    return { outcome: signal.aborted ? 'cancelled' : this.outcome, approval: id };
-  }
-  async use(_id: ApprovalId, binding: ApprovalBinding): Promise<boolean> {
-    this.used.push(binding);
-    return this.usable;
-  }
-}
-
-interface Bench {
-  readonly gate: OpenGate;
-  readonly log: StagedLog;
-  readonly desk: FakeDesk;
-  nowMs: number;
-  decide: (request: Request) => Decision;
-  access: boolean;
-}
-
-const base = { rules: [], policySha256: 'p1' as Sha256Hex, masks, roles: ['reporting-agent'] };
-const allow: Decision = { ...base, outcome: 'allow', reasons: [] };
-const deny: Decision = { ...base, outcome: 'deny', reasons: ['rule'], rules: ['no-ddl'], say: 'no' };
-const hold: Decision = {
-  ...base,
-  outcome: 'hold',
-  reasons: ['rule'],
-  rules: ['bulk'],
-  approvers: { role: 'officer', count: 1 },
-  withinMs: 60_000,
-  say: null,
-};
-
-let open: OpenGate | null = null;
-afterEach(() => open?.close());
-
-function benchOf(decide: (request: Request) => Decision): Bench {
-  const log = new StagedLog();
-  const desk = new FakeDesk();
-  const bench = { log, desk, nowMs: 0, decide, access: true } as Bench & { gate: OpenGate };
-  bench.gate = createGate({
-    audit: log,
-    approvals: desk,
-    policy: () => ({ decide: (request) => bench.decide(request), masksFor: () => masks, hasAccess: () => bench.access }),
-    clock: { nowMs: () => bench.nowMs, monotonicMs: () => bench.nowMs },
-    random: { bytes: (length) => new Uint8Array(length).fill(7) },
-    metrics: { sessionOpened() {}, sessionClosed() {}, decided() {}, settled() {} },
-    maxSessions: 2,
-    onSessionClosed: () => undefined,
-  });
-  open = bench.gate;
-  return bench;
-}
-
-const client = { address: '127.0.0.1', application: 'psql' };
-const never = new AbortController().signal;
-
-function asPermit(answer: Permitted | Held | Denied): Permit {
-  assert.equal(answer.kind, 'permit');
-  return (answer as Permitted).permit;
-}
+import { agent, allow, asPermit, benchOf, client, deny, factsOf, hold, masks, never, requestOf, target } from './testing.ts';
 
 test('a session is opened only for a principal with access, and the refusal is recorded', async () => {
   const bench = benchOf(() => allow);
@@ -192,7 +38,9 @@ test('a read gets its permit while its intent is still syncing; a write waits un
   bench.log.stalled = true;
   asPermit(await session.ask(requestOf(), never));
   let settled = false;
-  const write = session.ask(requestOf({ facts: factsOf({ effects: ['write'] }) }), never).then((answer) => {
+  const asked = session.ask(requestOf({ facts: factsOf({ effects: ['write'] }) }), never);
+  assert.ok(asked instanceof Promise);
+  const write = asked.then((answer) => {
     settled = true;
     return answer;
   });
@@ -206,7 +54,14 @@ test('INVARIANT: a write is not permitted when its intent cannot be recorded', a
   const bench = benchOf(() => allow);
   const session = await bench.gate.openSession(agent, target, client);
   bench.log.writable = false;
-  await assert.rejects(session.ask(requestOf({ facts: factsOf({ effects: ['write'] }) }), never), { code: 'SP_AUDIT_UNWRITABLE' });
+  await assert.rejects(async () => session.ask(requestOf({ facts: factsOf({ effects: ['write'] }) }), never), {
+    code: 'SP_AUDIT_UNWRITABLE',
+  });
+  bench.log.writable = true;
+  bench.log.failing = true;
+  await assert.rejects(async () => session.ask(requestOf({ facts: factsOf({ effects: ['write'] }) }), never), {
+    code: 'SP_AUDIT_UNWRITABLE',
+  });
 });
 
 test('a read whose intent cannot be recorded carries a rejecting intent, so that no result byte is released', async () => {
@@ -214,15 +69,20 @@ test('a read whose intent cannot be recorded carries a rejecting intent, so that
   const session = await bench.gate.openSession(agent, target, client);
   bench.log.failing = true;
   const permit = asPermit(await session.ask(requestOf(), never));
-  await assert.rejects(permit.facts.intent, { code: 'SP_AUDIT_UNWRITABLE' });
-  await assert.rejects(session.settle(permit, { rows: 1, bytes: 1, code: 'ok' }), { code: 'SP_AUDIT_UNWRITABLE' });
+  assert.equal(permit.facts.intent.isDone, false);
+  await assert.rejects(permit.facts.intent.wait(), { code: 'SP_AUDIT_UNWRITABLE' });
+  bench.log.writable = false;
+  const result = session.settle(permit, { rows: 1, bytes: 1, code: 'ok' });
+  assert.equal(result.isDone, false);
+  await assert.rejects(result.wait(), { code: 'SP_AUDIT_UNWRITABLE' });
 });
 
 test('INVARIANT: once the log has failed, a live session sends nothing more, not even a read', async () => {
   const bench = benchOf(() => allow);
   const session = await bench.gate.openSession(agent, target, client);
+  await session.ask(requestOf(), never);
   bench.log.writable = false;
-  await assert.rejects(session.ask(requestOf(), never), { code: 'SP_AUDIT_UNWRITABLE' });
+  await assert.rejects(async () => session.ask(requestOf(), never), { code: 'SP_AUDIT_UNWRITABLE' });
 });
 
 test('a denial is recorded with its rules and gives no permit', async () => {
@@ -346,7 +206,7 @@ test('entries of a session are numbered densely from zero', async () => {
   const bench = benchOf((request) => (request.facts.effects.includes('ddl') ? deny : allow));
   const session = await bench.gate.openSession(agent, target, client);
   const permit = asPermit(await session.ask(requestOf(), never));
-  await session.settle(permit, { rows: 3, bytes: 30, code: 'ok' });
+  await session.settle(permit, { rows: 3, bytes: 30, code: 'ok' }).wait();
   await session.ask(requestOf({ facts: factsOf({ effects: ['ddl'] }) }), never);
   await session.close('client');
   await session.close('client');
@@ -373,7 +233,7 @@ test('an ended session asks for nothing more', async () => {
   const session = await bench.gate.openSession(agent, target, client);
   bench.gate.endAll(new SallyportError('SP_SHUTTING_DOWN', 'stop'));
   assert.ok(session.ended.aborted);
-  await assert.rejects(session.ask(requestOf(), never), { code: 'SP_SHUTTING_DOWN' });
+  await assert.rejects(async () => session.ask(requestOf(), never), { code: 'SP_SHUTTING_DOWN' });
 });
 
 test('session ids are unguessable strings of the documented form', async () => {

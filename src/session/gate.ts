@@ -7,22 +7,14 @@
 import { sameBinding } from '../core/binding.ts';
 import { type Allow, type Decision, type Deny, type Hold, maskFor, type MaskSet, type ReasonCode } from '../core/decision.ts';
 import { SallyportError } from '../core/error.ts';
-import type { EntryDraft, Payload } from '../core/event.ts';
-import { type Principal, principalKey } from '../core/identity.ts';
+import type { Payload } from '../core/event.ts';
+import type { Principal } from '../core/identity.ts';
 import { type ApprovalId, type SessionId, type Sha256Hex, type TargetName, sessionId } from '../core/ids.ts';
 import type { Approval, ApprovalBinding, ApprovalDesk, AuditLog, Clock, Random } from '../core/ports.ts';
 import type { Request } from '../core/request.ts';
 import type { Target } from '../core/target.ts';
 import { Permit } from './permit.ts';
-
-/** What an adapter tells about the outcome. */
-export interface RequestResult {
-  readonly rows: number;
-  readonly bytes: number;
-  readonly columns?: readonly { readonly name: string; readonly classes: readonly string[]; readonly mask: string }[];
-  /** `ok` or the native error code. */
-  readonly code: string;
-}
+import { actor, actorFields, boundPrincipal, type Recorded, Recorder, type RequestResult, type RequestTemplates } from './recorder.ts';
 
 export interface Denied {
   readonly kind: 'denied';
@@ -52,13 +44,12 @@ export interface GateSession {
   readonly target: Target;
   /** Masks in force for this principal on this target. Changes only with the policy version. */
   masks(): MaskSet;
-  /** Decides and records. For requests whose only effect is `read` or none, the permit's intent may still be syncing
-   *  (`permit.facts.intent`); for all others it is durable on resolve.
+  /** Decides and records. For requests whose only effect is `read` or none, the permit's intent may still be on its way
+   *  (`permit.facts.intent`); for all others it is recorded on return. Answers at once when nothing is to be waited for.
    *  @throws SP_AUDIT_UNWRITABLE */
-  ask(request: Request, signal: AbortSignal): Promise<Permitted | Held | Denied>;
-  /** Records the result; resolves when durable. The last bytes of the answer are released only after.
-   *  @throws SP_AUDIT_UNWRITABLE */
-  settle(permit: Permit, result: RequestResult, payloads?: readonly Payload[]): Promise<void>;
+  ask(request: Request, signal: AbortSignal): Permitted | Promise<Permitted | Held | Denied>;
+  /** Hands the result to the record. The last bytes of the answer are released only when it is recorded. */
+  settle(permit: Permit, result: RequestResult, payloads?: readonly Payload[]): Recorded;
   /** Records an alarm (`tripwire`, ...) without data. */
   alarm(code: string): Promise<void>;
   /** Fires when the session must end: identity expired, shutdown. `reason` is a SallyportError. */
@@ -82,6 +73,8 @@ export interface Gate {
 
 /** The policy version in force, as the gate needs it. Each call sees one consistent version. */
 export interface GatePolicy {
+  /** No decision depends on the time: equal requests of one principal are decided equally until the version changes. */
+  readonly isTimeless: boolean;
   decide(request: Request, principal: Principal, target: Target, nowMs: number): Decision;
   masksFor(principal: Principal, target: Target): MaskSet;
   hasAccess(principal: Principal, target: Target): boolean;
@@ -91,11 +84,14 @@ export interface GateMetrics {
   sessionOpened(target: TargetName): void;
   sessionClosed(target: TargetName): void;
   decided(target: TargetName, outcome: Decision['outcome']): void;
+  /** Allowed by a decision that was kept from before. */
+  repeated(target: TargetName): void;
   settled(target: TargetName, result: RequestResult, ms: number): void;
 }
 
 export interface GateDeps {
   readonly audit: AuditLog;
+  /** The same object as long as the version in force is the same. */
   readonly policy: () => GatePolicy;
   readonly approvals: ApprovalDesk;
   readonly clock: Clock;
@@ -117,8 +113,20 @@ export interface OpenGate extends Gate {
 }
 
 const expirySweepMs = 500;
-/** Lists in headers are bounded; what exceeds this goes to the sealed payload only. */
-const maxHeaderList = 200;
+/** Outputs shown to a reviewer. */
+const maxApprovalOutputs = 200;
+/** Requests whose decision and entries a session keeps ready. */
+const maxShapes = 256;
+
+/** Requests that are decided and recorded alike: same facts, action and parameter types. */
+interface Shape {
+  readonly policy: GatePolicy;
+  readonly facts: Request['facts'];
+  readonly action: Request['action'];
+  readonly parameters: Request['parameters'];
+  readonly decision: Allow;
+  readonly templates: RequestTemplates;
+}
 
 /** Creates the gate. One per process. */
 export function createGate(deps: GateDeps): OpenGate {
@@ -184,9 +192,12 @@ class LiveSession implements GateSession {
   readonly principal: Principal;
   readonly target: Target;
   readonly #deps: GateDeps;
+  readonly #recorder: Recorder;
   readonly #ended = new AbortController();
   readonly #forget: () => void;
-  #n = 0;
+  /** By what is the same object in every repetition, most recently used last. */
+  readonly #shapes = new Map<object, Shape>();
+  #masks: { readonly policy: GatePolicy; readonly masks: MaskSet } | null = null;
   #closed: Promise<void> | null = null;
   #requests = 0;
 
@@ -196,6 +207,7 @@ class LiveSession implements GateSession {
     this.target = target;
     this.#forget = forget;
     this.id = sessionId(deps.random.bytes(16));
+    this.#recorder = new Recorder({ audit: deps.audit, session: this.id, principal, target });
   }
 
   get ended(): AbortSignal {
@@ -203,7 +215,9 @@ class LiveSession implements GateSession {
   }
 
   masks(): MaskSet {
-    return this.#deps.policy().masksFor(this.principal, this.target);
+    const policy = this.#deps.policy();
+    if (this.#masks?.policy !== policy) this.#masks = { policy, masks: policy.masksFor(this.principal, this.target) };
+    return this.#masks.masks;
   }
 
   end(fault: SallyportError): void {
@@ -211,49 +225,42 @@ class LiveSession implements GateSession {
   }
 
   async open(client: { readonly address: string; readonly application: string }): Promise<void> {
-    const authenticated = this.#append({ type: 'auth.ok', detail: { address: client.address } });
-    const opened = this.#append({ type: 'session.open', detail: { address: client.address } });
+    const authenticated = this.#recorder.append({ type: 'auth.ok', detail: { address: client.address } });
+    const opened = this.#recorder.append({ type: 'session.open', detail: { address: client.address } });
     await Promise.all([authenticated, opened]);
   }
 
-  async ask(request: Request, signal: AbortSignal): Promise<Permitted | Held | Denied> {
+  ask(request: Request, signal: AbortSignal): Permitted | Promise<Permitted | Held | Denied> {
     if (this.#ended.signal.aborted) throw this.#ended.signal.reason;
     // Once the log has failed nothing reaches a target any more, not even a read whose result would be withheld.
     if (!this.#deps.audit.writable) throw new SallyportError('SP_AUDIT_UNWRITABLE', 'the audit log is not writable');
     this.#requests += 1;
+    const shape = this.#shapeOf(request);
+    if (shape !== null) {
+      this.#deps.metrics.repeated(this.target.name);
+      return this.#permit(request, shape.decision, shape.templates);
+    }
     const decision = this.#decide(request);
     this.#deps.metrics.decided(this.target.name, decision.outcome);
     switch (decision.outcome) {
       case 'deny':
         return this.#deny(request, decision);
       case 'allow':
-        return this.#permit(request, decision, null);
+        return this.#permit(request, decision, this.#keepShape(request, decision));
       case 'hold':
         // A prepared statement is planned by the server but reads nothing; each execution is held on its own.
-        return request.action === 'prepare' ? this.#permit(request, decision, null) : this.#hold(request, decision, signal);
+        return request.action === 'prepare' ? this.#permitOnce(request, decision, null) : this.#hold(request, decision, signal);
     }
   }
 
-  async settle(permit: Permit, result: RequestResult, payloads: readonly Payload[] = []): Promise<void> {
+  settle(permit: Permit, result: RequestResult, payloads: readonly Payload[] = []): Recorded {
     const ms = this.#deps.clock.monotonicMs() - permit.facts.startedMs;
     this.#deps.metrics.settled(this.target.name, result, ms);
-    const entry: EntryDraft = {
-      type: 'request.result',
-      action: permit.facts.request.action,
-      result: {
-        rows: result.rows,
-        bytes: result.bytes,
-        ...(result.columns === undefined ? {} : { columns: result.columns.slice(0, maxHeaderList) }),
-        code: result.code,
-        ms: Math.round(ms * 1000) / 1000,
-      },
-      intent: await permit.facts.intent,
-    };
-    await this.#append(entry, payloads);
+    return this.#recorder.result(permit.facts.intent, result, ms, payloads);
   }
 
   async alarm(code: string): Promise<void> {
-    await this.#append({ type: 'alarm', detail: { code } });
+    await this.#recorder.append({ type: 'alarm', detail: { code } });
   }
 
   close(reason: string): Promise<void> {
@@ -266,7 +273,7 @@ class LiveSession implements GateSession {
     this.end(new SallyportError('SP_SHUTTING_DOWN', 'session is closed'));
     this.#deps.metrics.sessionClosed(this.target.name);
     try {
-      await this.#append({ type: 'session.close', detail: { reason, requests: this.#requests } });
+      await this.#recorder.append({ type: 'session.close', detail: { reason, requests: this.#requests } });
     } finally {
       this.#deps.onSessionClosed(this.id);
     }
@@ -278,25 +285,58 @@ class LiveSession implements GateSession {
     return decision;
   }
 
+  /** A repetition of a request that was allowed, if nothing that the decision rests on has changed. */
+  #shapeOf(request: Request): Shape | null {
+    const key = shapeKey(request);
+    const shape = this.#shapes.get(key);
+    if (shape === undefined) return null;
+    if (
+      shape.policy === this.#deps.policy() &&
+      shape.facts === request.facts &&
+      shape.action === request.action &&
+      shape.decision.masks.id === request.maskSetId &&
+      this.#deps.clock.nowMs() < this.principal.expiresAtMs &&
+      sameTypes(shape.parameters, request.parameters)
+    ) {
+      return shape;
+    }
+    this.#shapes.delete(key);
+    this.#recorder.forget(shape.templates);
+    return null;
+  }
+
+  #keepShape(request: Request, decision: Allow): RequestTemplates {
+    const policy = this.#deps.policy();
+    const templates = this.#recorder.templates(request, decision, null);
+    if (!policy.isTimeless) {
+      templates.isForgotten = true;
+      return templates;
+    }
+    const { facts, action, parameters } = request;
+    this.#shapes.set(shapeKey(request), { policy, facts, action, parameters, decision, templates });
+    if (this.#shapes.size > maxShapes) {
+      const [oldest] = this.#shapes;
+      if (oldest !== undefined) {
+        this.#shapes.delete(oldest[0]);
+        this.#recorder.forget(oldest[1].templates);
+      }
+    }
+    return templates;
+  }
+
   async #deny(request: Request, decision: Deny): Promise<Denied> {
-    await this.#append(
-      { type: 'request.denied', ...requestFields(request), ...decisionFields(decision), decision: 'deny' },
-      sealedPayloads(request),
-    );
+    await this.#recorder.appendRequest({ type: 'request.denied', decision: 'deny' }, request, decision);
     return { kind: 'denied', decision };
   }
 
-  async #permit(request: Request, decision: Allow | Hold, approval: ApprovalId | null): Promise<Permitted> {
-    const intent = this.#append(
-      {
-        type: 'request.intent',
-        ...requestFields(request),
-        ...decisionFields(decision),
-        decision: approval === null && decision.outcome === 'hold' ? 'hold' : 'allow',
-        ...(approval === null ? {} : { approval }),
-      },
-      sealedPayloads(request),
-    );
+  #permitOnce(request: Request, decision: Allow | Hold, approval: ApprovalId | null): Permitted | Promise<Permitted> {
+    const templates = this.#recorder.templates(request, decision, approval);
+    templates.isForgotten = true;
+    return this.#permit(request, decision, templates);
+  }
+
+  #permit(request: Request, decision: Allow | Hold, templates: RequestTemplates): Permitted | Promise<Permitted> {
+    const intent = this.#recorder.intent(request, templates);
     const permit = Permit.mint({
       session: this.id,
       request,
@@ -305,10 +345,10 @@ class LiveSession implements GateSession {
       intent,
       startedMs: this.#deps.clock.monotonicMs(),
     });
+    const permitted: Permitted = { kind: 'permit', permit, decision };
     // Reads may run while their intent syncs: the adapter releases no result byte before. Everything else waits here.
-    if (request.facts.effects.every((effect) => effect === 'read')) intent.catch(() => undefined);
-    else await intent;
-    return { kind: 'permit', permit, decision };
+    if (isReadOnly(request) || intent.isDone) return permitted;
+    return intent.wait().then(() => permitted);
   }
 
   async #hold(request: Request, decision: Hold, signal: AbortSignal): Promise<Held | Permitted | Denied> {
@@ -316,15 +356,13 @@ class LiveSession implements GateSession {
     let approval: Approval;
     try {
       const approved = await this.#deps.approvals.find(binding);
-      if (approved !== null && (await this.#deps.approvals.use(approved, binding))) return await this.#permit(request, decision, approved);
+      if (approved !== null && (await this.#deps.approvals.use(approved, binding)))
+        return await this.#permitOnce(request, decision, approved);
       approval = await this.#open(request, decision, binding);
     } catch (fault) {
       return this.#unavailable(request, decision, fault);
     }
-    await this.#append(
-      { type: 'request.held', ...requestFields(request), ...decisionFields(decision), decision: 'hold', approval: approval.id },
-      sealedPayloads(request),
-    );
+    await this.#recorder.appendRequest({ type: 'request.held', decision: 'hold', approval: approval.id }, request, decision);
     if (signal.aborted) await this.#deps.approvals.wait(approval.id, signal);
     return {
       kind: 'held',
@@ -349,7 +387,7 @@ class LiveSession implements GateSession {
       statement: request.facts.normalised,
       effects: request.facts.effects,
       relations: request.facts.relations,
-      outputs: request.facts.outputs.slice(0, maxHeaderList).map((output) => ({
+      outputs: request.facts.outputs.slice(0, maxApprovalOutputs).map((output) => ({
         name: output.name,
         classes: output.classes,
         mask: maskFor(output.classes, decision.masks),
@@ -388,7 +426,7 @@ class LiveSession implements GateSession {
     if (!sameBinding(binding, current) || !(await this.#deps.approvals.use(id, current))) {
       return this.#deny(request, denial(again, 'approval-void'));
     }
-    return this.#permit(request, again, id);
+    return this.#permitOnce(request, again, id);
   }
 
   #binding(request: Request, decision: Decision): ApprovalBinding {
@@ -402,74 +440,22 @@ class LiveSession implements GateSession {
       maskSetId: decision.masks.id,
     };
   }
-
-  #append(entry: EntryDraft, payloads: readonly Payload[] = []): Promise<number> {
-    const n = this.#n++;
-    return this.#deps.audit.append(
-      { ...entry, ...actorFields(this.principal), session: this.id, n, resource: { target: this.target.name, ...entry.resource } },
-      payloads,
-    );
-  }
 }
 
-/** Who an approval is given to: an agent for Alice is not the same agent for Bob, nor for itself. */
-function boundPrincipal(principal: Principal): string {
-  const { onBehalfOf } = principal;
-  return onBehalfOf === null ? principalKey(principal) : `${principalKey(principal)} for ${principalKey(onBehalfOf)}`;
+/** What stays the same object when a client repeats a request: the text of a prepared statement, else the facts. */
+function shapeKey(request: Request): object {
+  return request.action === 'execute' ? request.sealed.statement : request.facts;
 }
 
-function actor(principal: Principal): { issuer: string; subject: string; kind: Principal['kind'] } {
-  return { issuer: principal.issuer, subject: principal.subject, kind: principal.kind };
+function sameTypes(one: Request['parameters'], other: Request['parameters']): boolean {
+  return one === other || (one.length === other.length && one.every((parameter, index) => parameter.type === other[index]?.type));
 }
 
-function actorFields(principal: Principal): Pick<EntryDraft, 'principal' | 'onBehalfOf'> {
-  return {
-    principal: actor(principal),
-    ...(principal.onBehalfOf === null ? {} : { onBehalfOf: principal.onBehalfOf }),
-  };
-}
-
-function requestFields(request: Request): Partial<EntryDraft> {
-  const { facts } = request;
-  return {
-    resource: { target: request.target, objects: facts.relations.slice(0, maxHeaderList).map((relation) => relation.name) },
-    action: request.action,
-    statement: {
-      ...(facts.normalised === null ? {} : { normalised: bounded(facts.normalised) }),
-      ...(facts.fingerprint === null ? {} : { fingerprint: facts.fingerprint }),
-      bytes: facts.textBytes,
-      parameters: request.parameters.slice(0, maxHeaderList),
-    },
-    facts: {
-      verbs: facts.verbs.slice(0, maxHeaderList),
-      effects: facts.effects,
-      relations: facts.relations.slice(0, maxHeaderList),
-      classes: facts.classes,
-      outputClasses: facts.outputClasses,
-      predicateClasses: facts.predicateClasses,
-      unbounded: facts.unbounded,
-      unknowns: facts.unknowns.slice(0, 20).map(({ code, what }) => ({ code, what })),
-    },
-  };
-}
-
-function decisionFields(decision: Decision): Partial<EntryDraft> {
-  return { reasons: decision.reasons, rules: decision.rules, policy: { sha256: decision.policySha256 } };
-}
-
-function sealedPayloads(request: Request): Payload[] {
-  const payloads: Payload[] = [{ kind: 'statement', bytes: request.sealed.statement }];
-  if (request.sealed.parameters !== null) payloads.push({ kind: 'parameters', bytes: request.sealed.parameters });
-  return payloads;
+function isReadOnly(request: Request): boolean {
+  return request.facts.effects.every((effect) => effect === 'read');
 }
 
 function denial(decision: Decision, reason: ReasonCode): Deny {
   const { rules, policySha256, masks, roles } = decision;
   return { outcome: 'deny', reasons: [reason], rules, policySha256, masks, roles, say: null };
-}
-
-/** Headers are at most 64 KiB; a longer redacted text is cut, the exact one is sealed. */
-function bounded(text: string): string {
-  const maxChars = 8192;
-  return text.length <= maxChars ? text : `${text.slice(0, maxChars)} …`;
 }

@@ -4,36 +4,38 @@
 import type { MaskSet } from '../core/decision.ts';
 import type { SessionId } from '../core/ids.ts';
 import type { Request } from '../core/request.ts';
+import type { RecordedIntent } from './recorder.ts';
 
-const minted = new WeakSet<Permit>();
+/** Only `mint` has it: an object that was not minted has no mark, whatever it was made from. */
+const mintMark = Symbol('minted');
 
 export interface PermitFacts {
   readonly session: SessionId;
   readonly request: Request;
   readonly masks: MaskSet;
   readonly rules: readonly string[];
-  /** Resolves with the log index once the intent is durable; rejects with SP_AUDIT_UNWRITABLE. No result byte
-   *  may reach the client before. */
-  readonly intent: Promise<number>;
+  /** The entry that says so. No result byte may reach the client before it is recorded. */
+  readonly intent: RecordedIntent;
   readonly startedMs: number;
 }
 
 export class Permit {
   readonly facts: PermitFacts;
+  readonly #isMinted: true;
 
-  private constructor(facts: PermitFacts) {
+  private constructor(facts: PermitFacts, mark: symbol) {
+    if (mark !== mintMark) throw new Error('a permit is minted by the gate');
     this.facts = facts;
+    this.#isMinted = true;
   }
 
   /** INVARIANT: called by `gate.ts` only, after the intent was handed to the audit log. */
   static mint(facts: PermitFacts): Permit {
-    const permit = new Permit(facts);
-    minted.add(permit);
-    return permit;
+    return new Permit(facts, mintMark);
   }
 
   /** Upstreams call this before sending: a forged object does not pass. */
   static isGenuine(permit: Permit): boolean {
-    return minted.has(permit);
+    return #isMinted in permit && permit.#isMinted;
   }
 }

@@ -13,8 +13,6 @@ import { StandIns, writeTree } from './rewrite-text.ts';
 import { isHeld } from './statements-query.ts';
 import { StatementPlan, tagged } from './statements-plan.ts';
 
-const encoder = new TextEncoder();
-
 /** Never throws for anything a client can write. */
 export function plan(text: string, context: PlanContext, parser: Parser): Plan {
   const parsed = parser.parse(text);
@@ -177,7 +175,6 @@ function objectChanges(each: StatementPlan, facts: Facts, context: PlanContext):
   const own: Facts = {
     ...factsWithoutText([each], context),
     normalised: facts.normalised,
-    textBytes: facts.textBytes,
     fingerprint: facts.fingerprint,
     outputs: each.outputs,
     outputClasses: classUnion(each.outputs),
@@ -190,12 +187,11 @@ function factsOf(text: string, plans: readonly StatementPlan[], context: PlanCon
   return {
     ...factsWithoutText(plans, context),
     normalised: redact(text, parser, (name) => context.protection.catalogue.knowsIdentifier(name)),
-    textBytes: encoder.encode(text).length,
     fingerprint: parser.fingerprint(text),
   };
 }
 
-type AnalysedFacts = Omit<Facts, 'normalised' | 'textBytes' | 'fingerprint'>;
+type AnalysedFacts = Omit<Facts, 'normalised' | 'fingerprint'>;
 
 function factsWithoutText(plans: readonly StatementPlan[], context: PlanContext): AnalysedFacts {
   const columns = sorted(plans.flatMap((each) => [...each.lineages.flatMap((found) => found.columns), ...(each.inherited?.columns ?? [])]));

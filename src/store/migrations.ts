@@ -1,7 +1,7 @@
 // Schema changes, oldest first. A migration that was released is never edited: add the next one. A database that
 // knows a migration which this program does not know is refused, so an older gateway never runs on newer state.
 
-import type { Kysely } from 'kysely';
+import { sql, type Kysely } from 'kysely';
 import { Migrator, type Migration } from 'kysely/migration';
 import { SallyportError } from '../core/error.ts';
 
@@ -73,6 +73,21 @@ export const INDEX_MIGRATIONS: Migrations = {
         .addColumn('id', 'integer', (c) => c.primaryKey())
         .addColumn('next_seq', 'bigint', (c) => c.notNull())
         .execute();
+    },
+  },
+  '002-runs-of-entries': {
+    async up(db: Kysely<unknown>) {
+      await db.schema.dropTable('session_entries').execute();
+      await db.schema
+        .createTable('session_runs')
+        .addColumn('session', 'text', (c) => c.notNull())
+        .addColumn('first_seq', 'bigint', (c) => c.notNull())
+        .addColumn('seqs', 'text', (c) => c.notNull())
+        .addPrimaryKeyConstraint('session_runs_once', ['session', 'first_seq'])
+        .execute();
+      // Built anew from the log.
+      await sql`DELETE FROM sessions`.execute(db);
+      await sql`DELETE FROM position`.execute(db);
     },
   },
 };

@@ -54,9 +54,12 @@ export interface SessionTable {
   readonly open_index: number;
 }
 
-export interface SessionEntryTable {
+/** Entries of one session that were applied together. */
+export interface SessionRunTable {
   readonly session: string;
-  readonly seq: number;
+  readonly first_seq: number;
+  /** JSON: the first log index, then the distance of each to the one before. */
+  readonly seqs: string;
 }
 
 export interface PositionTable {
@@ -67,6 +70,6 @@ export interface PositionTable {
 /** Tables of `index.sqlite`: derived from the audit log, may be deleted and rebuilt. */
 export interface IndexSchema {
   sessions: SessionTable;
-  session_entries: SessionEntryTable;
+  session_runs: SessionRunTable;
   position: PositionTable;
 }

@@ -10,7 +10,7 @@ import type { SessionIndex, SessionRow } from '../core/ports.ts';
 import type { IndexSchema, SessionTable } from './schema.ts';
 import { rowAfter } from './session-row.ts';
 
-const MAX_BATCH = 500;
+const MAX_BATCH = 4096;
 /** The one row of `position`. */
 const POSITION_ID = 1;
 
@@ -54,8 +54,8 @@ function fromRow(row: SessionRow): SessionTable {
   };
 }
 
-/** Two bound values a row; SQLite takes thousands. */
-const LINKS_PER_INSERT = 250;
+/** Three bound values a row; SQLite takes thousands. */
+const RUNS_PER_INSERT = 250;
 
 export function createSessionIndex(db: Kysely<IndexSchema>): SessionIndex {
   const queue: Queued[] = [];
@@ -74,7 +74,7 @@ export function createSessionIndex(db: Kysely<IndexSchema>): SessionIndex {
   async function applyBatch(tx: Transaction<IndexSchema>, entries: readonly EntryHeader[]): Promise<void> {
     let next = await position(tx);
     const touched = new Map<string, SessionRow>();
-    const links: { session: string; seq: number }[] = [];
+    const runs = new Map<string, number[]>();
     for (const entry of entries) {
       if (entry.seq < next) continue;
       if (entry.seq > next) {
@@ -84,12 +84,15 @@ export function createSessionIndex(db: Kysely<IndexSchema>): SessionIndex {
       if (entry.session === undefined) continue;
       const row = rowAfter(touched.get(entry.session) ?? (await load(entry.session, tx)), entry);
       if (row !== null) touched.set(entry.session, row);
-      links.push({ session: entry.session, seq: entry.seq });
+      const run = runs.get(entry.session);
+      if (run === undefined) runs.set(entry.session, [entry.seq]);
+      else run.push(entry.seq);
     }
-    for (let from = 0; from < links.length; from += LINKS_PER_INSERT) {
+    const rows = [...runs].map(([session, seqs]) => ({ session, first_seq: seqs[0] ?? 0, seqs: JSON.stringify(distances(seqs)) }));
+    for (let from = 0; from < rows.length; from += RUNS_PER_INSERT) {
       await tx
-        .insertInto('session_entries')
-        .values(links.slice(from, from + LINKS_PER_INSERT))
+        .insertInto('session_runs')
+        .values(rows.slice(from, from + RUNS_PER_INSERT))
         .execute();
     }
     for (const row of touched.values()) {
@@ -147,8 +150,17 @@ export function createSessionIndex(db: Kysely<IndexSchema>): SessionIndex {
     },
 
     async entriesOf(id) {
-      const rows = await db.selectFrom('session_entries').select('seq').where('session', '=', id).orderBy('seq').execute();
-      return rows.map((row) => row.seq);
+      const rows = await db.selectFrom('session_runs').select('seqs').where('session', '=', id).orderBy('first_seq').execute();
+      return rows.flatMap(({ seqs }) => fromDistances(JSON.parse(seqs) as number[]));
     },
   };
+}
+
+function distances(seqs: readonly number[]): number[] {
+  return seqs.map((seq, index) => seq - (seqs[index - 1] ?? 0));
+}
+
+function fromDistances(distances: readonly number[]): number[] {
+  let seq = 0;
+  return distances.map((distance) => (seq += distance));
 }

@@ -1,6 +1,7 @@
 // TLS settings of a listener and of a dial, checked once when the configuration is loaded.
 // REFUSES: TLS below 1.2, and a listener without TLS anywhere but on loopback with an explicit `insecure`.
 
+import { constants } from 'node:crypto';
 import { type SecureContext, createSecureContext } from 'node:tls';
 import { isLoopback } from '../core/address.ts';
 import { SallyportError } from '../core/error.ts';
@@ -25,6 +26,8 @@ export function serverContext(tls: ServerTls): SecureContext {
       key: tls.key.reveal(),
       minVersion: 'TLSv1.2',
       honorCipherOrder: true,
+      // TLS 1.2: a client that renegotiates costs us a handshake each time; nobody needs it.
+      secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
     });
   } catch (cause) {
     throw new SallyportError('SP_CONFIG_INVALID', 'listener certificate and key cannot be used', { cause });

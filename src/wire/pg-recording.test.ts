@@ -13,8 +13,8 @@ const limits = { maxRows: 2, maxBytes: 4096 };
 test('a recording gives back columns, rows, tags and their times', () => {
   const writer = new RecordingWriter(limits);
   writer.add(1.4, columns);
-  writer.addRows(2, row.subarray(0, 7));
-  writer.addRows(3, row.subarray(7));
+  writer.addRows(2, row.subarray(0, 7), false);
+  writer.addRows(3, row.subarray(7), true);
   writer.add(5, complete);
   const recording = decodeRecording(writer.finish(9, 1));
   assert.deepEqual(
@@ -39,7 +39,7 @@ test('a recording gives back columns, rows, tags and their times', () => {
 test('rows beyond the limit are counted but not kept', () => {
   const writer = new RecordingWriter(limits);
   writer.add(0, columns);
-  writer.addRows(1, Buffer.concat([row, row, row, row]));
+  writer.addRows(1, Buffer.concat([row, row, row, row]), true);
   writer.add(2, complete);
   const recording = decodeRecording(writer.finish(2, 4));
   assert.deepEqual([recording.rows, recording.rowsShown, recording.isTruncated], [4, 2, true]);
@@ -51,14 +51,14 @@ test('a row larger than the recording ends it without a fault', () => {
   huge.write('D');
   huge.writeInt32BE(9_999, 1);
   const writer = new RecordingWriter(limits);
-  writer.addRows(1, huge);
+  writer.addRows(1, huge, true);
   assert.equal(decodeRecording(writer.finish(2, 1)).isTruncated, true);
 });
 
 test('every truncation of a recording is refused', () => {
   const writer = new RecordingWriter(limits);
   writer.add(0, columns);
-  writer.addRows(0, row);
+  writer.addRows(0, row, true);
   const bytes = writer.finish(1, 1);
   for (let length = 0; length < bytes.length; length += 1) {
     assert.throws(() => decodeRecording(bytes.subarray(0, length)), { code: 'SP_WIRE_MALFORMED' });

@@ -6,11 +6,11 @@
 
 import { SallyportError } from '../core/error.ts';
 import { ByteReader } from './byte-reader.ts';
-import { ByteWriter } from './byte-writer.ts';
-import { Framer } from './framer.ts';
+import { Framer, readInt32 } from './framer.ts';
 
 const magic = Uint8Array.of(0x53, 0x50, 0x52, 0x45, 0x43, 0x01);
 const endType = 0x7e;
+const endBytes = 18;
 const maxUint32 = 0xffff_ffff;
 
 const frameType = { rowDescription: 0x54, dataRow: 0x44, commandComplete: 0x43, error: 0x45, notice: 0x4e, copyData: 0x64 } as const;
@@ -20,18 +20,20 @@ export interface RecordingLimits {
   readonly maxBytes: number;
 }
 
-/** Collects what goes to the client, up to the limits. */
+/** Collects what goes to the client, up to the limits. Holds views of what it was given until `finish`. */
 export class RecordingWriter {
   readonly #limits: RecordingLimits;
-  readonly #out = new ByteWriter(512);
-  readonly #rows: Framer;
+  /** Whole frames with their times, in turn. */
+  readonly #times: number[] = [];
+  readonly #frames: Uint8Array[] = [];
+  #bytes = magic.length;
+  /** Only for rows that come in pieces. */
+  #pieces: Framer | null = null;
   #rowsShown = 0;
   #isTruncated = false;
 
   constructor(limits: RecordingLimits) {
     this.#limits = limits;
-    this.#rows = new Framer(limits.maxBytes);
-    this.#out.bytes(magic);
   }
 
   /** One whole frame, header included. */
@@ -41,34 +43,53 @@ export class RecordingWriter {
       this.#isTruncated = true;
       return;
     }
-    if (this.#out.length + frame.length + 4 > this.#limits.maxBytes) {
+    if (this.#bytes + frame.length + 4 > this.#limits.maxBytes) {
       this.#isTruncated = true;
       return;
     }
     if (isRow) this.#rowsShown += 1;
-    this.#out.uint32(Math.min(maxUint32, Math.max(0, Math.round(ms)))).bytes(frame);
+    this.#bytes += 4 + frame.length;
+    this.#times.push(Math.min(maxUint32, Math.max(0, Math.round(ms))));
+    this.#frames.push(frame);
   }
 
-  /** A stretch of row frames as they pass, cut anywhere. */
-  addRows(ms: number, bytes: Uint8Array): void {
+  /** A stretch of row frames as they pass, cut anywhere. `isBoundary`: it ends where a frame ends. */
+  addRows(ms: number, bytes: Uint8Array, isBoundary: boolean): void {
     if (this.#isTruncated) return;
+    if (this.#pieces === null && isBoundary) {
+      for (let at = 0; at < bytes.length && !this.#isTruncated;) {
+        const end = at + 1 + readInt32(bytes, at + 1);
+        this.add(ms, bytes.subarray(at, end));
+        at = end;
+      }
+      return;
+    }
+    this.#pieces ??= new Framer(this.#limits.maxBytes);
     try {
-      for (const row of this.#rows.push(bytes)) this.add(ms, row.bytes);
+      for (const row of this.#pieces.push(bytes)) this.add(ms, row.bytes);
     } catch {
       // A row larger than the whole recording: what follows cannot be cut into rows any more.
       this.#isTruncated = true;
     }
+    if (isBoundary) this.#pieces = null;
   }
 
   finish(ms: number, rows: number): Uint8Array {
-    return this.#out
-      .uint32(Math.min(maxUint32, Math.max(0, Math.round(ms))))
-      .uint8(endType)
-      .int32(4 + 9)
-      .uint32(this.#rowsShown)
-      .uint32(Math.min(maxUint32, rows))
-      .uint8(this.#isTruncated ? 1 : 0)
-      .finish();
+    const bytes = Buffer.allocUnsafe(this.#bytes + endBytes);
+    bytes.set(magic);
+    let at = magic.length;
+    for (const [index, frame] of this.#frames.entries()) {
+      at = bytes.writeUInt32BE(this.#times[index] ?? 0, at);
+      bytes.set(frame, at);
+      at += frame.length;
+    }
+    at = bytes.writeUInt32BE(Math.min(maxUint32, Math.max(0, Math.round(ms))), at);
+    at = bytes.writeUInt8(endType, at);
+    at = bytes.writeInt32BE(4 + 9, at);
+    at = bytes.writeUInt32BE(this.#rowsShown, at);
+    at = bytes.writeUInt32BE(Math.min(maxUint32, rows), at);
+    bytes.writeUInt8(this.#isTruncated ? 1 : 0, at);
+    return bytes;
   }
 }
 

@@ -7,7 +7,9 @@ import type { Principal } from '../../src/core/identity.ts';
 import { type Sha256Hex, approvalId, sessionId } from '../../src/core/ids.ts';
 import type { Request } from '../../src/core/request.ts';
 import type { Target } from '../../src/core/target.ts';
-import type { Denied, Gate, GateSession, Held, Permitted, RequestResult } from '../../src/session/gate.ts';
+import type { Ticket } from '../../src/core/ports.ts';
+import type { Denied, Gate, GateSession, Held, Permitted } from '../../src/session/gate.ts';
+import { type Recorded, type RecordedIntent, RequestTemplates, type RequestResult } from '../../src/session/recorder.ts';
 import { Permit } from '../../src/session/permit.ts';
 import { randomBytes } from 'node:crypto';
 
@@ -106,10 +108,12 @@ export class FakeSession implements GateSession {
     return this.#permit(request);
   }
 
-  async settle(permit: Permit, result: RequestResult, payloads: readonly Payload[] = []): Promise<void> {
+  settle(permit: Permit, result: RequestResult, payloads: readonly Payload[] = []): Recorded {
     const { request } = permit.facts;
-    await this.#gate.settling();
-    this.#gate.results.push({ text: Buffer.from(request.sealed.statement).toString(), action: request.action, result, payloads });
+    const settled = this.#gate.settling().then(() => {
+      this.#gate.results.push({ text: Buffer.from(request.sealed.statement).toString(), action: request.action, result, payloads });
+    });
+    return recordedWith(settled);
   }
 
   async alarm(code: string): Promise<void> {
@@ -121,8 +125,8 @@ export class FakeSession implements GateSession {
   }
 
   #permit(request: Request): Permitted {
-    const intent = this.#gate.intent();
-    intent.catch(() => undefined);
+    const templates = new RequestTemplates({ type: 'request.intent' }, { type: 'request.result' });
+    const intent: RecordedIntent = Object.assign(recordedWith(this.#gate.intent()), { ticket: 0 as Ticket, templates });
     const permit = Permit.mint({ session: this.id, request, masks: this.#gate.masks, rules: ['allow-all'], intent, startedMs: 0 });
     const decision = {
       outcome: 'allow' as const,
@@ -169,4 +173,14 @@ export class FakeSession implements GateSession {
       },
     };
   }
+}
+
+/** Done once the promise is. */
+function recordedWith(entry: Promise<unknown>): Recorded & { isDone: boolean } {
+  const recorded = { isDone: false, wait: () => entry.then(() => undefined) };
+  entry.then(
+    () => (recorded.isDone = true),
+    () => undefined,
+  );
+  return recorded;
 }

@@ -74,7 +74,6 @@ export function factsOf(change: Partial<Facts> = {}): Facts {
     limit: null,
     unknowns: [],
     normalised: null,
-    textBytes: 0,
     fingerprint: null,
     ...change,
   };

@@ -21,6 +21,7 @@ import { serverContext } from '../../transport/tls-context.ts';
 import { CatalogueLoader } from './catalogue-loader.ts';
 import { type Arrival, receive, refuse } from './handshake.ts';
 import { authenticationOk, backendKeyData, parameterStatus, readyForQuery } from './messages.ts';
+import type { PlanCacheStats } from './plan-cache.ts';
 import { Planner, type SqlEngine, type TargetPolicy } from './planner.ts';
 import { LiveObjects } from './session-objects.ts';
 import type { SessionLimits } from './session-limits.ts';
@@ -52,6 +53,7 @@ export interface PostgresLimits extends SessionLimits {
   readonly catalogueProbeMs: number;
   readonly catalogueMaxStaleMs: number;
   readonly catalogueReadTimeoutMs: number;
+  readonly catalogueTrustMs: number;
   readonly maxCachedPlans: number;
 }
 
@@ -69,6 +71,7 @@ export const defaultPostgresLimits: PostgresLimits = {
   catalogueProbeMs: 2_000,
   catalogueMaxStaleMs: 60_000,
   catalogueReadTimeoutMs: 60_000,
+  catalogueTrustMs: 1,
   maxCachedPlans: 2_000,
 };
 
@@ -94,6 +97,8 @@ export interface PostgresAdapter {
   listen(config: ListenerConfig): Promise<Listening>;
   analysts(): readonly TargetAnalyst[];
   readonly liveSessions: number;
+  /** How the plans of each target were found so far. */
+  planLookups(): readonly (PlanCacheStats & { readonly target: string })[];
   /** No new connections; idle sessions end, running statements finish, held ones are given up. Resolves when no session is
    *  left or `signal` fires, which cuts the rest off. */
   drain(signal: AbortSignal): Promise<void>;
@@ -161,6 +166,10 @@ class Adapter implements PostgresAdapter {
     return listening;
   }
 
+  planLookups(): readonly (PlanCacheStats & { readonly target: string })[] {
+    return [...this.#targets.values()].map(({ config, planner }) => ({ target: config.name, ...planner.cacheStats }));
+  }
+
   analysts(): readonly TargetAnalyst[] {
     return [...this.#targets.values()].map((live) => analystOf(live));
   }
@@ -205,6 +214,7 @@ class Adapter implements PostgresAdapter {
       probeMs: limits.catalogueProbeMs,
       maxStaleMs: limits.catalogueMaxStaleMs,
       readTimeoutMs: limits.catalogueReadTimeoutMs,
+      trustMs: limits.catalogueTrustMs,
     });
     const planner = new Planner({
       engine,

@@ -8,6 +8,7 @@ import { SallyportError } from '../../core/error.ts';
 import type { Payload } from '../../core/event.ts';
 import type { Clock } from '../../core/ports.ts';
 import type { GateSession } from '../../session/gate.ts';
+import type { Recorded } from '../../session/recorder.ts';
 import type { MessagePolicy } from '../../sql/plan.ts';
 import type { ClientOutput } from './client-output.ts';
 import type { Answer, Exchange } from './exchange.ts';
@@ -17,7 +18,7 @@ import type { Prepared } from './prepared.ts';
 import { scrubError, scrubNotice, stricter } from './scrub.ts';
 import type { LiveObjects } from './session-objects.ts';
 import type { ScannerSink } from './upstream-scanner.ts';
-import { type Work, resultOf } from './work.ts';
+import { type Work, endTurn } from './work.ts';
 import { errorMessage, sqlstateOf } from './errors.ts';
 
 export interface AnswersDeps {
@@ -39,8 +40,8 @@ export interface AnswersDeps {
 export class Answers implements ScannerSink {
   status: TransactionStatus = 'I';
   readonly #deps: AnswersDeps;
-  /** Results that are being recorded; the next end of an answer waits for them. */
-  #settling: Promise<unknown>[] = [];
+  /** Newest result on its way into the record; the next end of an answer waits for it. */
+  #settling: Recorded | null = null;
   /** End of a simple query, until it is known to be the end. */
   #tail: Uint8Array[] = [];
   /** ReadyForQuery answered so far. */
@@ -68,7 +69,7 @@ export class Answers implements ScannerSink {
   rowBytes(bytes: Uint8Array, isBoundary: boolean): void {
     const oldest = this.#deps.exchange.oldest;
     if (oldest !== undefined && 'of' in oldest && oldest.of.recording !== null) {
-      oldest.of.recording.addRows(this.#elapsedMs(oldest.of), bytes);
+      oldest.of.recording.addRows(this.#elapsedMs(oldest.of), bytes, isBoundary);
     }
     this.#deps.output.write(bytes, isBoundary);
   }
@@ -117,22 +118,24 @@ export class Answers implements ScannerSink {
         return;
       case 'describe-portal': {
         const { portal } = to.of;
-        if (type === UPSTREAM.rowDescription) this.#checkOrigins(body);
+        if (type === UPSTREAM.rowDescription) this.#checkOrigins(to.of, body);
         if (portal !== null) portal.shape = type === UPSTREAM.rowDescription ? 'columns' : 'none';
         if (!to.isOurs) output.write(bytes);
         return;
       }
       case 'describe-statement':
-        if (type === UPSTREAM.rowDescription) this.#checkOrigins(body);
+        if (type === UPSTREAM.rowDescription) this.#checkOrigins(to.of, body);
         output.write(bytes);
         return;
       case 'parse':
+        to.of.change?.keep();
         this.#gateOnIntent(to.of);
         this.#settle(to.of, 'ok');
         output.write(bytes);
         return;
       case 'bind':
       case 'close':
+        to.of.change?.keep();
         output.write(bytes);
     }
   }
@@ -140,7 +143,8 @@ export class Answers implements ScannerSink {
   /** The session ends: every request that was let through gets its result entry. */
   async abandon(code: string): Promise<void> {
     for (const expectation of this.#deps.exchange.all()) if ('of' in expectation) this.#settle(expectation.of, code);
-    await Promise.allSettled(this.#settling);
+    // Entries of a session are recorded in order: the newest one stands for all.
+    await this.#settling?.wait().catch(() => undefined);
   }
 
   #queryAnswered(work: Work, type: number, bytes: Uint8Array, body: Uint8Array): void {
@@ -148,12 +152,12 @@ export class Answers implements ScannerSink {
     if (type === UPSTREAM.readyForQuery) {
       this.#settle(work, work.fault ?? 'ok');
       this.#ready(bytes, body);
-      work.wake?.();
+      endTurn(work);
       return;
     }
     this.#gateOnIntent(work);
     this.#flushTail();
-    if (type === UPSTREAM.rowDescription) this.#checkOrigins(body);
+    if (type === UPSTREAM.rowDescription) this.#checkOrigins(work, body);
     if (type === UPSTREAM.rowDescription || type === UPSTREAM.commandComplete) work.recording?.add(this.#elapsedMs(work), bytes);
     if (type === UPSTREAM.commandComplete || type === UPSTREAM.emptyQueryResponse) {
       if (type === UPSTREAM.commandComplete) this.#confirm(work, body);
@@ -162,7 +166,7 @@ export class Answers implements ScannerSink {
     }
     this.#checkCopy(work, type);
     output.write(bytes);
-    if (type === UPSTREAM.copyInResponse) work.wake?.();
+    if (type === UPSTREAM.copyInResponse) endTurn(work);
   }
 
   #executeAnswered(work: Work, type: number, bytes: Uint8Array, body: Uint8Array, isLast: boolean): void {
@@ -174,11 +178,11 @@ export class Answers implements ScannerSink {
       this.#confirm(work, body);
     }
     if (isLast) {
-      this.#settle(work, 'ok');
+      this.#settle(work, 'ok', type === UPSTREAM.portalSuspended);
       this.#gateOnResults();
     }
     output.write(bytes);
-    if (isLast || type === UPSTREAM.copyInResponse) work.wake?.();
+    if (isLast || type === UPSTREAM.copyInResponse) endTurn(work);
   }
 
   /** The running statement of `work` was carried out. */
@@ -234,14 +238,14 @@ export class Answers implements ScannerSink {
       to.of.recording?.add(this.#elapsedMs(to.of), error);
     }
     // Newest first, so that a name gets back what it stood for before the first of them.
-    for (const skipped of answer.skipped.toReversed()) if ('of' in skipped) skipped.of.undo?.();
+    for (const skipped of answer.skipped.toReversed()) if ('of' in skipped) skipped.of.change?.undo();
     for (const skipped of answer.skipped) {
       if (!('of' in skipped)) continue;
       this.#settle(skipped.of, skipped === to ? state : '25P02');
     }
     this.#gateOnResults();
     output.write(error);
-    for (const skipped of answer.skipped) if ('of' in skipped) skipped.of.wake?.();
+    for (const skipped of answer.skipped) if ('of' in skipped) endTurn(skipped.of);
   }
 
   /** COMMIT runs what earlier statements deferred, and so does the end of a simple query that closes an implicit transaction
@@ -274,31 +278,35 @@ export class Answers implements ScannerSink {
   }
 
   #gateOnIntent(work: Work): void {
-    if (work.isIntentDurable || work.permit === null) return;
+    if (work.isGated || work.permit === null) return;
     // Once is enough: the gate keeps everything behind it, whatever it belongs to.
-    work.isIntentDurable = true;
+    work.isGated = true;
     this.#deps.output.gate(work.permit.facts.intent);
   }
 
   #gateOnResults(): void {
-    if (this.#settling.length === 0) return;
-    this.#deps.output.gate(Promise.all(this.#settling));
-    this.#settling = [];
+    if (this.#settling === null) return;
+    this.#deps.output.gate(this.#settling);
+    this.#settling = null;
   }
 
-  #settle(work: Work, code: string): void {
+  #settle(work: Work, code: string, isPartial = false): void {
     if (!work.isRequest || work.isSettled || work.permit === null) return;
     work.isSettled = true;
     const payloads: Payload[] = [];
     if (work.recording !== null) payloads.push({ kind: 'result', bytes: work.recording.finish(this.#elapsedMs(work), work.rows) });
-    const settled = this.#deps.gate.settle(work.permit, resultOf(work, code, work.permit.facts.masks), payloads);
-    settled.catch(() => undefined);
-    this.#settling.push(settled);
+    this.#settling = this.#deps.gate.settle(work.permit, { rows: work.rows, bytes: work.bytes, code, isPartial }, payloads);
   }
 
-  #checkOrigins(body: Uint8Array): void {
-    if (this.#deps.planner.exposesProtected(parseRowDescription(body), this.#masks())) {
+  #checkOrigins(work: Work, body: Uint8Array): void {
+    const columns = parseRowDescription(body);
+    if (this.#deps.planner.exposesProtected(columns, this.#masks())) {
       throw new SallyportError('SP_MASK_TRIPWIRE', 'a protected column is the origin of a result column');
+    }
+    // A rule made since it was planned can answer a write with rows of anything, and expressions have no origin.
+    const statement = work.planned?.plan.statements[work.statement];
+    if (columns.length > 0 && statement?.outputs.length === 0 && statement.messages !== 'pass') {
+      throw new SallyportError('SP_MASK_TRIPWIRE', 'rows of a statement that was planned without any');
     }
   }
 

@@ -2,8 +2,10 @@
 // into either a permit or the native error to refuse with. A permit that cannot be used any more is recorded as not run.
 
 import { SallyportError } from '../../core/error.ts';
+import type { Sha256Hex } from '../../core/ids.ts';
 import type { Request, RequestAction } from '../../core/request.ts';
-import type { GateSession, Held } from '../../session/gate.ts';
+import type { Soon } from '../../core/soon.ts';
+import type { Denied, GateSession, Held, Permitted } from '../../session/gate.ts';
 import type { Permit } from '../../session/permit.ts';
 import type { ClientOutput } from './client-output.ts';
 import { type NativeError, nativeDenial, nativeFault, noticeMessage, withSession } from './errors.ts';
@@ -12,7 +14,10 @@ import { type PlannedText, type Planner, sha256 } from './planner.ts';
 import type { Portal } from './prepared.ts';
 import type { Work } from './work.ts';
 
-export const emptySha256 = sha256(new Uint8Array());
+const emptySha256 = sha256(new Uint8Array());
+const noParameters: Request['parameters'] = [];
+
+export type Answered = { readonly permit: Permit } | { readonly refusal: NativeError };
 
 export interface AskingDeps {
   readonly gate: GateSession;
@@ -50,34 +55,29 @@ export class Asking {
     this.giveUp(fault);
   }
 
-  request(action: RequestAction, planned: PlannedText, portal: Portal | null): Request {
-    return {
-      target: this.#deps.gate.target.name,
-      action,
-      facts: planned.plan.facts,
-      textSha256: planned.textSha256,
-      parametersSha256: portal?.parametersSha256 ?? emptySha256,
-      parameters: portal?.parameters ?? [],
-      maskSetId: planned.maskSetId,
-      catalogueVersion: planned.catalogueVersion,
-      sealed: { statement: planned.textBytes, parameters: portal?.parameterBytes ?? null },
-    };
+  /** @throws SP_AUDIT_UNWRITABLE, and the end of the session when that comes first. */
+  ask(action: RequestAction, planned: PlannedText, portal: Portal | null): Soon<Answered> {
+    const { gate, exchange, over } = this.#deps;
+    const request = new PostgresRequest(gate.target.name, action, planned, portal);
+    const answer = gate.ask(request, over);
+    if (answer instanceof Promise) return this.#answered(request, planned, answer);
+    if (planned.plan.forward !== null && !exchange.isSkipping && !over.aborted) return answer;
+    return this.#answered(request, planned, answer);
   }
 
-  /** @throws SP_AUDIT_UNWRITABLE, and the end of the session when that comes first. */
-  async ask(request: Request, planned: PlannedText): Promise<{ permit: Permit } | { refusal: NativeError }> {
+  async #answered(request: Request, planned: PlannedText, asked: Soon<Permitted | Held | Denied>): Promise<Answered> {
     const { gate, planner, exchange, over } = this.#deps;
-    let answer = await gate.ask(request, over);
+    let answer = await asked;
     if (answer.kind === 'held') {
       const waiting = new AbortController();
       answer = await this.#wait(answer, waiting);
       if (answer.kind === 'permit' && waiting.signal.aborted && !over.aborted) {
         // Approved in the very moment of the cancel: the cancel wins, and the permit is recorded as unused.
-        await gate.settle(answer.permit, { rows: 0, bytes: 0, code: '57014' });
+        await this.#notRun(answer.permit, '57014');
         return { refusal: nativeFault(new SallyportError('SP_REQUEST_CANCELLED', 'cancelled'), gate.id) };
       }
       if (answer.kind === 'permit' && !(await this.#deps.stillHolds(planned))) {
-        await gate.settle(answer.permit, { rows: 0, bytes: 0, code: '57014' });
+        await this.#notRun(answer.permit, '57014');
         return { refusal: nativeFault(new SallyportError('SP_APPROVAL_VOID', 'the schema changed while it was held'), gate.id) };
       }
     }
@@ -85,14 +85,18 @@ export class Asking {
       return { refusal: nativeFault(new SallyportError('SP_CATALOGUE_UNAVAILABLE', 'no catalogue'), gate.id) };
     }
     if (answer.kind === 'denied') return { refusal: nativeDenial(answer.decision, request.facts, gate.id) };
-    if (planned.plan.forward !== null && !exchange.isSkipping && !over.aborted) return { permit: answer.permit };
+    if (planned.plan.forward !== null && !exchange.isSkipping && !over.aborted) return answer;
     // The client has gone, an error of the target came first, or the plan has nothing that may be sent: not run.
-    await gate.settle(answer.permit, { rows: 0, bytes: 0, code: over.aborted ? '57014' : exchange.isSkipping ? '25P02' : '42501' });
+    await this.#notRun(answer.permit, over.aborted ? '57014' : exchange.isSkipping ? '25P02' : '42501');
     if (over.aborted) throw over.reason;
     return { refusal: nativeFault(new SallyportError('SP_REQUEST_NOT_UNDERSTOOD', 'nothing may be sent'), gate.id) };
   }
 
-  async #wait(held: Held, waiting: AbortController): ReturnType<Held['wait']> {
+  #notRun(permit: Permit, code: string): Promise<void> {
+    return this.#deps.gate.settle(permit, { rows: 0, bytes: 0, code }).wait();
+  }
+
+  async #wait(held: Held, waiting: AbortController): Promise<Permitted | Denied> {
     const { output, beforeWait } = this.#deps;
     beforeWait();
     output.urgent(noticeMessage(this.#notice(held)));
@@ -114,5 +118,36 @@ export class Asking {
       detail: `needs ${count} ${count === 1 ? 'approval' : 'approvals'} of role ${role}; expires ${new Date(held.expiresAtMs).toISOString()}`,
       hint: withSession(`Approve with: sallyport approvals approve ${held.approval}. Cancel with Ctrl-C.`, this.#deps.gate.id),
     };
+  }
+}
+
+/** Hashes are wanted only when an approval is bound to them. */
+class PostgresRequest implements Request {
+  readonly target: Request['target'];
+  readonly action: RequestAction;
+  readonly facts: Request['facts'];
+  readonly parameters: Request['parameters'];
+  readonly maskSetId: string;
+  readonly catalogueVersion: string;
+  readonly sealed: Request['sealed'];
+  readonly #planned: PlannedText;
+
+  constructor(target: Request['target'], action: RequestAction, planned: PlannedText, portal: Portal | null) {
+    this.target = target;
+    this.action = action;
+    this.facts = planned.plan.facts;
+    this.parameters = portal?.parameters ?? noParameters;
+    this.maskSetId = planned.maskSetId;
+    this.catalogueVersion = planned.catalogueVersion;
+    this.sealed = { statement: planned.textBytes, parameters: portal?.parameterBytes ?? null };
+    this.#planned = planned;
+  }
+
+  get textSha256(): Sha256Hex {
+    return this.#planned.textSha256;
+  }
+
+  get parametersSha256(): Sha256Hex {
+    return this.sealed.parameters === null ? emptySha256 : sha256(this.sealed.parameters);
   }
 }

@@ -11,6 +11,7 @@ import {
   CATALOGUE_HORIZON_QUERY,
   CATALOGUE_PROBE_QUERY,
   CATALOGUE_QUERIES,
+  CATALOGUE_TOUCH_QUERY,
   type CatalogueQueryName,
   type CatalogueRows,
   type TextRow,
@@ -30,8 +31,10 @@ export interface CatalogueLoaderDeps {
   readonly probeMs: number;
   /** A snapshot that could not be confirmed for so long is not used any more. */
   readonly maxStaleMs: number;
-  /** For one whole read. */
+  /** For connecting, and for one query. */
   readonly readTimeoutMs: number;
+  /** A snapshot confirmed no longer ago than this counts as confirmed now. */
+  readonly trustMs: number;
 }
 
 const maxRowBytes = 16 * 1024 * 1024;
@@ -43,7 +46,9 @@ export class CatalogueLoader {
   #confirmedMs = 0;
   /** Whatever the target had committed at this moment is in the snapshot. */
   #asOfMs = Number.NEGATIVE_INFINITY;
+  /** Snapshot of transaction ids, from before the last look at the catalogues. */
   #horizon: string | null = null;
+  #rowCounts = '';
   #connection: QueryConnection | null = null;
   #running: Promise<void> | null = null;
   /** Waits for `#running` to end. */
@@ -92,12 +97,20 @@ export class CatalogueLoader {
     }
   }
 
-  /** Resolves when the snapshot is at least as new as the target was at `asOfMs` (monotonic): what an owner had committed by
-   *  then is seen. WHY: a new overload or cast may turn a statement that was safe into one that is not.
+  /** Resolves when the snapshot is as new as the target was at `asOfMs` (monotonic), give or take `trustMs`: what an owner had
+   *  committed by then is seen. Null when it is now. WHY: a new overload or cast may turn a statement that was safe into one
+   *  that is not. Under load the next look begins before the last one has aged, so that hardly a statement waits for it.
    *  @throws SP_CATALOGUE_UNAVAILABLE */
-  async confirm(asOfMs: number): Promise<void> {
-    // A connection that was lost since the last look is no reason to refuse: once more, with a new one.
-    if (this.#asOfMs < asOfMs) await this.refresh().catch(() => this.refresh());
+  confirm(asOfMs: number): Promise<void> | null {
+    const behindMs = asOfMs - this.#asOfMs;
+    const { trustMs } = this.#deps;
+    if (behindMs <= trustMs / 2) return null;
+    if (behindMs > trustMs) {
+      // A connection that was lost since the last look is no reason to refuse: once more, with a new one.
+      return this.refresh().catch(() => this.refresh());
+    }
+    if (this.#running === null) this.refresh().catch((fault: unknown) => this.#report(fault));
+    return null;
   }
 
   close(): void {
@@ -109,26 +122,25 @@ export class CatalogueLoader {
 
   async #refresh(): Promise<void> {
     if (this.#closed.signal.aborted) throw unavailable(this.#closed.signal.reason);
-    const signal = AbortSignal.any([this.#closed.signal, AbortSignal.timeout(this.#deps.readTimeoutMs)]);
     try {
-      this.#connection ??= new QueryConnection(await this.#deps.connect(signal));
-      const connection = this.#connection;
+      const connection = (this.#connection ??= await this.#connect());
       const startedMs = this.#deps.clock.monotonicMs();
-      const horizon = (await connection.query(CATALOGUE_HORIZON_QUERY, signal))[0]?.[0] ?? null;
-      if (this.#snapshot !== null && horizon !== null && horizon === this.#horizon) {
+      const horizon = await connection.horizon();
+      if (this.#snapshot !== null && (horizon === this.#horizon || (await this.#isUntouched(connection)))) {
         this.#confirmedMs = startedMs;
-        this.#asOfMs = startedMs;
-        return;
+      } else {
+        this.#horizon = null;
+        // Before the probe: what is written after it shows against these.
+        const rows = rowCounts(await connection.touch(oldestOf(horizon)));
+        const probe = (await connection.query(CATALOGUE_PROBE_QUERY))[0]?.[0] ?? null;
+        if (probe === null || probe !== this.#probe || this.#snapshot === null) {
+          this.#snapshot = buildCatalogue(await readRows(connection));
+          this.#probe = probe;
+          this.#deps.logger.info({ target: this.#deps.target, catalogue: this.#snapshot.version }, 'catalogue read');
+        }
+        this.#rowCounts = rows;
+        this.#confirmedMs = this.#deps.clock.monotonicMs();
       }
-      const [row] = await connection.query(CATALOGUE_PROBE_QUERY, signal);
-      const probe = row?.[0] ?? null;
-      if (probe === null || probe !== this.#probe || this.#snapshot === null) {
-        const rows = await readRows(connection, signal);
-        this.#snapshot = buildCatalogue(rows);
-        this.#probe = probe;
-        this.#deps.logger.info({ target: this.#deps.target, catalogue: this.#snapshot.version }, 'catalogue read');
-      }
-      this.#confirmedMs = this.#deps.clock.monotonicMs();
       this.#horizon = horizon;
       this.#asOfMs = startedMs;
     } catch (fault) {
@@ -138,6 +150,25 @@ export class CatalogueLoader {
       this.#confirmedMs = Number.NEGATIVE_INFINITY;
       throw unavailable(fault);
     }
+  }
+
+  async #connect(): Promise<QueryConnection> {
+    const signal = AbortSignal.any([this.#closed.signal, AbortSignal.timeout(this.#deps.readTimeoutMs)]);
+    const connection = new QueryConnection(await this.#deps.connect(signal), this.#deps.readTimeoutMs);
+    try {
+      await connection.prepare();
+      return connection;
+    } catch (fault) {
+      connection.close();
+      throw fault;
+    }
+  }
+
+  /** Somebody wrote something, but nothing that a catalogue is made of. */
+  async #isUntouched(connection: QueryConnection): Promise<boolean> {
+    if (this.#horizon === null) return false;
+    const rows = await connection.touch(oldestOf(this.#horizon));
+    return !rows.includes('t') && rowCounts(rows) === this.#rowCounts;
   }
 
   #schedule(): void {
@@ -158,26 +189,41 @@ export class CatalogueLoader {
   }
 }
 
-async function readRows(connection: QueryConnection, signal: AbortSignal): Promise<CatalogueRows> {
-  await connection.query(CATALOGUE_BEGIN, signal);
+async function readRows(connection: QueryConnection): Promise<CatalogueRows> {
+  await connection.query(CATALOGUE_BEGIN);
   const read: Partial<Record<CatalogueQueryName, readonly TextRow[]>> = {};
-  for (const [name, text] of Object.entries(CATALOGUE_QUERIES)) {
-    read[name as CatalogueQueryName] = await connection.query(text, signal);
-  }
-  await connection.query(CATALOGUE_END, signal);
+  for (const [name, text] of Object.entries(CATALOGUE_QUERIES)) read[name as CatalogueQueryName] = await connection.query(text);
+  await connection.query(CATALOGUE_END);
   return read as CatalogueRows;
 }
+
+/** The oldest transaction that was running, as the 32 bits that rows carry. */
+function oldestOf(horizon: string): string {
+  return String(BigInt.asUintN(32, BigInt(horizon.slice(0, horizon.indexOf(':')))));
+}
+
+function rowCounts(touched: string): string {
+  return touched.replaceAll(/[tf]/g, '');
+}
+
+const horizonName = 'sallyport_horizon';
+const touchName = 'sallyport_touch';
 
 /** One query at a time, text rows. Only for fixed texts of the gateway. */
 class QueryConnection {
   readonly #upstream: UpstreamConnection;
   readonly #framer = new Framer(maxRowBytes);
+  readonly #deadline: NodeJS.Timeout;
   #rows: TextRow[] = [];
   #fault: SallyportError | null = null;
   #settle: { resolve(rows: TextRow[]): void; reject(fault: unknown): void } | null = null;
 
-  constructor(upstream: UpstreamConnection) {
+  constructor(upstream: UpstreamConnection, timeoutMs: number) {
     this.#upstream = upstream;
+    this.#deadline = setTimeout(() => {
+      if (this.#settle !== null) this.#fail(new SallyportError('SP_UPSTREAM_UNREACHABLE', 'catalogue query took too long'));
+    }, timeoutMs);
+    this.#deadline.unref();
     upstream.attach({
       data: (chunk) => this.#data(chunk),
       closed: () => this.#fail(new SallyportError('SP_UPSTREAM_LOST', 'catalogue connection was lost')),
@@ -185,29 +231,34 @@ class QueryConnection {
     });
   }
 
-  query(text: string, signal: AbortSignal): Promise<TextRow[]> {
-    return new Promise((resolve, reject) => {
-      const aborted = (): void => this.#fail(new SallyportError('SP_UPSTREAM_UNREACHABLE', 'catalogue query took too long'));
-      const done = (): void => signal.removeEventListener('abort', aborted);
-      this.#settle = {
-        resolve: (rows) => {
-          done();
-          resolve(rows);
-        },
-        reject: (fault) => {
-          done();
-          reject(fault);
-        },
-      };
-      if (signal.aborted) return aborted();
-      if (this.#upstream.isClosed) return this.#fail(new SallyportError('SP_UPSTREAM_LOST', 'catalogue connection was lost'));
-      signal.addEventListener('abort', aborted, { once: true });
-      this.#upstream.ownQuery(text);
-    });
+  async prepare(): Promise<void> {
+    await this.#run(() => this.#upstream.ownPrepare(horizonName, CATALOGUE_HORIZON_QUERY));
+    await this.#run(() => this.#upstream.ownPrepare(touchName, CATALOGUE_TOUCH_QUERY));
+  }
+
+  query(text: string): Promise<TextRow[]> {
+    return this.#run(() => this.#upstream.ownQuery(text));
+  }
+
+  horizon(): Promise<string> {
+    return this.#run(() => this.#upstream.ownExecute(horizonName)).then(onlyText);
+  }
+
+  touch(oldest: string): Promise<string> {
+    return this.#run(() => this.#upstream.ownExecute(touchName, oldest)).then(onlyText);
   }
 
   close(): void {
-    this.#upstream.terminate();
+    this.#fail(new SallyportError('SP_UPSTREAM_LOST', 'catalogue connection was closed'), 'politely');
+  }
+
+  #run(send: () => void): Promise<TextRow[]> {
+    return new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject };
+      if (this.#upstream.isClosed) return this.#fail(new SallyportError('SP_UPSTREAM_LOST', 'catalogue connection was lost'));
+      this.#deadline.refresh();
+      send();
+    });
   }
 
   #data(chunk: Uint8Array): void {
@@ -233,12 +284,20 @@ class QueryConnection {
     settle?.resolve(rows);
   }
 
-  #fail(fault: unknown): void {
+  #fail(fault: unknown, how: 'politely' | 'at-once' = 'at-once'): void {
     const settle = this.#settle;
     this.#settle = null;
-    this.#upstream.destroy();
+    clearTimeout(this.#deadline);
+    if (how === 'politely') this.#upstream.terminate();
+    else this.#upstream.destroy();
     settle?.reject(fault);
   }
+}
+
+function onlyText(rows: readonly TextRow[]): string {
+  const text = rows[0]?.[0];
+  if (rows.length !== 1 || typeof text !== 'string') throw new SallyportError('SP_UPSTREAM_PROTOCOL', 'catalogue query gave no answer');
+  return text;
 }
 
 function unavailable(cause: unknown): SallyportError {

@@ -1,8 +1,9 @@
-// The way out to the client: bytes in order, some of them behind a gate that opens when the audit log is durable.
+// The way out to the client: bytes in order, some of them behind a gate that opens when an audit entry is recorded.
 // Coalesces what one turn produces into one write, and says when the upstream must pause.
 // INVARIANT: bytes after a gate never reach the socket before the gate opened, whatever else happens.
 
 import type { Socket } from 'node:net';
+import type { Recorded } from '../../session/recorder.ts';
 
 export interface ClientOutputDeps {
   readonly socket: Socket;
@@ -13,10 +14,8 @@ export interface ClientOutputDeps {
   readonly onFault: (fault: unknown) => void;
 }
 
-interface Gate {
-  readonly opens: Promise<unknown>;
-}
-type Item = { readonly bytes: Uint8Array; readonly isBoundary: boolean } | Gate;
+/** A stretch of bytes, or the entry that everything behind it waits for. */
+type Item = { bytes: Uint8Array; isBoundary: boolean } | Recorded;
 
 /** Beyond this the upstream pauses. */
 const highWaterBytes = 256 * 1024;
@@ -50,16 +49,20 @@ export class ClientOutput {
   /** @param isBoundary false when `bytes` end inside a frame. */
   write(bytes: Uint8Array, isBoundary = true): void {
     if (this.#isEnded || bytes.length === 0) return;
-    this.#queue.push({ bytes, isBoundary });
     this.#queuedBytes += bytes.length;
+    const last = this.#queue.at(-1);
+    if (last !== undefined && 'bytes' in last && continues(last.bytes, bytes)) {
+      // Most answers pass as they came: one stretch instead of one per message.
+      last.bytes = Buffer.from(bytes.buffer, last.bytes.byteOffset, last.bytes.length + bytes.length);
+      last.isBoundary = isBoundary;
+      return;
+    }
+    this.#queue.push({ bytes, isBoundary });
   }
 
-  /** Everything written after this waits for `opens`. */
-  gate(opens: Promise<unknown>): void {
-    if (this.#isEnded) return;
-    // The fault is handled when its turn comes; until then nobody else listens.
-    opens.catch(() => undefined);
-    this.#queue.push({ opens });
+  /** Everything written after this waits until `entry` is recorded. */
+  gate(entry: Recorded): void {
+    if (!this.#isEnded && !entry.isDone) this.#queue.push(entry);
   }
 
   /** A whole message for the next frame boundary, ahead of what is gated. */
@@ -100,35 +103,40 @@ export class ClientOutput {
     let free = 0;
     let freeBytes = 0;
     for (const item of this.#queue) {
-      if ('opens' in item) {
+      if ('bytes' in item) freeBytes += item.bytes.length;
+      else if (!item.isDone) {
         void this.#waitFor(item);
         break;
       }
       free += 1;
-      freeBytes += item.bytes.length;
     }
     if (free === 0 || (this.#isGated && freeBytes < mergeBytes)) return;
-    const items = this.#queue.slice(0, free);
-    this.#queue = this.#queue.slice(free);
+    const items = this.#queue;
+    this.#queue = free === items.length ? [] : items.splice(free);
     this.#writeAll(items);
   }
 
-  async #waitFor(gate: Gate): Promise<void> {
+  async #waitFor(entry: Recorded): Promise<void> {
     this.#isGated = true;
     try {
-      await gate.opens;
+      await entry.wait();
     } catch (fault) {
       if (!this.#isEnded) this.#deps.onFault(fault);
       return;
     }
     this.#isGated = false;
-    if (this.#isEnded) return;
-    this.#queue.splice(this.#queue.indexOf(gate), 1);
-    this.flush();
+    if (!this.#isEnded) this.flush();
   }
 
   #writeAll(items: readonly Item[]): void {
     const { socket } = this.#deps;
+    const [only] = items;
+    if (items.length === 1 && only !== undefined && 'bytes' in only && this.#urgent.length === 0) {
+      this.#queuedBytes -= only.bytes.length;
+      this.#isAtBoundary = only.isBoundary;
+      socket.write(only.bytes);
+      return;
+    }
     socket.cork();
     let small: Uint8Array[] = [];
     let smallBytes = 0;
@@ -140,7 +148,7 @@ export class ClientOutput {
       smallBytes = 0;
     };
     for (const item of items) {
-      if ('opens' in item) continue;
+      if (!('bytes' in item)) continue;
       const { bytes, isBoundary } = item;
       this.#queuedBytes -= bytes.length;
       if (smallBytes + bytes.length > coalesceBytes) flushSmall();
@@ -172,4 +180,9 @@ export class ClientOutput {
     if (isFull) this.#deps.onFull();
     else this.#deps.onReady();
   }
+}
+
+/** Whether `next` lies behind `bytes` in the same memory. */
+function continues(bytes: Uint8Array, next: Uint8Array): boolean {
+  return bytes.buffer === next.buffer && bytes.byteOffset + bytes.length === next.byteOffset;
 }

@@ -235,13 +235,34 @@ export function fieldsMessage(letter: 'E' | 'N', fields: Iterable<readonly [stri
   });
 }
 
-export const queryMessage = (text: string): Uint8Array => message('Q', (body) => body.cString(text));
+/** Written by hand: every rewritten statement passes here. */
+export function queryMessage(text: string): Uint8Array {
+  const textBytes = Buffer.byteLength(text);
+  const bytes = Buffer.allocUnsafe(textBytes + 6);
+  bytes[0] = typeCode('Q');
+  bytes.writeInt32BE(textBytes + 5, 1);
+  bytes.write(text, 5);
+  bytes[textBytes + 5] = 0;
+  return bytes;
+}
 
 export const parseMessage = (name: string, text: string, parameterTypes: readonly number[]): Uint8Array =>
   message('P', (body) => {
     body.cString(name).cString(text).int16(parameterTypes.length);
     for (const oid of parameterTypes) body.uint32(oid);
   });
+
+/** Bind with text parameters, Execute and Sync of a prepared statement, through the unnamed portal. */
+export const executeMessages = (statement: string, parameters: readonly string[]): Uint8Array =>
+  Buffer.concat([
+    message('B', (body) => {
+      body.cString('').cString(statement).int16(0).int16(parameters.length);
+      for (const parameter of parameters) body.int32(Buffer.byteLength(parameter)).bytes(Buffer.from(parameter));
+      body.int16(0);
+    }),
+    message('E', (body) => body.cString('').int32(0)),
+    message('S'),
+  ]);
 
 export const readyForQuery = (status: TransactionStatus): Uint8Array => message('Z', (body) => body.uint8(typeCode(status)));
 

@@ -11,6 +11,7 @@ import type { BoundColumn, Catalogue, ColumnRule, Protection } from '../../sql/c
 import type { Parser } from '../../sql/parser.ts';
 import type { MaskColumn, MessagePolicy, Plan, PlanContext, SessionObjects } from '../../sql/plan.ts';
 import type { ResultColumn } from './messages.ts';
+import { type Made, PlanCache, type PlanCacheStats } from './plan-cache.ts';
 import { stricter } from './scrub.ts';
 
 /** What policy says about one target; changes with the policy version only. */
@@ -21,19 +22,57 @@ export interface TargetPolicy {
   readonly safeFunctions: ReadonlySet<string>;
 }
 
-/** One statement text, understood. */
-export interface PlannedText {
-  readonly text: string;
-  readonly textBytes: Uint8Array;
-  readonly textSha256: Sha256Hex;
-  readonly plan: Plan;
+/** What a plan was made under. */
+interface PlannedUnder {
   readonly catalogueVersion: string;
   readonly policyVersion: string;
   readonly maskSetId: string;
+}
+
+/** One statement text, understood. */
+export class PlannedText {
+  readonly text: string;
+  readonly plan: Plan;
+  readonly under: PlannedUnder;
   /** Strictest policy of its statements. */
   readonly messages: MessagePolicy;
   /** It creates, drops or renames what later statements may name. */
   readonly hasChanges: boolean;
+  #textBytes: Uint8Array | null = null;
+  #textSha256: Sha256Hex | null = null;
+
+  constructor(text: string, plan: Plan, under: PlannedUnder, messages: MessagePolicy, hasChanges: boolean) {
+    this.text = text;
+    this.plan = plan;
+    this.under = under;
+    this.messages = messages;
+    this.hasChanges = hasChanges;
+  }
+
+  get maskSetId(): string {
+    return this.under.maskSetId;
+  }
+
+  get catalogueVersion(): string {
+    return this.under.catalogueVersion;
+  }
+
+  /** The same object at every call: what is recorded with it is recorded once. */
+  get textBytes(): Uint8Array {
+    this.#textBytes ??= Buffer.from(this.text, 'utf8');
+    return this.#textBytes;
+  }
+
+  get textSha256(): Sha256Hex {
+    this.#textSha256 ??= sha256(this.textBytes);
+    return this.#textSha256;
+  }
+
+  /** The plan of a text that differs in inert literals only. */
+  withText(text: string, forward: string): PlannedText {
+    const { facts, statements } = this.plan;
+    return new PlannedText(text, { facts, forward, statements }, this.under, this.messages, this.hasChanges);
+  }
 }
 
 export interface SqlEngine {
@@ -57,23 +96,20 @@ export interface PlannerDeps {
   readonly maxCachedTexts: number;
 }
 
-interface CacheEntry {
-  readonly planned: PlannedText;
-  /** Names of session objects it asked for and did not find, by kind. */
-  readonly absent: readonly (readonly [kind: keyof SessionObjects, name: string])[];
-}
-
-/** Longer texts are planned every time: they rarely repeat and would fill the cache. */
-const maxCachedTextChars = 16_384;
-
 export class Planner {
   readonly #deps: PlannerDeps;
-  readonly #cache = new Map<string, CacheEntry>();
+  readonly #cache: PlanCache;
   readonly #maskColumns = new Map<string, MaskColumn>();
-  #protection: { readonly key: string; readonly policyVersion: string; readonly value: Protection } | null = null;
+  #protection: { readonly catalogue: Catalogue; readonly policyVersion: string; readonly value: Protection } | null = null;
 
   constructor(deps: PlannerDeps) {
     this.#deps = deps;
+    this.#cache = new PlanCache(deps.maxCachedTexts, deps.parser);
+  }
+
+  /** How often a plan was found by text, by shape, or not at all. */
+  get cacheStats(): Readonly<PlanCacheStats> {
+    return this.#cache.stats;
   }
 
   /** Empty while there is no catalogue. */
@@ -86,11 +122,11 @@ export class Planner {
   }
 
   /** Catalogue, policy or masks have changed since. */
-  isStale(planned: Pick<PlannedText, 'catalogueVersion' | 'policyVersion' | 'maskSetId'>, masks: MaskSet): boolean {
+  isStale({ under }: PlannedText, masks: MaskSet): boolean {
     return (
-      planned.catalogueVersion !== this.catalogueVersion ||
-      planned.policyVersion !== this.#deps.policy().version ||
-      planned.maskSetId !== masks.id
+      under.catalogueVersion !== this.catalogueVersion ||
+      under.policyVersion !== this.#deps.policy().version ||
+      under.maskSetId !== masks.id
     );
   }
 
@@ -98,29 +134,27 @@ export class Planner {
   plan(text: string, masks: MaskSet, objects: SessionObjects & { readonly isEmpty: boolean }): PlannedText {
     if (!this.isReady) return blindPlan(text, masks);
     const protection = this.protection();
-    const key = `${protection.catalogue.version}\0${this.#deps.policy().version}\0${masks.id}\0${text}`;
-    const cached = this.#cache.get(key);
-    if (cached !== undefined && (objects.isEmpty || cached.absent.every(([kind, name]) => objects[kind](name) === undefined))) {
-      this.#cache.delete(key);
-      this.#cache.set(key, cached);
-      return cached.planned;
-    }
-    const watched = new WatchedObjects(objects);
-    const planned = this.#plan(text, masks, protection, watched);
-    if (!watched.hasFound && text.length <= maxCachedTextChars) this.#keep(key, { planned, absent: watched.absent });
-    return planned;
+    const cached = this.#cache.find(masks.id, text, objects);
+    if (cached !== null) return cached;
+    const make = (wanted: string): Made => {
+      const watched = new WatchedObjects(objects);
+      const planned = this.#plan(wanted, masks, protection, watched);
+      return { planned, absent: watched.hasFound ? null : watched.absent };
+    };
+    const made = make(text);
+    this.#cache.keep(masks.id, made, make);
+    return made.planned;
   }
 
   /** Policy columns after closure, for the catalogue and policy in force. @throws SP_CATALOGUE_UNAVAILABLE */
   protection(): Protection {
     const catalogue = this.#catalogue();
     const { version, classRules, safeFunctions } = this.#deps.policy();
-    const key = `${catalogue.version}\0${version}`;
-    if (this.#protection?.key !== key) {
+    if (this.#protection?.catalogue !== catalogue || this.#protection.policyVersion !== version) {
       // A column that was renamed behind the gateway's back is still what policy meant; a new policy says it anew.
       const bound = this.#protection?.policyVersion === version ? this.#protection.value.bound : [];
       const value = this.#deps.engine.protect(catalogue, classRules, safeFunctions, this.#deps.parser, bound);
-      this.#protection = { key, policyVersion: version, value };
+      this.#protection = { catalogue, policyVersion: version, value };
       this.#cache.clear();
       this.#maskColumns.clear();
     }
@@ -151,20 +185,16 @@ export class Planner {
       { protection, searchPath, maskColumn: this.#maskColumn(masks), objects, safeFunctions: policy().safeFunctions },
       parser,
     );
-    const textBytes = Buffer.from(text, 'utf8');
     let messages: MessagePolicy = 'pass';
     for (const statement of plan.statements) messages = stricter(messages, statement.messages);
-    return {
+    const under = { catalogueVersion: protection.catalogue.version, policyVersion: policy().version, maskSetId: masks.id };
+    return new PlannedText(
       text,
-      textBytes,
-      textSha256: sha256(textBytes),
       plan,
-      catalogueVersion: protection.catalogue.version,
-      policyVersion: policy().version,
-      maskSetId: masks.id,
+      under,
       messages,
-      hasChanges: plan.statements.some((statement) => statement.changes.length > 0),
-    };
+      plan.statements.some((statement) => statement.changes.length > 0),
+    );
   }
 
   #maskColumn(masks: MaskSet): MaskColumn {
@@ -182,49 +212,31 @@ export class Planner {
     if (catalogue === null) throw new SallyportError('SP_CATALOGUE_UNAVAILABLE', 'no catalogue was read yet');
     return catalogue;
   }
-
-  #keep(key: string, entry: CacheEntry): void {
-    this.#cache.set(key, entry);
-    if (this.#cache.size <= this.#deps.maxCachedTexts) return;
-    const [oldest] = this.#cache.keys();
-    if (oldest !== undefined) this.#cache.delete(oldest);
-  }
 }
 
 /** Without a catalogue nothing is known about a statement, and nothing is allowed. */
 function blindPlan(text: string, masks: MaskSet): PlannedText {
-  const textBytes = Buffer.from(text, 'utf8');
-  return {
-    text,
-    textBytes,
-    textSha256: sha256(textBytes),
-    plan: {
-      facts: {
-        verbs: [],
-        statements: 0,
-        effects: [],
-        relations: [],
-        columns: [],
-        classes: [],
-        outputs: [],
-        outputClasses: [],
-        predicateClasses: [],
-        unbounded: false,
-        limit: null,
-        unknowns: [{ code: 'catalogue', what: 'unavailable', remedy: ERROR_CODES.SP_CATALOGUE_UNAVAILABLE.remedy }],
-        normalised: null,
-        textBytes: textBytes.length,
-        fingerprint: null,
-      },
-      forward: null,
-      statements: [],
+  const plan: Plan = {
+    facts: {
+      verbs: [],
+      statements: 0,
+      effects: [],
+      relations: [],
+      columns: [],
+      classes: [],
+      outputs: [],
+      outputClasses: [],
+      predicateClasses: [],
+      unbounded: false,
+      limit: null,
+      unknowns: [{ code: 'catalogue', what: 'unavailable', remedy: ERROR_CODES.SP_CATALOGUE_UNAVAILABLE.remedy }],
+      normalised: null,
+      fingerprint: null,
     },
-    catalogueVersion: '',
-    policyVersion: '',
-    maskSetId: masks.id,
-    messages: 'code-only',
-    hasChanges: false,
+    forward: null,
+    statements: [],
   };
+  return new PlannedText(text, plan, { catalogueVersion: '', policyVersion: '', maskSetId: masks.id }, 'code-only', false);
 }
 
 /** Lets the planner ask, and remembers what the answer depended on. */

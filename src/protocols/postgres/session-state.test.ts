@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
+import type { Recorded } from '../../session/recorder.ts';
 import test from 'node:test';
 import type { Deny } from '../../core/decision.ts';
 import { CATEGORIES, SallyportError } from '../../core/error.ts';
@@ -97,12 +98,27 @@ test('names get back what they stood for when changes are undone newest first', 
   ] as PreparedStatement[];
   assert.ok(one !== undefined && two !== undefined);
   prepared.addStatement(one);
-  const undoTwo = prepared.addStatement(two);
-  const undoClose = prepared.close('statement', 's');
-  undoClose();
+  const second = prepared.addStatement(two);
+  prepared.close('statement', 's').undo();
   assert.equal(prepared.statement('s'), two);
-  undoTwo();
+  second.undo();
   assert.equal(prepared.statement('s'), one);
+});
+
+test('INVARIANT: undoing a change that was refused never takes the name from a newer one', () => {
+  const prepared = new Prepared();
+  const [one, two, three] = ['1', '2', '3'].map((text) => ({ name: 's', text }) as PreparedStatement);
+  assert.ok(one !== undefined && two !== undefined && three !== undefined);
+  prepared.addStatement(one).keep();
+  const second = prepared.addStatement(two);
+  const third = prepared.addStatement(three);
+  second.undo();
+  assert.equal(prepared.statement('s'), three);
+  third.undo();
+  assert.equal(prepared.statement('s'), one);
+  prepared.close('statement', 's').keep();
+  assert.equal(prepared.statement('s'), undefined);
+  assert.equal(prepared.size, 0);
 });
 
 test('portals die with their transaction, those of later messages do not', () => {
@@ -186,13 +202,23 @@ function output(): { socket: FakeSocket; out: ClientOutput; faults: unknown[]; f
 }
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 
+/** Done once the promise is. */
+function recordedOnce(entry: Promise<unknown>): Recorded {
+  const recorded = { isDone: false, wait: () => entry.then(() => undefined) };
+  entry.then(
+    () => (recorded.isDone = true),
+    () => undefined,
+  );
+  return recorded;
+}
+
 test('bytes behind a gate wait for it, in order, and never come when it fails', async () => {
   const { socket, out, faults } = output();
   const first = Promise.withResolvers<void>();
   const second = Promise.withResolvers<void>();
-  out.gate(first.promise);
+  out.gate(recordedOnce(first.promise));
   out.write(bytes('a'));
-  out.gate(second.promise);
+  out.gate(recordedOnce(second.promise));
   out.write(bytes('b'));
   out.flush();
   assert.equal(socket.written, '');
@@ -202,7 +228,7 @@ test('bytes behind a gate wait for it, in order, and never come when it fails', 
   first.resolve();
   await new Promise((resolve) => setImmediate(resolve));
   assert.equal(socket.written, 'ab');
-  out.gate(Promise.reject(new Error('disk')));
+  out.gate(recordedOnce(Promise.reject(new Error('disk'))));
   out.write(bytes('c'));
   out.flush();
   await new Promise((resolve) => setImmediate(resolve));
@@ -218,7 +244,7 @@ test('an urgent message overtakes what is gated but never cuts a frame in two', 
   out.urgent(bytes('N'));
   assert.equal(socket.written, 'half');
   out.write(bytes('-whole'));
-  out.gate(new Promise(() => undefined));
+  out.gate(recordedOnce(new Promise(() => undefined)));
   out.write(bytes('later'));
   out.flush();
   out.urgent(bytes('M'));
@@ -236,7 +262,7 @@ test('an error is not written into the middle of a frame', () => {
 test('too much behind a gate pauses the upstream until it is gone', async () => {
   const { out, full } = output();
   const gate = Promise.withResolvers<void>();
-  out.gate(gate.promise);
+  out.gate(recordedOnce(gate.promise));
   out.write(new Uint8Array(300 * 1024));
   out.flush();
   assert.deepEqual(full, ['full']);

@@ -9,12 +9,13 @@
 
 import type { Socket } from 'node:net';
 import { SallyportError } from '../../core/error.ts';
+import { type Soon, andThen } from '../../core/soon.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
-import type { ParameterShape } from '../../core/request.ts';
 import type { GateSession } from '../../session/gate.ts';
+import type { Permit } from '../../session/permit.ts';
 import type { Frame } from '../../wire/framer.ts';
 import { Answers } from './answers.ts';
-import { Asking, emptySha256 } from './asking.ts';
+import { type Answered, Asking } from './asking.ts';
 import { ClientInput } from './client-input.ts';
 import { ClientOutput } from './client-output.ts';
 import {
@@ -31,13 +32,13 @@ import {
 } from './errors.ts';
 import { Exchange } from './exchange.ts';
 import { type ClientMessage, parseClientMessage, parseMessage, queryMessage, readyForQuery } from './messages.ts';
-import { type PlannedText, type Planner, sha256 } from './planner.ts';
-import { Prepared, type Portal } from './prepared.ts';
+import type { PlannedText, Planner } from './planner.ts';
+import { Prepared, type Portal, type PreparedStatement, newPortal } from './prepared.ts';
 import type { SessionLimits } from './session-limits.ts';
 import { LiveObjects } from './session-objects.ts';
 import type { UpstreamConnection } from './upstream.ts';
 import { UpstreamScanner } from './upstream-scanner.ts';
-import { type Work, newWork } from './work.ts';
+import { type Work, endTurn, newWork } from './work.ts';
 
 export interface SessionDeps {
   readonly client: Socket;
@@ -49,8 +50,8 @@ export interface SessionDeps {
   readonly limits: SessionLimits;
   /** Reads the catalogue again; resolves when a newer one is in force or nothing changed. */
   readonly refreshCatalogue: (signal: AbortSignal) => Promise<void>;
-  /** Resolves when the catalogue is at least as new as the target was at `asOfMs` (monotonic). */
-  readonly confirmCatalogue: (asOfMs: number) => Promise<void>;
+  /** Resolves when the catalogue is as new as the target was at `asOfMs` (monotonic); null when it is now. */
+  readonly confirmCatalogue: (asOfMs: number) => Promise<void> | null;
   readonly onClosed: () => void;
 }
 
@@ -68,6 +69,8 @@ export class PostgresSession {
   /** Fires when the session is over, so that nothing waits on. */
   readonly #over = new AbortController();
   #isPumping = false;
+  /** What was sent last and has to be answered, or take COPY data, before the next client message is looked at. */
+  #running: Work | null = null;
   /** The client side at work; settles when it waits for nothing any more. */
   #pumped: Promise<void> = Promise.resolve();
   #isUpstreamCorked = false;
@@ -119,7 +122,7 @@ export class PostgresSession {
       over: this.#over.signal,
       beforeWait: () => this.#uncork(),
       stillHolds: async (planned) => {
-        await deps.confirmCatalogue(deps.clock.monotonicMs()).catch(() => undefined);
+        await deps.confirmCatalogue(deps.clock.monotonicMs())?.catch(() => undefined);
         return deps.planner.isReady && !this.#isStale(planned);
       },
     });
@@ -223,7 +226,7 @@ export class PostgresSession {
         logger.error({ session: gate.id, code: asFault(cause).code }, 'the end of a session could not be recorded'),
       )
       .finally(onClosed);
-    for (const expectation of this.#exchange.all()) if ('of' in expectation) expectation.of.wake?.();
+    for (const expectation of this.#exchange.all()) if ('of' in expectation) endTurn(expectation.of);
   }
 
   #fromUpstream(chunk: Uint8Array): void {
@@ -249,7 +252,8 @@ export class PostgresSession {
     try {
       for (let next = this.#input.take(); next !== undefined; next = this.#input.take()) {
         this.#cork();
-        await this.#handle(next);
+        const handled = this.#handle(next);
+        if (handled !== undefined) await handled;
         if (this.#over.signal.aborted) return;
       }
     } catch (fault) {
@@ -273,7 +277,12 @@ export class PostgresSession {
     this.#deps.upstream.uncork();
   }
 
-  #handle(frame: Frame): Promise<void> | void {
+  #handle(frame: Frame): Soon<void> {
+    if (this.#running !== null) {
+      if (!this.#running.isTurnOver) return this.#turn(this.#running).then(() => this.#handle(frame));
+      this.#running = null;
+    }
+    if (this.#over.signal.aborted) return;
     const message = parseClientMessage(frame);
     const copyIn = this.#copyIn();
     if (copyIn !== null) return this.#copyMessage(copyIn, message, frame);
@@ -283,7 +292,7 @@ export class PostgresSession {
     return this.#dispatch(message, frame);
   }
 
-  #dispatch(message: ClientMessage, frame: Frame): Promise<void> | void {
+  #dispatch(message: ClientMessage, frame: Frame): Soon<void> {
     if (this.#exchange.isSkipping && message.kind !== 'sync') return;
     switch (message.kind) {
       case 'query':
@@ -316,79 +325,70 @@ export class PostgresSession {
     }
   }
 
-  async #query(message: Extract<ClientMessage, { kind: 'query' }>, frame: Frame): Promise<void> {
-    const planned = await this.#plan(message.text);
-    if (this.#exchange.isSkipping) return;
-    const answer = await this.#asking.ask(this.#asking.request('query', planned, null), planned);
+  #query(message: Extract<ClientMessage, { kind: 'query' }>, frame: Frame): Soon<void> {
+    return andThen(this.#plan(message.text), (planned) => {
+      if (this.#exchange.isSkipping) return;
+      return andThen(this.#asking.ask('query', planned, null), (answer) => this.#queryAnswered(planned, answer, frame));
+    });
+  }
+
+  #queryAnswered(planned: PlannedText, answer: Answered, frame: Frame): Soon<void> {
     if (this.#exchange.isSkipping) return;
     if ('refusal' in answer) return this.#refuseSimple(answer.refusal);
-    const work = newWork(this.#deps, { permit: answer.permit, planned, isRequest: true });
+    const { permit } = answer;
+    const work = newWork(this.#deps, { permit, planned, isRequest: true });
     this.#readiesOwed += 1;
+    this.#running = work;
     this.#exchange.sent({ kind: 'query', of: work, phase: 'running' });
-    this.#deps.upstream.forward(
-      answer.permit,
-      planned.plan.forward === message.text ? frame.bytes : queryMessage(planned.plan.forward ?? ''),
-    );
-    await this.#turn(work);
+    const { forward } = planned.plan;
+    this.#deps.upstream.forward(permit, forward === planned.text ? frame.bytes : queryMessage(forward ?? ''));
   }
 
-  async #parse(message: Extract<ClientMessage, { kind: 'parse' }>, frame: Frame): Promise<void> {
-    const { name, text, parameterTypes } = message;
-    const planned = await this.#plan(text);
-    if (this.#exchange.isSkipping) return;
-    if (this.#prepared.size >= this.#deps.limits.maxPrepared && this.#prepared.statement(name) === undefined) {
-      return this.#refuseExtended(tooManyPrepared);
-    }
-    const answer = await this.#asking.ask(this.#asking.request('prepare', planned, null), planned);
+  #parse(message: Extract<ClientMessage, { kind: 'parse' }>, frame: Frame): Soon<void> {
+    return andThen(this.#plan(message.text), (planned) => {
+      if (this.#exchange.isSkipping) return;
+      if (this.#prepared.size >= this.#deps.limits.maxPrepared && this.#prepared.statement(message.name) === undefined) {
+        return this.#refuseExtended(tooManyPrepared);
+      }
+      return andThen(this.#asking.ask('prepare', planned, null), (answer) => this.#parseAnswered(message, planned, answer, frame));
+    });
+  }
+
+  #parseAnswered(message: Extract<ClientMessage, { kind: 'parse' }>, planned: PlannedText, answer: Answered, frame: Frame): void {
     if (this.#exchange.isSkipping) return;
     if ('refusal' in answer) return this.#refuseExtended(answer.refusal);
+    const { name, text, parameterTypes } = message;
     const { permit } = answer;
-    const undo = this.#prepared.addStatement({ name, text, planned, permit, parameterTypes });
-    this.#exchange.sent({ kind: 'parse', of: newWork(this.#deps, { permit, planned, isRequest: true, undo }) });
-    this.#deps.upstream.forward(
-      permit,
-      planned.plan.forward === text ? frame.bytes : parseMessage(name, planned.plan.forward ?? '', parameterTypes),
-    );
+    const { forward } = planned.plan;
+    const change = this.#prepared.addStatement({ name, text, planned, permit, parameterTypes });
+    this.#exchange.sent({ kind: 'parse', of: newWork(this.#deps, { permit, planned, isRequest: true, change }) });
+    this.#deps.upstream.forward(permit, forward === text ? frame.bytes : parseMessage(name, forward ?? '', parameterTypes));
   }
 
-  async #bind(message: Extract<ClientMessage, { kind: 'bind' }>, frame: Frame): Promise<void> {
+  #bind(message: Extract<ClientMessage, { kind: 'bind' }>, frame: Frame): Soon<void> {
     const statement = this.#prepared.statement(message.statement);
     if (statement === undefined) return this.#refuseExtended(noStatement(message.statement));
-    let { planned } = statement;
-    await this.#confirmCatalogue();
-    if (this.#exchange.isSkipping) return;
-    if (this.#isStale(planned)) {
-      planned = await this.#plan(statement.text);
+    return andThen(this.#confirmCatalogue(), () => {
       if (this.#exchange.isSkipping) return;
-      // The target still holds the text of the old plan: only an identical rewrite may go on.
-      if (planned.plan.forward === null || planned.plan.forward !== statement.planned.plan.forward) {
-        return this.#refuseExtended(stalePlan);
-      }
-    }
-    const isUnknownType = (index: number): boolean => (statement.parameterTypes[index] ?? 0) === 0;
-    const parameters = message.parameterLengths.map((bytes, index): ParameterShape => ({
-      type: isUnknownType(index) ? 'unspecified' : String(statement.parameterTypes[index]),
-      bytes,
-    }));
-    const hasParameters = parameters.length > 0;
-    const portal: Portal = {
-      name: message.portal,
-      statement,
-      planned,
-      parameters,
-      parametersSha256: hasParameters ? sha256(message.parameterBytes) : emptySha256,
-      parameterBytes: hasParameters ? message.parameterBytes : null,
-      epoch: this.#readiesOwed,
-      isDescribeSent: false,
-      shape: 'unknown',
-      permit: null,
-    };
-    const undo = this.#prepared.addPortal(portal);
-    this.#exchange.sent({ kind: 'bind', of: newWork(this.#deps, { permit: statement.permit, planned, portal, undo }) });
+      const { planned } = statement;
+      if (!this.#isStale(planned)) return this.#bound(message, statement, planned, frame);
+      return andThen(this.#plan(statement.text), (again) => {
+        if (this.#exchange.isSkipping) return;
+        // The target still holds the text of the old plan: only an identical rewrite may go on.
+        if (again.plan.forward === null || again.plan.forward !== planned.plan.forward) return this.#refuseExtended(stalePlan);
+        return this.#bound(message, statement, again, frame);
+      });
+    });
+  }
+
+  #bound(message: Extract<ClientMessage, { kind: 'bind' }>, statement: PreparedStatement, planned: PlannedText, frame: Frame): void {
+    const portal = newPortal(message, statement, planned, this.#readiesOwed);
+    const change = this.#prepared.addPortal(portal);
+    this.#exchange.sent({ kind: 'bind', of: newWork(this.#deps, { permit: statement.permit, planned, portal, change }) });
     this.#deps.upstream.forward(statement.permit, frame.bytes);
   }
 
-  #describe(what: 'statement' | 'portal', name: string, frame: Frame): Promise<void> | void {
+  #describe(what: 'statement' | 'portal', name: string, frame: Frame): void {
     if (what === 'statement') {
       const statement = this.#prepared.statement(name);
       if (statement === undefined) return this.#refuseExtended(noStatement(name));
@@ -406,30 +406,39 @@ export class PostgresSession {
   }
 
   #close(what: 'statement' | 'portal', name: string): void {
-    const undo = this.#prepared.close(what, name);
+    const change = this.#prepared.close(what, name);
     this.#objects.closed(what, name);
-    this.#exchange.sent({ kind: 'close', of: newWork(this.#deps, { permit: null, planned: null, undo }) });
+    this.#exchange.sent({ kind: 'close', of: newWork(this.#deps, { permit: null, planned: null, change }) });
     this.#deps.upstream.name('close', what, name);
   }
 
-  async #execute(message: Extract<ClientMessage, { kind: 'execute' }>, frame: Frame): Promise<void> {
+  #execute(message: Extract<ClientMessage, { kind: 'execute' }>, frame: Frame): Soon<void> {
     const portal = this.#prepared.portal(message.portal);
     if (portal === undefined) return this.#refuseExtended(noPortal(message.portal));
-    const { planned } = portal;
-    await this.#settled();
-    await this.#confirmCatalogue();
+    return andThen(this.#upToDate(), () => {
+      if (this.#exchange.isSkipping) return;
+      if (!this.#isStale(portal.planned)) return this.#askExecute(portal, frame);
+      return andThen(this.#plan(portal.planned.text), (again) => {
+        if (again.plan.forward !== portal.planned.plan.forward) return this.#refuseExtended(stalePlan);
+        return this.#askExecute(portal, frame);
+      });
+    });
+  }
+
+  #askExecute(portal: Portal, frame: Frame): Soon<void> {
+    const { planned, permit } = portal;
     if (this.#exchange.isSkipping) return;
-    if (this.#isStale(planned) && (await this.#plan(planned.text)).plan.forward !== planned.plan.forward) {
-      return this.#refuseExtended(stalePlan);
-    }
-    if (this.#exchange.isSkipping) return;
-    if (portal.permit === null || planned.maskSetId !== this.#deps.gate.masks().id) {
-      const answer = await this.#asking.ask(this.#asking.request('execute', planned, portal), planned);
+    if (permit !== null && planned.maskSetId === this.#deps.gate.masks().id) return this.#executed(portal, permit, frame);
+    return andThen(this.#asking.ask('execute', planned, portal), (answer) => {
       if (this.#exchange.isSkipping) return;
       if ('refusal' in answer) return this.#refuseExtended(answer.refusal);
       portal.permit = answer.permit;
-    }
-    const { permit } = portal;
+      return this.#executed(portal, answer.permit, frame);
+    });
+  }
+
+  #executed(portal: Portal, permit: Permit, frame: Frame): void {
+    const { planned } = portal;
     if (!portal.isDescribeSent) {
       portal.isDescribeSent = true;
       const of = newWork(this.#deps, { permit, planned, portal });
@@ -439,7 +448,7 @@ export class PostgresSession {
     const work = newWork(this.#deps, { permit, planned, portal, isRequest: true });
     this.#exchange.sent({ kind: 'execute', of: work, phase: 'running' });
     this.#deps.upstream.forward(permit, frame.bytes);
-    if (planned.plan.statements.some((statement) => statement.copy === 'in')) await this.#turn(work);
+    if (planned.plan.statements.some((statement) => statement.copy === 'in')) this.#running = work;
   }
 
   async #copyMessage(work: Work, message: ClientMessage, frame: Frame): Promise<void> {
@@ -455,7 +464,10 @@ export class PostgresSession {
         if (work.permit !== null) this.#deps.upstream.forward(work.permit, frame.bytes);
         this.#exchange.copyEnded();
         // The end of a simple query is flushed to us; in the extended protocol only the Sync behind this brings it.
-        if (work.portal === null) await this.#turn(work);
+        if (work.portal === null) {
+          work.isTurnOver = false;
+          this.#running = work;
+        }
         return;
       case 'flush':
       case 'sync':
@@ -469,13 +481,12 @@ export class PostgresSession {
   }
 
   /** Waits until `work` is answered or takes COPY data. */
-  async #turn(work: Work): Promise<void> {
-    if (this.#over.signal.aborted) return;
+  #turn(work: Work): Promise<void> {
+    if (this.#over.signal.aborted) return Promise.resolve();
     this.#uncork();
-    await new Promise<void>((wake) => {
+    return new Promise((wake) => {
       work.wake = wake;
     });
-    work.wake = null;
   }
 
   /** COPY FROM STDIN that takes data now. */
@@ -493,31 +504,48 @@ export class PostgresSession {
   }
 
   /** A plan must know what earlier statements made of the names it uses. */
-  async #settled(): Promise<void> {
-    const hasOpenChanges = (): boolean =>
-      this.#exchange.all().some((expectation) => 'of' in expectation && expectation.of.planned?.hasChanges === true);
-    if (this.#exchange.open > 0 && (this.#objects.hasUncommitted || hasOpenChanges())) await this.#quiet();
-    if (this.#catalogueRefresh !== null) {
-      await this.#catalogueRefresh.catch(() => undefined);
-      this.#catalogueRefresh = null;
-    }
+  #settled(): Soon<void> {
+    if (this.#catalogueRefresh === null && (this.#exchange.open === 0 || !this.#hasOpenChanges())) return;
+    return this.#settle();
   }
 
-  async #plan(text: string): Promise<PlannedText> {
-    await this.#settled();
-    await this.#confirmCatalogue();
+  #hasOpenChanges(): boolean {
+    if (this.#objects.hasUncommitted) return true;
+    return this.#exchange.all().some((expectation) => 'of' in expectation && expectation.of.planned?.hasChanges === true);
+  }
+
+  async #settle(): Promise<void> {
+    if (this.#exchange.open > 0 && this.#hasOpenChanges()) await this.#quiet();
+    if (this.#catalogueRefresh === null) return;
+    await this.#catalogueRefresh.catch(() => undefined);
+    this.#catalogueRefresh = null;
+  }
+
+  #plan(text: string): Soon<PlannedText> {
+    return andThen(this.#upToDate(), () => {
+      const { planner, gate } = this.#deps;
+      const planned = planner.plan(text, gate.masks(), this.#objects);
+      const { unknowns } = planned.plan.facts;
+      if (unknowns.length === 0 || !unknowns.some(({ code }) => code === 'relation' || code === 'catalogue')) return planned;
+      return this.#planAgain(text, planned);
+    });
+  }
+
+  /** The catalogue may be behind: once, then the answer stands. */
+  async #planAgain(text: string, planned: PlannedText): Promise<PlannedText> {
     const { planner, gate, refreshCatalogue } = this.#deps;
-    const planned = planner.plan(text, gate.masks(), this.#objects);
-    if (!planned.plan.facts.unknowns.some((unknown) => unknown.code === 'relation' || unknown.code === 'catalogue')) return planned;
-    // The catalogue may be behind: once, then the answer stands.
     const version = planner.catalogueVersion;
     await refreshCatalogue(this.#over.signal).catch(() => undefined);
     return planner.catalogueVersion === version ? planned : planner.plan(text, gate.masks(), this.#objects);
   }
 
+  #upToDate(): Soon<void> {
+    return andThen(this.#settled(), () => this.#confirmCatalogue());
+  }
+
   /** Nothing runs under a catalogue older than the message that asks for it. When it cannot be read, planning refuses. */
-  #confirmCatalogue(): Promise<void> {
-    return this.#deps.confirmCatalogue(this.#input.arrivedMs).catch(() => undefined);
+  #confirmCatalogue(): Soon<void> {
+    return this.#deps.confirmCatalogue(this.#input.arrivedMs)?.catch(() => undefined);
   }
 
   #isStale(planned: PlannedText): boolean {

@@ -12,7 +12,7 @@ import { Secret } from '../../core/secret.ts';
 import { Permit } from '../../session/permit.ts';
 import { ByteReader } from '../../wire/byte-reader.ts';
 import { Framer } from '../../wire/framer.ts';
-import { UPSTREAM, message, parseFields, parseMessage, parseParameterStatus, queryMessage } from './messages.ts';
+import { UPSTREAM, executeMessages, message, parseFields, parseMessage, parseParameterStatus, queryMessage } from './messages.ts';
 import { ScramClient, md5Response, serverEndPoint } from './scram.ts';
 import { cancelRequest, sslRequest, startupMessage } from './startup.ts';
 
@@ -35,6 +35,9 @@ export interface UpstreamConfig {
 /** Sent when a refusal must also fail on the server: a word that no grammar knows. */
 const refusalText = 'sallyport_refused';
 const maxLoginFrameBytes = 65_536;
+const flushMessage = message('H');
+const syncMessage = message('S');
+const describeUnnamedPortal = message('D', (body) => body.uint8('P'.charCodeAt(0)).cString(''));
 
 /** Checked when the configuration is loaded. @throws SP_CONFIG_INVALID */
 export function checkUpstreamTls(host: string, tls: UpstreamTls): void {
@@ -98,11 +101,15 @@ export class UpstreamConnection {
 
   /** Protocol control that carries nothing of a request. */
   control(kind: 'flush' | 'sync'): void {
-    this.#write(message(kind === 'flush' ? 'H' : 'S'));
+    this.#write(kind === 'flush' ? flushMessage : syncMessage);
   }
 
   /** Describes or closes by name: neither runs nor reads anything. */
   name(kind: 'describe' | 'close', what: 'statement' | 'portal', name: string): void {
+    if (kind === 'describe' && what === 'portal' && name === '') {
+      this.#write(describeUnnamedPortal);
+      return;
+    }
     this.#write(
       message(kind === 'describe' ? 'D' : 'C', (body) => body.uint8((what === 'statement' ? 'S' : 'P').charCodeAt(0)).cString(name)),
     );
@@ -116,6 +123,15 @@ export class UpstreamConnection {
   /** A fixed query of the gateway itself (catalogue). Never client text. */
   ownQuery(text: string): void {
     this.#write(queryMessage(text));
+  }
+
+  /** The same, prepared under `name` and run by `ownExecute`. */
+  ownPrepare(name: string, text: string): void {
+    this.#write(Buffer.concat([parseMessage(name, text, []), message('S')]));
+  }
+
+  ownExecute(name: string, ...parameters: readonly string[]): void {
+    this.#write(executeMessages(name, parameters));
   }
 
   pause(): void {

@@ -1,12 +1,10 @@
 // What a session remembers about one message it sent upstream, until it is answered.
 
-import { maskFor, type MaskSet } from '../../core/decision.ts';
 import type { Clock } from '../../core/ports.ts';
 import type { Permit } from '../../session/permit.ts';
-import type { RequestResult } from '../../session/gate.ts';
 import { RecordingWriter } from '../../wire/pg-recording.ts';
 import type { PlannedText } from './planner.ts';
-import type { Portal, Undo } from './prepared.ts';
+import type { NameChange, Portal } from './prepared.ts';
 import type { SessionLimits } from './session-limits.ts';
 
 export interface Work {
@@ -14,8 +12,8 @@ export interface Work {
   readonly permit: Permit | null;
   readonly planned: PlannedText | null;
   readonly portal: Portal | null;
-  /** Takes back what the session assumed when it was sent. */
-  readonly undo: Undo | null;
+  /** What the session assumed about a name when it was sent. */
+  readonly change: NameChange | null;
   /** Its end is the end of a request: the result is recorded. */
   readonly isRequest: boolean;
   readonly recording: RecordingWriter | null;
@@ -26,10 +24,19 @@ export interface Work {
   bytes: number;
   /** SQLSTATE of the error that ended it. */
   fault: string | null;
-  isIntentDurable: boolean;
+  /** Its intent stands before its bytes on the way out. */
+  isGated: boolean;
   isSettled: boolean;
-  /** Wakes the session's client side when it ends or when COPY data may flow. */
+  /** It has ended, or takes COPY data: it is the client's turn. */
+  isTurnOver: boolean;
+  /** Called once that is so. */
   wake: (() => void) | null;
+}
+
+export function endTurn(work: Work): void {
+  work.isTurnOver = true;
+  work.wake?.();
+  work.wake = null;
 }
 
 export interface NewWorkDeps {
@@ -40,7 +47,7 @@ export interface NewWorkDeps {
 /** A work that has just been sent. */
 export function newWork(
   { clock, limits }: NewWorkDeps,
-  of: Pick<Work, 'permit' | 'planned'> & Partial<Pick<Work, 'portal' | 'undo' | 'isRequest'>>,
+  of: Pick<Work, 'permit' | 'planned'> & Partial<Pick<Work, 'portal' | 'change' | 'isRequest'>>,
 ): Work {
   const isRequest = of.isRequest ?? false;
   // A Parse brings no rows: only what runs is recorded for replay.
@@ -49,7 +56,7 @@ export function newWork(
     permit: of.permit,
     planned: of.planned,
     portal: of.portal ?? null,
-    undo: of.undo ?? null,
+    change: of.change ?? null,
     isRequest,
     recording: isRecorded ? new RecordingWriter({ maxRows: limits.recordRows, maxBytes: limits.recordBytes }) : null,
     startedMs: clock.monotonicMs(),
@@ -57,23 +64,9 @@ export function newWork(
     rows: 0,
     bytes: 0,
     fault: null,
-    isIntentDurable: false,
+    isGated: false,
     isSettled: false,
+    isTurnOver: false,
     wake: null,
-  };
-}
-
-/** Result of a work as the audit log wants it. */
-export function resultOf(work: Work, code: string, masks: MaskSet): RequestResult {
-  const outputs = work.planned?.plan.facts.outputs ?? [];
-  return {
-    rows: work.rows,
-    bytes: work.bytes,
-    ...(outputs.length === 0
-      ? {}
-      : {
-          columns: outputs.map(({ name, classes }) => ({ name, classes, mask: maskFor(classes, masks) })),
-        }),
-    code,
   };
 }

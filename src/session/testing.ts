@@ -1,0 +1,225 @@
+// A gate with everything around it under the test's control: a log whose durability it stages, a desk that answers as told.
+
+import assert from 'node:assert/strict';
+import { afterEach } from 'node:test';
+import type { Decision, MaskSet } from '../core/decision.ts';
+import { SallyportError } from '../core/error.ts';
+import type { EntryDraft, Payload } from '../core/event.ts';
+import type { Facts } from '../core/facts.ts';
+import type { Principal } from '../core/identity.ts';
+import type { ApprovalId, Sha256Hex, TargetName } from '../core/ids.ts';
+import type {
+  Approval,
+  ApprovalBinding,
+  ApprovalDesk,
+  ApprovalOutcome,
+  AuditLog,
+  EntryTemplate,
+  EntryVariables,
+  TemplateDraft,
+  Ticket,
+} from '../core/ports.ts';
+import type { Request } from '../core/request.ts';
+import type { Target } from '../core/target.ts';
+import { createGate, type Denied, type GatePolicy, type Held, type OpenGate, type Permitted } from './gate.ts';
+import { Permit } from './permit.ts';
+
+export const target: Target = { name: 'clinic' as TargetName, protocol: 'postgres', address: '127.0.0.1:5432' };
+export const masks: MaskSet = { id: 'masks-1', byClass: { 'phi.ssn': 'redact' } };
+export const agent: Principal = {
+  issuer: 'corp',
+  subject: 'agent-1',
+  kind: 'agent',
+  name: 'Agent 1',
+  groups: [],
+  claims: {},
+  onBehalfOf: null,
+  expiresAtMs: 10_000,
+};
+
+export function factsOf(change: Partial<Facts> = {}): Facts {
+  return {
+    verbs: ['SELECT'],
+    statements: 1,
+    effects: ['read'],
+    relations: [{ name: 'public.patients', access: 'read' }],
+    columns: [],
+    classes: ['phi.ssn'],
+    outputs: [],
+    outputClasses: [],
+    predicateClasses: [],
+    unbounded: false,
+    limit: null,
+    unknowns: [],
+    normalised: 'SELECT * FROM patients',
+    fingerprint: null,
+    ...change,
+  };
+}
+
+export function requestOf(change: Partial<Request> = {}): Request {
+  return {
+    target: target.name,
+    action: 'query',
+    facts: factsOf(),
+    textSha256: 'aa' as Sha256Hex,
+    parametersSha256: 'bb' as Sha256Hex,
+    parameters: [],
+    maskSetId: masks.id,
+    catalogueVersion: 'c1',
+    sealed: { statement: Buffer.from("SELECT * FROM patients WHERE ssn = '123-45-6789'"), parameters: null },
+    ...change,
+  };
+}
+
+export interface StagedTemplate extends EntryTemplate {
+  readonly draft: TemplateDraft;
+  readonly payloads: readonly Payload[];
+}
+
+/** Audit log whose durability the test controls. */
+export class StagedLog implements AuditLog {
+  readonly entries: EntryDraft[] = [];
+  readonly payloads: Payload[] = [];
+  writable = true;
+  /** The next append fails although the log still claims to be writable: the first fault of a disk. */
+  failing = false;
+  stalled = false;
+  templates = 0;
+  readonly #release: (() => void)[] = [];
+
+  append(entry: EntryDraft, payloads: readonly Payload[] = []): Promise<number> {
+    if (!this.writable || this.failing) return Promise.reject(new SallyportError('SP_AUDIT_UNWRITABLE', 'disk is full'));
+    this.entries.push(entry);
+    this.payloads.push(...payloads);
+    const index = this.entries.length - 1;
+    return this.stalled ? new Promise((done) => this.#release.push(() => done(index))) : Promise.resolve(index);
+  }
+
+  template(draft: TemplateDraft, payloads: readonly Payload[] = []): EntryTemplate {
+    this.templates += 1;
+    return { type: draft.type, draft, payloads } as StagedTemplate;
+  }
+
+  release(): void {
+    this.templates -= 1;
+  }
+
+  post(template: EntryTemplate, { n, intent, statement, result }: EntryVariables, payloads: readonly Payload[] = []): Ticket {
+    if (!this.writable) throw new SallyportError('SP_AUDIT_UNWRITABLE', 'disk is full');
+    const { draft, payloads: shared } = template as StagedTemplate;
+    this.payloads.push(...shared, ...payloads);
+    return (this.entries.push({
+      ...draft,
+      n,
+      ...(intent === undefined ? {} : { intent }),
+      ...(statement === undefined ? {} : { statement: { ...draft.statement, ...statement } }),
+      ...(result === undefined ? {} : { result: { ...draft.result, ...result } }),
+    } as object as EntryDraft) - 1) as Ticket;
+  }
+
+  isRecorded(): boolean {
+    return !this.stalled && !this.failing;
+  }
+
+  recorded(): Promise<void> {
+    if (this.failing) return Promise.reject(new SallyportError('SP_AUDIT_UNWRITABLE', 'disk is full'));
+    return this.stalled ? new Promise((done) => this.#release.push(done)) : Promise.resolve();
+  }
+
+  sync(): void {
+    this.stalled = false;
+    for (const release of this.#release.splice(0)) release();
+  }
+
+  types(): string[] {
+    return this.entries.map((entry) => entry.type);
+  }
+}
+
+export class FakeDesk implements ApprovalDesk {
+  outcome: ApprovalOutcome['outcome'] = 'approved';
+  readonly opened: Parameters<ApprovalDesk['open']>[0][] = [];
+  readonly used: ApprovalBinding[] = [];
+  usable = true;
+  found: ApprovalId | null = null;
+
+  async open(draft: Parameters<ApprovalDesk['open']>[0]): Promise<Approval> {
+    this.opened.push(draft);
+    return { ...draft, id: 'apr_1' as ApprovalId, state: 'pending', answers: [], createdAtMs: 0, expiresAtMs: draft.withinMs };
+  }
+  async find(): Promise<ApprovalId | null> {
+    return this.found;
+  }
+  async wait(id: ApprovalId, signal: AbortSignal): Promise<ApprovalOutcome> {
+    return { outcome: signal.aborted ? 'cancelled' : this.outcome, approval: id };
+  }
+  async use(_id: ApprovalId, binding: ApprovalBinding): Promise<boolean> {
+    this.used.push(binding);
+    return this.usable;
+  }
+}
+
+export interface Bench {
+  readonly gate: OpenGate;
+  readonly log: StagedLog;
+  readonly desk: FakeDesk;
+  nowMs: number;
+  decide: (request: Request) => Decision;
+  access: boolean;
+  isTimeless: boolean;
+  /** Makes another policy version. */
+  reload(): void;
+}
+
+export const base = { rules: [], policySha256: 'p1' as Sha256Hex, masks, roles: ['reporting-agent'] };
+export const allow: Decision = { ...base, outcome: 'allow', reasons: [] };
+export const deny: Decision = { ...base, outcome: 'deny', reasons: ['rule'], rules: ['no-ddl'], say: 'no' };
+export const hold: Decision = {
+  ...base,
+  outcome: 'hold',
+  reasons: ['rule'],
+  rules: ['bulk'],
+  approvers: { role: 'officer', count: 1 },
+  withinMs: 60_000,
+  say: null,
+};
+
+let open: OpenGate | null = null;
+afterEach(() => open?.close());
+
+export function benchOf(decide: (request: Request) => Decision): Bench {
+  const log = new StagedLog();
+  const desk = new FakeDesk();
+  const bench = { log, desk, nowMs: 0, decide, access: true, isTimeless: true } as Bench & { gate: OpenGate };
+  const version = (): GatePolicy => ({
+    isTimeless: bench.isTimeless,
+    decide: (request) => bench.decide(request),
+    masksFor: () => masks,
+    hasAccess: () => bench.access,
+  });
+  let policy = version();
+  bench.reload = () => {
+    policy = version();
+  };
+  bench.gate = createGate({
+    audit: log,
+    approvals: desk,
+    policy: () => policy,
+    clock: { nowMs: () => bench.nowMs, monotonicMs: () => bench.nowMs },
+    random: { bytes: (length) => new Uint8Array(length).fill(7) },
+    metrics: { sessionOpened() {}, sessionClosed() {}, decided() {}, repeated() {}, settled() {} },
+    maxSessions: 2,
+    onSessionClosed: () => undefined,
+  });
+  open = bench.gate;
+  return bench;
+}
+
+export const client = { address: '127.0.0.1', application: 'psql' };
+export const never = new AbortController().signal;
+
+export function asPermit(answer: Permitted | Held | Denied): Permit {
+  assert.equal(answer.kind, 'permit');
+  return (answer as Permitted).permit;
+}
