@@ -38,6 +38,11 @@ const embed: Plugin = {
       const code = thread.outputFiles[0]?.text ?? '';
       return { loader: 'js', contents: `export const threadSource = { code: ${JSON.stringify(code)}, isText: true };` };
     });
+    // A worker thread of the gateway runs the bundle itself.
+    builder.onLoad({ filter: /src\/app\/worker-source\.ts$/ }, () => ({
+      loader: 'js',
+      contents: 'export const workerSource = new URL(import.meta.url);',
+    }));
     builder.onLoad({ filter: /src\/app\/packs\.ts$/ }, () => {
       const folder = join(root, 'src', 'policy', 'packs');
       const packs = Object.fromEntries(

@@ -2,8 +2,7 @@
 // Order matters and is the order of trust: lock the data directory, open the record, then state, identity, policy, and
 // listeners last. Whatever fails on the way closes what was opened.
 
-import { createHmac } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createApi } from '../api/index.ts';
 import { type ApprovalsService, createApprovalDesk } from '../approvals/index.ts';
@@ -11,31 +10,33 @@ import { type Disk, type OpenAuditLog, openAuditLog } from '../audit/index.ts';
 import { SallyportError } from '../core/error.ts';
 import type { TargetName } from '../core/ids.ts';
 import type { Clock, Logger, Random } from '../core/ports.ts';
-import { Secret } from '../core/secret.ts';
+import type { Secret } from '../core/secret.ts';
 import type { Target } from '../core/target.ts';
-import { createFailureLimiter, createOidcAuthenticator } from '../identity/index.ts';
-import { classRules, decide, hasAccess, masksFor, type Policy, rolesOf } from '../policy/index.ts';
-import { createPostgresAdapter, type PostgresAdapter, type PostgresTargetConfig } from '../protocols/postgres/adapter.ts';
+import { type Policy, rolesOf } from '../policy/index.ts';
+import type { PostgresAdapter } from '../protocols/postgres/adapter.ts';
 import { resolveSecret } from '../secrets/index.ts';
-import { createGate, type GatePolicy, type OpenGate } from '../session/gate.ts';
+import type { OpenGate } from '../session/gate.ts';
+import { createSessionSlots, createSlotMemory } from '../session/session-slots.ts';
 import { createParser } from '../sql/parser.ts';
 import { lockDataDirectory, openStore, type Store } from '../store/index.ts';
-import type { ListenerSecurity } from '../transport/tls-context.ts';
-import type { Address } from './config-schema.ts';
+import type { ConfigDocument } from './config-schema.ts';
 import { environment, type LoadedConfig } from './config.ts';
-import { createMetrics } from './metrics.ts';
+import { failuresOfThread } from './login-failures.ts';
+import { ThreadsRegistry } from './metrics.ts';
+import { readPolicyTexts, requirePolicy } from './policy-source.ts';
 import { createPolicySurface } from './policy-surface.ts';
-import { type PolicySetting, readPolicyTexts, requirePolicy } from './policy-source.ts';
 import { startSessionIndexer } from './session-indexer.ts';
+import { authenticatorOf, catalogueChecks, createTraffic, policySettingOf, readServerTls, readTrafficSettings } from './traffic.ts';
 import { VERSION } from './version.ts';
+import { startWorkers, type WorkerPool } from './worker-pool.ts';
 
 export interface GatewayPorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /** Called when the audit log can no longer be written: traffic is refused from then on and the process should end. */
+  /** Called when the audit log can no longer be written or a worker has ended: the process should end. */
   readonly onFatal: (fault: SallyportError) => void;
-  /** For fault injection in tests. */
+  /** For fault injection in tests; not with workers. */
   readonly auditDisk?: Disk;
 }
 
@@ -72,10 +73,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     resolveSecret(reference, { environment: environment(), baseDir: dirname(config.file) });
 
   // Everything that can be wrong in the files is found before anything is opened.
-  const setting: PolicySetting = {
-    targets: document.targets.map((target) => target.name),
-    issuers: document.identity.providers.map((provider) => provider.name),
-  };
+  const setting = policySettingOf(document);
   const policyTexts = await readPolicyTexts(document.policy.files.map(config.path), dirname(config.file));
   const policy = requirePolicy(policyTexts, setting);
   requireRoles(policy, [...document.api.auditors, ...document.api.operators]);
@@ -83,47 +81,10 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   if (tokenKey.reveal().length < 32) {
     throw new SallyportError('SP_CONFIG_INVALID', 'tokenKey: shorter than 32 characters; `sallyport init` makes one');
   }
-  const authenticator = createOidcAuthenticator({
-    providers: document.identity.providers.map(({ kindClaim, defaultKind, algorithms, nameClaim, ...provider }) => ({
-      ...provider,
-      ...(algorithms === undefined ? {} : { algorithms }),
-      ...(nameClaim === undefined ? {} : { nameClaim }),
-      kind:
-        kindClaim === undefined
-          ? { fixed: defaultKind }
-          : { claim: kindClaim, values: { person: 'person', agent: 'agent', service: 'service' }, otherwise: defaultKind },
-    })),
-    clock,
-    logger,
-  });
-  const targets = new Map<TargetName, Target>();
-  const targetConfigs: PostgresTargetConfig[] = [];
-  for (const target of document.targets) {
-    const name = target.name as TargetName;
-    targets.set(name, { name, protocol: target.protocol, address: `${target.address.host}:${target.address.port}/${target.database}` });
-    const { password, tls } = target;
-    targetConfigs.push({
-      name,
-      ...target.address,
-      database: target.database,
-      user: target.user,
-      // Asked for at every connection: a rotated file or a short-lived credential is picked up without a restart.
-      password: () => secret(password),
-      tls:
-        tls.mode === 'disable'
-          ? { mode: 'disable', allowRemote: true }
-          : {
-              mode: 'verify-full',
-              ...(tls.ca === undefined ? {} : { ca: await readPem(config.path(tls.ca)) }),
-              ...(tls.servername === undefined ? {} : { servername: tls.servername }),
-            },
-      searchPath: target.searchPath,
-      tokenKey: new Secret(createHmac('sha256', tokenKey.reveal()).update(`sallyport token key\0${target.name}`).digest('hex')),
-      statementTimeoutMs: null,
-      idleInTransactionTimeoutMs: null,
-    });
-  }
-  const safeFunctions = new Map(document.targets.map((target) => [target.name, new Set(target.safeFunctions)]));
+  const threads = threadsOf(document.limits.workers);
+  const settings = await readTrafficSettings(config, policyTexts, tokenKey);
+  const apiTls = document.api.tls === undefined ? null : await readServerTls(config, document.api.tls);
+  const authenticator = authenticatorOf(document, { clock, logger });
   const parser = await createParser();
 
   const lock = lockDataDirectory(dataDirectory);
@@ -157,49 +118,45 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     policySha: () => policy.sha256,
   });
   await approvals.recover();
-  const metrics = createMetrics(() => adapter.planLookups());
-  const gatePolicy: GatePolicy = {
-    isTimeless: policy.isTimeless,
-    decide: (request, principal, target, nowMs) => decide(request, principal, policy, { target, nowMs }),
-    masksFor: (principal, target) => masksFor(principal, target.name, policy),
-    hasAccess: (principal, target) => hasAccess(principal, target.name, policy),
-  };
-  const gate = createGate({
-    audit,
-    policy: () => gatePolicy,
+  const failures = failuresOfThread(clock, (address) => workers.loginFailed(address));
+  const slots = createSlotMemory();
+  const workers = await startWorkers({
+    workers: threads - 1,
+    settings,
+    policySha256: policy.sha256,
+    connectAudit: () => audit.connect(),
+    slots,
     approvals,
-    clock,
-    random,
-    metrics: metrics.gate,
-    maxSessions: document.limits.maxSessions,
-    onSessionClosed: (id) => audit.forgetSession(id),
+    // Nobody asks before there are clients.
+    cancel: ({ pid, key }) => adapter.cancel(pid, key),
+    loginFailed: (address) => failures.recordElsewhere(address),
+    logger,
+    onDeath: ports.onFatal,
   });
-  undo.push(() => gate.close());
-  const targetPolicies = new Map(
-    [...targets.keys()].map((target) => [
-      target,
-      { version: policy.sha256, classRules: classRules(policy, target), safeFunctions: safeFunctions.get(target) ?? new Set<string>() },
-    ]),
-  );
-  const adapter = createPostgresAdapter({
-    gate,
-    authenticator,
-    failures: createFailureLimiter({ clock, maxFailures: 20 }),
-    targets: targetConfigs,
-    policy: (target) => requireTarget(targetPolicies, target),
+  undo.push(() => workers.close());
+  const { gate, adapter, metrics, listen } = createTraffic({
+    settings,
+    policy,
     parser,
+    authenticator,
+    audit,
+    approvals,
+    slots: createSessionSlots(document.limits.maxSessions, slots),
+    failures: failures.limiter,
+    cancelElsewhere: (pid, key) => workers.cancel({ pid, key }),
+    onSessionClosed: (id) => audit.forgetSession(id),
+    thread: 0,
     clock,
     random,
     logger,
-    limits: {
-      maxMessageBytes: document.limits.maxMessageBytes,
-      idleMs: document.limits.idleMs,
-      loginTimeoutMs: document.limits.loginMs,
-      recordBytes: document.limits.recordBytes,
-    },
   });
+  undo.push(() => gate.close());
   undo.push(() => adapter.close());
   await adapter.start();
+  const targets = new Map<TargetName, Target>();
+  for (const { name, protocol, address, database } of document.targets) {
+    targets.set(name as TargetName, { name: name as TargetName, protocol, address: `${address.host}:${address.port}/${database}` });
+  }
   const indexer = startSessionIndexer({ reader: audit, index: store.sessions, logger });
   undo.push(() => indexer.stop());
 
@@ -211,9 +168,9 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     audit: { log: audit, reader: audit, file: (path) => audit.file(path) },
     analysts: () => adapter.analysts(),
     policy: createPolicySurface({ policy, files: policyTexts, setting, targets, analysts: () => adapter.analysts(), clock }),
-    metrics: metrics.registry,
+    metrics: new ThreadsRegistry(async () => [await metrics.snapshot(), ...(await workers.metrics())]),
     metricsAccess: document.api.metrics,
-    readiness: async () => readinessOf(audit, adapter),
+    readiness: () => readinessOf(audit, adapter, workers),
     surfaceRoles: { auditors: document.api.auditors, operators: document.api.operators },
     clock,
     logger,
@@ -222,25 +179,18 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   undo.push(() => api.close());
 
   const listeners: RunningGateway['listeners'][number][] = [];
-  for (const listener of document.listeners) {
-    const listening = await adapter.listen({
-      ...listener.address,
-      security: await securityOf(listener, config),
-      maxConnections: document.limits.maxSessions,
-      maxConnectionsPerAddress: document.limits.maxSessions,
-    });
-    listeners.push({ protocol: listener.protocol, host: listener.address.host, port: listening.port });
+  for (const [index, { protocol, address }] of document.listeners.entries()) {
+    const listening = await listen(index, threads === 1 ? {} : { sharing: 'first' });
+    // A port that is busy now is tried again; the workers follow once it is ours.
+    const joined = listening.bound.then((port) => workers.listen(index, port));
+    if (listening.state === 'listening') await joined;
+    else joined.catch((cause: unknown) => ports.onFatal(new SallyportError('SP_INTERNAL', 'workers cannot listen', { cause })));
+    listeners.push({ protocol, host: address.host, port: listening.port });
   }
-  const apiTls =
-    document.api.tls === undefined
-      ? {}
-      : {
-          tls: {
-            certificate: await readPem(config.path(document.api.tls.certificate)),
-            key: await readPem(config.path(document.api.tls.key)),
-          },
-        };
-  const apiAddress = await api.listen({ ...document.api.address, ...apiTls });
+  const apiAddress = await api.listen({
+    ...document.api.address,
+    ...(apiTls === null ? {} : { tls: { certificate: apiTls.certificate, key: apiTls.key.reveal() } }),
+  });
 
   let stopping: Promise<void> | null = null;
   const cut = new AbortController();
@@ -253,7 +203,8 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     stop(signal) {
       if (signal?.aborted === true) cut.abort();
       else signal?.addEventListener('abort', () => cut.abort(), { once: true });
-      stopping ??= stop({ gate, approvals, adapter, drainMs: document.limits.drainMs, cut: cut.signal }).then(async () => {
+      stopping ??= stop({ gate, approvals, adapter, workers, drainMs: document.limits.drainMs, cut: cut.signal }).then(async () => {
+        await workers.close();
         await api.close();
         gate.close();
         await indexer.stop().catch(() => undefined);
@@ -270,24 +221,34 @@ async function stop(parts: {
   readonly gate: OpenGate;
   readonly approvals: ApprovalsService;
   readonly adapter: PostgresAdapter;
+  readonly workers: WorkerPool;
   readonly drainMs: number;
   readonly cut: AbortSignal;
 }): Promise<void> {
+  // In step on all threads, so that a held statement hears of the shutdown from the desk.
   parts.gate.drain();
+  await parts.workers.refuseSessions();
   await parts.approvals.drain();
-  await parts.adapter.drain(AbortSignal.any([AbortSignal.timeout(parts.drainMs), parts.cut]));
+  const cut = AbortSignal.any([AbortSignal.timeout(parts.drainMs), parts.cut]);
+  await Promise.all([parts.adapter.drain(cut), parts.workers.drain(cut)]);
+}
+
+/** How many threads serve traffic, the main thread among them.
+ *  @throws SP_CONFIG_INVALID */
+function threadsOf(configured: ConfigDocument['limits']['workers']): number {
+  // Where the kernel spreads the connections of a shared port evenly.
+  const canShare = process.platform === 'linux' || process.platform === 'freebsd';
+  if (configured === 'auto') return canShare ? availableParallelism() : 1;
+  if (configured > 1 && !canShare) {
+    throw new SallyportError('SP_CONFIG_INVALID', `limits.workers: threads cannot share a port on ${process.platform}; use 1 or auto`);
+  }
+  return configured;
 }
 
 /** Every applied version is kept by its hash, and its first use is an entry. */
 async function recordPolicy(store: Store, audit: OpenAuditLog, policy: Policy, clock: Clock): Promise<void> {
   await store.policies.put({ sha256: policy.sha256, source: policy.source, appliedAtMs: clock.nowMs() });
   await audit.append({ type: 'policy.applied', policy: { sha256: policy.sha256 } });
-}
-
-function requireTarget<T>(of: ReadonlyMap<TargetName, T>, target: TargetName): T {
-  const found = of.get(target);
-  if (found === undefined) throw new SallyportError('SP_INTERNAL', `no target ${target}`);
-  return found;
 }
 
 function requireRoles(policy: Policy, names: readonly string[]): void {
@@ -297,35 +258,15 @@ function requireRoles(policy: Policy, names: readonly string[]): void {
   }
 }
 
-async function readinessOf(audit: OpenAuditLog, adapter: PostgresAdapter): Promise<{ ready: boolean; checks: Record<string, string> }> {
-  const checks: Record<string, string> = { audit: audit.writable ? 'ok' : 'the audit log cannot be written' };
-  for (const analyst of adapter.analysts()) {
-    const { name, catalogue } = analyst.status();
-    checks[`target ${name}`] = catalogue === 'ready' ? 'ok' : `catalogue is ${catalogue}`;
-  }
-  return { ready: Object.values(checks).every((check) => check === 'ok'), checks };
-}
-
-async function securityOf(
-  listener: { readonly address: Address; readonly tls?: { readonly certificate: string; readonly key: string } | undefined },
-  config: LoadedConfig,
-): Promise<ListenerSecurity> {
-  if (listener.tls === undefined) return { mode: 'insecure' };
-  return {
-    mode: 'tls',
-    tls: {
-      certificate: await readPem(config.path(listener.tls.certificate)),
-      key: new Secret(await readPem(config.path(listener.tls.key))),
-    },
-  };
-}
-
-async function readPem(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (cause) {
-    throw new SallyportError('SP_CONFIG_INVALID', `${path}: cannot be read (${(cause as NodeJS.ErrnoException).code ?? 'unreadable'})`, {
-      cause,
-    });
-  }
+async function readinessOf(
+  audit: OpenAuditLog,
+  adapter: PostgresAdapter,
+  workers: WorkerPool,
+): Promise<{ ready: boolean; checks: Record<string, string> }> {
+  const checks = new Map([
+    ['audit', audit.writable ? 'ok' : 'the audit log cannot be written'],
+    ...catalogueChecks(adapter.analysts().map((analyst) => analyst.status())),
+    ...(await workers.checks()),
+  ]);
+  return { ready: [...checks.values()].every((check) => check === 'ok'), checks: Object.fromEntries(checks) };
 }

@@ -108,8 +108,12 @@ const target = z.strictObject({
   safeFunctions: z.array(z.string().min(1)).default([]),
 });
 
+/** Threads that serve traffic; `auto` = one for each core. Where ports cannot be shared there is one. */
+const workers = z.union([z.literal('auto'), z.int().min(1).max(256)], { error: 'expected a number of threads from 1 to 256, or auto' });
+
 const limits = z.strictObject({
   maxSessions: z.int().min(1).max(100_000).default(1000),
+  workers: workers.default(1),
   loginMs: z.int().min(100).max(300_000).default(15_000),
   idleMs: z.int().min(1000).max(86_400_000).default(3_600_000),
   maxMessageBytes: z.int().min(1024).max(1_073_741_824).default(67_108_864),

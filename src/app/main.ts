@@ -1,35 +1,45 @@
-// The program: wires the command line to what only the root may construct.
+// The program: wires the command line to what only the root may construct. A worker thread enters here too.
 
+import { workerData } from 'node:worker_threads';
 import { unseal, verifyLog } from '../audit/index.ts';
 import { processIo, runCli } from '../cli/index.ts';
 import { environment } from './config.ts';
 import { systemClock } from './ports.ts';
 import { VERSION } from './version.ts';
+import { isWorkerData } from './worker-messages.ts';
 
-const io = processIo(environment());
+if (isWorkerData(workerData)) {
+  const { runWorker } = await import('./worker.ts');
+  runWorker();
+} else {
+  process.exitCode = await runProgram();
+}
 
-process.exitCode = await runCli(
-  {
-    io,
-    version: VERSION,
-    // Loaded on demand: commands that only ask a gateway start in half the time without one, and the demo's database and
-    // identity provider are development parts.
-    serve: async ({ config }) => {
-      const { serve } = await import('./serve.ts');
-      await serve({ config, write: (text) => io.stdout.write(text) });
+function runProgram(): Promise<number> {
+  const io = processIo(environment());
+  return runCli(
+    {
+      io,
+      version: VERSION,
+      // Loaded on demand: commands that only ask a gateway start in half the time without one, and the demo's database and
+      // identity provider are development parts.
+      serve: async ({ config }) => {
+        const { serve } = await import('./serve.ts');
+        await serve({ config, write: (text) => io.stdout.write(text) });
+      },
+      demo: async (options) => {
+        const { demo } = await import('./demo.ts');
+        return demo({ ...options, write: (text) => io.stdout.write(text) });
+      },
+      certificates: async (hosts) => {
+        const { createAuthority, issueServerCertificate } = await import('./certificates.ts');
+        const nowMs = systemClock.nowMs();
+        const authority = await createAuthority({ name: 'Sallyport CA', nowMs });
+        return { authority, server: await issueServerCertificate(authority, { hosts, nowMs }) };
+      },
+      unseal,
+      verifyLog,
     },
-    demo: async (options) => {
-      const { demo } = await import('./demo.ts');
-      return demo({ ...options, write: (text) => io.stdout.write(text) });
-    },
-    certificates: async (hosts) => {
-      const { createAuthority, issueServerCertificate } = await import('./certificates.ts');
-      const nowMs = systemClock.nowMs();
-      const authority = await createAuthority({ name: 'Sallyport CA', nowMs });
-      return { authority, server: await issueServerCertificate(authority, { hosts, nowMs }) };
-    },
-    unseal,
-    verifyLog,
-  },
-  process.argv.slice(2),
-);
+    process.argv.slice(2),
+  );
+}

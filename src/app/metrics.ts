@@ -1,8 +1,9 @@
 // Metrics of the gateway. Labels are names of targets and closed vocabularies; never a principal, a statement or a value.
 
-import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { AggregatorRegistry, Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import type { Decision } from '../core/decision.ts';
 import type { GateMetrics } from '../session/gate.ts';
+import type { MetricsSnapshot } from './worker-messages.ts';
 
 /** How often a plan was asked for, by how it was found. */
 export interface PlanLookups {
@@ -13,16 +14,30 @@ export interface PlanLookups {
 }
 
 export interface GatewayMetrics {
-  readonly registry: Registry;
   readonly gate: GateMetrics;
+  /** What this thread has counted, ready to be sent to another. */
+  snapshot(): Promise<MetricsSnapshot>;
 }
 
-/** @param planLookups asked when the metrics are read. */
-export function createMetrics(planLookups: () => readonly PlanLookups[]): GatewayMetrics {
+export interface MetricsDeps {
+  /** Asked when the metrics are read. */
+  readonly planLookups: () => readonly PlanLookups[];
+  /** 0 = the main thread. */
+  readonly thread: number;
+}
+
+/** The metrics of one thread. */
+export function createMetrics({ planLookups, thread }: MetricsDeps): GatewayMetrics {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
   const registers = [registry];
   const sessions = new Gauge({ name: 'sallyport_sessions', help: 'Client sessions open now', labelNames: ['target'], registers });
+  const ofThread = new Gauge({
+    name: 'sallyport_thread_sessions',
+    help: 'Client sessions open now, by the thread that serves them: 0 is the main thread, the others are workers',
+    labelNames: ['thread'],
+    registers,
+  }).labels({ thread: String(thread) });
+  ofThread.set(0);
   const decisions = new Counter({
     name: 'sallyport_decisions_total',
     help: 'Requests decided',
@@ -65,10 +80,16 @@ export function createMetrics(planLookups: () => readonly PlanLookups[]): Gatewa
   const rowsOf = remembered((target: string) => rows.labels({ target }));
   const secondsOf = remembered((target: string) => remembered((code: 'ok' | 'error') => seconds.labels({ target, code })));
   return {
-    registry,
+    snapshot: () => registry.getMetricsAsJSON(),
     gate: {
-      sessionOpened: (target) => sessions.inc({ target }),
-      sessionClosed: (target) => sessions.dec({ target }),
+      sessionOpened(target) {
+        sessions.inc({ target });
+        ofThread.inc();
+      },
+      sessionClosed(target) {
+        sessions.dec({ target });
+        ofThread.dec();
+      },
       decided: (target, outcome) => decisionsOf(target)(outcome).inc(),
       repeated(target) {
         decisionsOf(target)('allow').inc();
@@ -80,6 +101,22 @@ export function createMetrics(planLookups: () => readonly PlanLookups[]): Gatewa
       },
     },
   };
+}
+
+/** The metrics of the process, and those of all threads, summed when they are read. */
+export class ThreadsRegistry extends Registry {
+  readonly #snapshots: () => Promise<readonly MetricsSnapshot[]>;
+
+  constructor(snapshots: () => Promise<readonly MetricsSnapshot[]>) {
+    super();
+    this.#snapshots = snapshots;
+    collectDefaultMetrics({ register: this });
+  }
+
+  override async metrics(): Promise<string> {
+    const [ofProcess, ofThreads] = await Promise.all([super.metrics(), this.#snapshots()]);
+    return `${ofProcess}\n${await AggregatorRegistry.aggregate([...ofThreads]).metrics()}`;
+  }
 }
 
 function remembered<K, V>(make: (key: K) => V): (key: K) => V {

@@ -1,5 +1,5 @@
 // `sallyport serve`: starts the gateway, waits for a signal, drains. The first SIGTERM or SIGINT drains, the second stops
-// at once. When the audit log can no longer be written the process ends with exit code 1: it would refuse everything.
+// at once. When the audit log can no longer be written, or a worker has ended, the process ends with exit code 1.
 
 import { SallyportError } from '../core/error.ts';
 import { type RunningGateway, startGateway } from './compose.ts';
@@ -12,7 +12,7 @@ export interface ServeOptions {
 }
 
 /** Resolves when the gateway has stopped.
- *  @throws SP_CONFIG_INVALID and the faults of `startGateway`; SP_AUDIT_UNWRITABLE when the log failed while running */
+ *  @throws SP_CONFIG_INVALID and the faults of `startGateway`; SP_AUDIT_UNWRITABLE when the log failed while running, SP_INTERNAL when a worker did */
 export async function serve(options: ServeOptions): Promise<void> {
   const logger = createLogger('info');
   const fatal = Promise.withResolvers<SallyportError>();
@@ -30,7 +30,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   options.write(`audit log ${gateway.auditDirectory}, verifier key ${gateway.vkey}\n`);
   const end = await Promise.race([stopped, fatal.promise]);
   if (end instanceof SallyportError) {
-    logger.error({ code: end.code }, 'the audit log cannot be written; stopping');
+    logger.error({ code: end.code, fault: end.message }, 'cannot go on; stopping');
     await gateway.stop(AbortSignal.abort()).catch(() => undefined);
     throw end;
   }

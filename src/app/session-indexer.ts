@@ -2,7 +2,10 @@
 
 import type { AuditReader, Logger, SessionIndex } from '../core/ports.ts';
 
-const pollMs = 250;
+/** Time between looks while little happens, and under load, where larger groups are cheaper. */
+const pollMs = 100;
+const busyPollMs = 1000;
+const busyEntries = 500;
 const maxGroup = 4096;
 
 export interface SessionIndexer {
@@ -19,6 +22,9 @@ export function startSessionIndexer(deps: {
   const { reader, index } = deps;
   let running: Promise<void> | null = null;
   let failed = false;
+  let isStopped = false;
+  /** Size of the log at the last look. */
+  let indexed = reader.size();
 
   const apply = async (): Promise<void> => {
     const from = await index.position();
@@ -40,22 +46,33 @@ export function startSessionIndexer(deps: {
     });
     return running;
   };
-  const timer = setInterval(() => {
-    catchUp().then(
-      () => {
-        failed = false;
-      },
-      (cause: unknown) => {
-        if (!failed) deps.logger.error({ cause: cause instanceof Error ? cause.message : 'unknown' }, 'the session index falls behind');
-        failed = true;
-      },
-    );
-  }, pollMs);
-  timer.unref();
+  let timer: NodeJS.Timeout;
+  const schedule = (ms: number): void => {
+    timer = setTimeout(() => {
+      const before = reader.size();
+      catchUp()
+        .then(
+          () => {
+            failed = false;
+          },
+          (cause: unknown) => {
+            if (!failed) deps.logger.error({ cause: cause instanceof Error ? cause.message : 'unknown' }, 'the session index falls behind');
+            failed = true;
+          },
+        )
+        .finally(() => {
+          if (!isStopped) schedule(reader.size() - before > busyEntries || before - indexed > busyEntries ? busyPollMs : pollMs);
+          indexed = before;
+        });
+    }, ms);
+    timer.unref();
+  };
+  schedule(pollMs);
   return {
     catchUp,
     async stop() {
-      clearInterval(timer);
+      isStopped = true;
+      clearTimeout(timer);
       await catchUp();
     },
   };

@@ -47,13 +47,13 @@ export class Connection {
     else intents.set(ticket, seq);
   }
 
-  /** Index of an intent, which is answered now, by a part of its result or by the last. */
-  intentOf(session: string, ticket: number, isPartial: boolean): number {
+  /** Index of an intent, which is answered now. */
+  takeIntent(session: string, ticket: number): number {
     const intents = this.#intents.get(session);
     const seq = intents?.get(ticket);
     // The producer has checked it: the two ends disagree.
     if (intents === undefined || seq === undefined) throw new RangeError('a result answers an intent that the writer does not know');
-    if (!isPartial) intents.delete(ticket);
+    intents.delete(ticket);
     return seq;
   }
 

@@ -157,14 +157,13 @@ export class Producer implements AuditLog {
       throw refused('intent names no unanswered intent of its session');
     this.#requireWritable();
     const ticket = this.#nextTicket++;
-    if (intent !== undefined && variables.isPartial !== true) this.#intents.delete(intent);
+    if (intent !== undefined) this.#intents.delete(intent);
     if (parts.type === 'request.intent') this.#intents.set(ticket, parts.session);
     const out = this.#out;
     out.begin(RECORDS.post);
     out.number(template.id);
     out.number(this.#deps.clock.nowMs());
     out.number(intent ?? -1);
-    out.number(variables.isPartial === true ? 1 : 0);
     out.text(encodeVariables(parts, variables));
     out.payloads(payloads);
     out.end();

@@ -306,7 +306,6 @@ export class LogWriter {
     if (template === undefined) throw new RangeError('an entry names a template that the writer does not know');
     const atMs = records.number();
     const intent = records.number();
-    const isPartial = records.number() === 1;
     const variables = records.view();
     const payloads = records.payloads();
     let key: DataKey | null = null;
@@ -318,7 +317,7 @@ export class LogWriter {
     const seq = this.#begin(atMs);
     this.#group.copy(template.head);
     this.#group.copy(variables);
-    if (intent >= 0) this.#group.text(`,"intent":${connection.intentOf(template.session, intent, isPartial)}`);
+    if (intent >= 0) this.#group.text(`,"intent":${connection.takeIntent(template.session, intent)}`);
     this.#end(refs);
     const ticket = connection.tickets++;
     if (template.type === 'request.intent') connection.addIntent(template.session, ticket, seq);

@@ -92,10 +92,9 @@ version: 1
 classes:
   - class: phi.ssn
     columns: ["${target}:*.*.ssn"]
-    predicates: equality     # WHERE ssn = '...' may be asked; LIKE, <, ORDER BY may not
+    predicates: equality     # WHERE ssn = '...' finds the row where a unique index allows it; all else sees the mask
   - class: phi.name
     columns: ["${target}:*.*.*name"]
-    predicates: equality
   - class: phi.date
     columns: ["${target}:*.*.dob", "${target}:*.*.*birth*"]
     predicates: any

@@ -44,10 +44,8 @@ export interface EntryVariables {
   readonly n: number;
   /** Completes `statement` of a `request.intent`. */
   readonly statement?: { readonly bytes: number; readonly parameters: readonly ParameterShape[] };
-  /** The intent that a `request.result` belongs to; the log writes its index. Each has one result, or several of which all
-   *  but the last are partial. */
+  /** The intent that a `request.result` belongs to; the log writes its index. Each has one result at most. */
   readonly intent?: Ticket;
-  readonly isPartial?: boolean;
   /** Completes `result` of a `request.result`. */
   readonly result?: { readonly rows: number; readonly bytes: number; readonly code: string; readonly ms: number };
 }

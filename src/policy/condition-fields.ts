@@ -81,7 +81,7 @@ export class RequestFields implements FieldsOf<'request'> {
   readonly unbounded: boolean;
   readonly limit: bigint | undefined;
   readonly statements: bigint;
-  readonly parameters: readonly string[];
+  readonly #parameters: Request['parameters'];
 
   constructor(request: Request, target: Target) {
     const { facts } = request;
@@ -98,7 +98,13 @@ export class RequestFields implements FieldsOf<'request'> {
     this.unbounded = facts.unbounded;
     this.limit = facts.limit === null ? undefined : BigInt(Math.trunc(facts.limit));
     this.statements = BigInt(facts.statements);
-    this.parameters = request.parameters.map(({ type }) => type);
+    this.#parameters = request.parameters;
+  }
+
+  /** Read by few conditions, and a bulk insert has thousands: too many of them fail only the condition that looks. */
+  get parameters(): readonly string[] {
+    if (this.#parameters.length > MAX_LIST_LENGTH) throw new Error('too many parameters to decide on');
+    return this.#parameters.map(({ type }) => type);
   }
 }
 

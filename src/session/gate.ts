@@ -7,6 +7,7 @@
 import { sameBinding } from '../core/binding.ts';
 import { type Allow, type Decision, type Deny, type Hold, maskFor, type MaskSet, type ReasonCode } from '../core/decision.ts';
 import { SallyportError } from '../core/error.ts';
+import type { Soon } from '../core/soon.ts';
 import type { Payload } from '../core/event.ts';
 import type { Principal } from '../core/identity.ts';
 import { type ApprovalId, type SessionId, type Sha256Hex, type TargetName, sessionId } from '../core/ids.ts';
@@ -15,6 +16,7 @@ import type { Request } from '../core/request.ts';
 import type { Target } from '../core/target.ts';
 import { Permit } from './permit.ts';
 import { actor, actorFields, boundPrincipal, type Recorded, Recorder, type RequestResult, type RequestTemplates } from './recorder.ts';
+import type { SessionSlots } from './session-slots.ts';
 
 export interface Denied {
   readonly kind: 'denied';
@@ -48,6 +50,9 @@ export interface GateSession {
    *  (`permit.facts.intent`); for all others it is recorded on return. Answers at once when nothing is to be waited for.
    *  @throws SP_AUDIT_UNWRITABLE */
   ask(request: Request, signal: AbortSignal): Permitted | Promise<Permitted | Held | Denied>;
+  /** A permitted request goes on: a portal that is fetched from again. Recorded as an intent of its own, under the decision that
+   *  let it through. @throws SP_AUDIT_UNWRITABLE, and the end of the session. */
+  again(permit: Permit): Soon<Permit>;
   /** Hands the result to the record. The last bytes of the answer are released only when it is recorded. */
   settle(permit: Permit, result: RequestResult, payloads?: readonly Payload[]): Recorded;
   /** Records an alarm (`tripwire`, ...) without data. */
@@ -97,7 +102,8 @@ export interface GateDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly metrics: GateMetrics;
-  readonly maxSessions: number;
+  /** Shared by all threads of the process. */
+  readonly slots: SessionSlots;
   /** Called once a session is over, so that its sealing key is forgotten. */
   readonly onSessionClosed: (id: SessionId) => void;
 }
@@ -128,7 +134,7 @@ interface Shape {
   readonly templates: RequestTemplates;
 }
 
-/** Creates the gate. One per process. */
+/** Creates the gate. One per thread. */
 export function createGate(deps: GateDeps): OpenGate {
   const sessions = new Set<LiveSession>();
   let draining = false;
@@ -153,13 +159,16 @@ export function createGate(deps: GateDeps): OpenGate {
         });
         throw new SallyportError('SP_TARGET_UNKNOWN', 'principal has no access to the target');
       }
-      if (sessions.size >= deps.maxSessions) throw new SallyportError('SP_SESSION_LIMIT', `${deps.maxSessions} sessions are open`);
-      const session = new LiveSession(deps, principal, target, () => sessions.delete(session));
+      if (!deps.slots.tryTake()) throw new SallyportError('SP_SESSION_LIMIT', 'as many sessions are open as the configuration allows');
+      const forget = (): void => {
+        if (sessions.delete(session)) deps.slots.give();
+      };
+      const session = new LiveSession(deps, principal, target, forget);
       sessions.add(session);
       try {
         await session.open(client);
       } catch (fault) {
-        sessions.delete(session);
+        forget();
         throw fault;
       }
       deps.metrics.sessionOpened(target.name);
@@ -251,6 +260,13 @@ class LiveSession implements GateSession {
         // A prepared statement is planned by the server but reads nothing; each execution is held on its own.
         return request.action === 'prepare' ? this.#permitOnce(request, decision, null) : this.#hold(request, decision, signal);
     }
+  }
+
+  again({ facts }: Permit): Soon<Permit> {
+    if (this.#ended.signal.aborted) throw this.#ended.signal.reason;
+    const intent = this.#recorder.intentAgain(facts.request, facts.intent);
+    const permit = Permit.mint({ ...facts, intent, startedMs: this.#deps.clock.monotonicMs() });
+    return isReadOnly(facts.request) || intent.isDone ? permit : intent.wait().then(() => permit);
   }
 
   settle(permit: Permit, result: RequestResult, payloads: readonly Payload[] = []): Recorded {

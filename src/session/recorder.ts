@@ -25,21 +25,24 @@ export interface RequestResult {
   readonly bytes: number;
   /** `ok` or the native error code. */
   readonly code: string;
-  /** More of the same result may be asked for, and will be recorded with the same intent. */
-  readonly isPartial?: boolean;
 }
 
 /** Entries of one request that its repetitions share. */
 export class RequestTemplates {
   readonly intent: EntryTemplate;
   readonly result: EntryTemplate;
+  /** Makes the same anew, for a request that goes on after these were released. */
+  readonly renew: () => RequestTemplates;
   /** Intents without their result. */
   openResults = 0;
+  /** No new request will use them; released with the last result. */
   isForgotten = false;
+  isReleased = false;
 
-  constructor(intent: EntryTemplate, result: EntryTemplate) {
+  constructor(intent: EntryTemplate, result: EntryTemplate, renew: () => RequestTemplates) {
     this.intent = intent;
     this.result = result;
+    this.renew = renew;
   }
 }
 
@@ -113,10 +116,21 @@ export class Recorder {
       action: request.action,
       result: columns.length === 0 ? {} : { columns },
     };
-    return new RequestTemplates(
-      audit.template(intent, isStatementShared(request) ? statementPayload(request) : []),
-      audit.template(result),
-    );
+    const make = (): RequestTemplates =>
+      new RequestTemplates(
+        audit.template(intent, isStatementShared(request) ? statementPayload(request) : []),
+        audit.template(result),
+        make,
+      );
+    return make();
+  }
+
+  /** Of a request that goes on under the decision of `intent`. @throws SP_AUDIT_UNWRITABLE when the log has stopped. */
+  intentAgain(request: Request, { templates }: RecordedIntent): RecordedIntent {
+    if (!templates.isReleased) return this.intent(request, templates);
+    const renewed = templates.renew();
+    renewed.isForgotten = true;
+    return this.intent(request, renewed);
   }
 
   /** @throws SP_AUDIT_UNWRITABLE when the log has stopped. */
@@ -149,7 +163,6 @@ export class Recorder {
         {
           n: this.#n++,
           intent: intent.ticket,
-          ...(result.isPartial === true ? { isPartial: true } : {}),
           result: { rows: result.rows, bytes: result.bytes, code: result.code, ms: Math.round(ms * 1000) / 1000 },
         },
         payloads,
@@ -158,10 +171,8 @@ export class Recorder {
     } catch (fault) {
       return new Unrecorded(fault as SallyportError);
     } finally {
-      if (result.isPartial !== true) {
-        templates.openResults -= 1;
-        this.#releaseIfUnused(templates);
-      }
+      templates.openResults -= 1;
+      this.#releaseIfUnused(templates);
     }
   }
 
@@ -172,7 +183,8 @@ export class Recorder {
   }
 
   #releaseIfUnused(templates: RequestTemplates): void {
-    if (!templates.isForgotten || templates.openResults > 0) return;
+    if (!templates.isForgotten || templates.openResults > 0 || templates.isReleased) return;
+    templates.isReleased = true;
     this.#deps.audit.release(templates.intent);
     this.#deps.audit.release(templates.result);
   }

@@ -57,6 +57,34 @@ test('what a session keeps ready for repetitions is bounded, and released only w
   assert.equal(bench.log.templates, 2 * 256);
 });
 
+test('a request that goes on is recorded anew under the same decision, also after its entries were forgotten', async () => {
+  let decided = 0;
+  const bench = benchOf(() => {
+    decided += 1;
+    return allow;
+  });
+  bench.isTimeless = false;
+  bench.reload();
+  const session = await bench.gate.openSession(agent, target, client);
+  const first = asPermit(await session.ask(requestOf({ action: 'execute' }), never));
+  session.settle(first, { rows: 2, bytes: 20, code: 'ok' });
+  assert.equal(bench.log.templates, 0);
+  const second = await session.again(first);
+  const third = await session.again(second);
+  session.settle(second, { rows: 1, bytes: 10, code: 'ok' });
+  session.settle(third, { rows: 0, bytes: 0, code: 'ok' });
+  assert.equal(decided, 1);
+  assert.equal(bench.log.templates, 0);
+  const results = bench.log.entries.filter(({ type }) => type === 'request.result');
+  assert.deepEqual(
+    results.map(({ intent }) => bench.log.entries[intent ?? -1]?.type),
+    ['request.intent', 'request.intent', 'request.intent'],
+  );
+  assert.equal(new Set(results.map(({ intent }) => intent)).size, 3);
+  bench.log.writable = false;
+  await assert.rejects(async () => session.again(first), { code: 'SP_AUDIT_UNWRITABLE' });
+});
+
 test('the text of a prepared statement is handed over for sealing once, that of a simple query every time', async () => {
   const bench = benchOf(() => allow);
   const session = await bench.gate.openSession(agent, target, client);

@@ -22,7 +22,8 @@ import type {
 import type { Request } from '../core/request.ts';
 import type { Target } from '../core/target.ts';
 import { createGate, type Denied, type GatePolicy, type Held, type OpenGate, type Permitted } from './gate.ts';
-import { Permit } from './permit.ts';
+import type { Permit } from './permit.ts';
+import { createSessionSlots } from './session-slots.ts';
 
 export const target: Target = { name: 'clinic' as TargetName, protocol: 'postgres', address: '127.0.0.1:5432' };
 export const masks: MaskSet = { id: 'masks-1', byClass: { 'phi.ssn': 'redact' } };
@@ -209,7 +210,7 @@ export function benchOf(decide: (request: Request) => Decision): Bench {
     clock: { nowMs: () => bench.nowMs, monotonicMs: () => bench.nowMs },
     random: { bytes: (length) => new Uint8Array(length).fill(7) },
     metrics: { sessionOpened() {}, sessionClosed() {}, decided() {}, repeated() {}, settled() {} },
-    maxSessions: 2,
+    slots: createSessionSlots(2),
     onSessionClosed: () => undefined,
   });
   open = bench.gate;

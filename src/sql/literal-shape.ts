@@ -6,7 +6,7 @@
 // WHY this is sound: two texts with the same shape have the same characters everywhere but inside plain literals, and
 // PostgreSQL's scanner cannot tell plain literals of one kind apart. That a literal is inert is proven on the parse tree.
 
-import type { Node, ParseResult } from './parser.ts';
+import type { ParseResult } from './parser.ts';
 
 export interface LiteralShape {
   /** The text, each literal replaced by a character that no statement has. */
@@ -22,6 +22,7 @@ const stringMark = '\u0002';
 /** Longer ones have another type than shorter ones. */
 const maxIntegerDigits = 9;
 const maxLiterals = 200;
+const tokenStart = "'tok_";
 
 const kinds = { other: 0, word: 1, digit: 2, quote: 3, doubleQuote: 4, dollar: 5, minus: 6, slash: 7, dot: 8, refused: 9 } as const;
 
@@ -81,6 +82,8 @@ export function literalShape(text: string): LiteralShape | null {
         if (before === kinds.word || text[at - 1] === '&') return null;
         end = plainStringEnd(text, at);
         if (end === 0) return null;
+        // Look-ups treat tokens in a way of their own (walk-lookup.ts).
+        if (text.startsWith(tokenStart, at)) break;
         key += text.slice(kept, at) + stringMark;
         literals.push(text.slice(at, end));
         starts.push(at);
@@ -130,14 +133,50 @@ export function standIn(literal: string, index: number): string {
   return literal.startsWith("'") ? `'sallyport stand-in ${index}.'` : String(1_900_000_000 + index);
 }
 
-const comparisons: ReadonlySet<string> = new Set(['=', '<>', '<', '>', '<=', '>=', '!=', '~~', '!~~', '~~*', '!~~*']);
+const operators: ReadonlySet<string> = new Set([
+  '=',
+  '<>',
+  '<',
+  '>',
+  '<=',
+  '>=',
+  '!=',
+  '~~',
+  '!~~',
+  '~~*',
+  '!~~*',
+  '+',
+  '-',
+  '*',
+  '/',
+  '%',
+  '||',
+]);
+/** Types whose input reads nothing but the text: no name of an object, no setting that matters here. */
+const plainTypes: ReadonlySet<string> = new Set([
+  'int2',
+  'int4',
+  'int8',
+  'numeric',
+  'float4',
+  'float8',
+  'text',
+  'varchar',
+  'bpchar',
+  'date',
+  'timestamp',
+  'timestamptz',
+  'time',
+  'interval',
+  'uuid',
+]);
 const listKinds: ReadonlySet<string> = new Set(['AEXPR_IN', 'AEXPR_BETWEEN', 'AEXPR_NOT_BETWEEN']);
-const comparisonKinds: ReadonlySet<string> = new Set(['AEXPR_OP', 'AEXPR_LIKE', 'AEXPR_ILIKE']);
+const operatorKinds: ReadonlySet<string> = new Set(['AEXPR_OP', 'AEXPR_LIKE', 'AEXPR_ILIKE']);
 
 type Body = Readonly<Record<string, unknown>>;
 
-/** Offsets of constants whose value means nothing to facts and rewriting: operands that are compared with a column, rows of
- *  VALUES, and new values of columns. */
+/** Offsets of constants whose value means nothing to facts and rewriting: operands of comparisons and arithmetic, rows of
+ *  VALUES, and new values of columns; also under a cast to a plain type. */
 export function inertConstants(tree: ParseResult): ReadonlySet<number> {
   const found = new Set<number>();
   visit(tree.stmts ?? [], found);
@@ -151,30 +190,34 @@ function visit(value: unknown, found: Set<number>): void {
   }
   if (typeof value !== 'object' || value === null) return;
   for (const [key, inner] of Object.entries(value)) {
-    if (key === 'A_Expr') compared(inner as Body, found);
+    if (key === 'A_Expr') operands(inner as Body, found);
     else if (key === 'valuesLists') for (const row of inner as Body[]) constantsIn(row, found);
     else if (key === 'UpdateStmt') for (const target of ((inner as Body)['targetList'] ?? []) as Body[]) assigned(target, found);
     visit(inner, found);
   }
 }
 
-function compared(body: Body, found: Set<number>): void {
+function operands(body: Body, found: Set<number>): void {
   const kind = String(body['kind']);
   const operator = (((body['name'] as Body[] | undefined)?.[0] as Body | undefined)?.['String'] as Body | undefined)?.['sval'];
-  const sides = [body['lexpr'], body['rexpr']] as (Body | undefined)[];
-  if (!sides.some((side) => side !== undefined && 'ColumnRef' in side)) return;
-  if (comparisonKinds.has(kind) ? !comparisons.has(String(operator)) : !listKinds.has(kind)) return;
-  for (const side of sides) constantsIn(side, found);
+  if (operatorKinds.has(kind) ? !operators.has(String(operator)) : !listKinds.has(kind)) return;
+  for (const side of [body['lexpr'], body['rexpr']] as (Body | undefined)[]) constantsIn(side, found);
 }
 
 function assigned(target: Body, found: Set<number>): void {
   constantsIn((target['ResTarget'] as Body | undefined)?.['val'] as Body | undefined, found);
 }
 
-/** A constant, or a list of them. */
+/** A constant, bare or cast to a plain type, or a list of them. */
 function constantsIn(node: Body | undefined, found: Set<number>): void {
   const constant = node?.['A_Const'] as (Body & { location?: number }) | undefined;
   if (constant !== undefined && (constant['ival'] !== undefined || constant['sval'] !== undefined)) found.add(constant.location ?? 0);
-  const items = ((node?.['List'] as Body | undefined)?.['items'] ?? []) as (Node & Body)[];
-  for (const item of items) constantsIn(item, found);
+  const cast = node?.['TypeCast'] as Body | undefined;
+  if (cast !== undefined && isPlainType(cast['typeName'] as Body)) constantsIn(cast['arg'] as Body, found);
+  for (const item of ((node?.['List'] as Body | undefined)?.['items'] ?? []) as Body[]) constantsIn(item, found);
+}
+
+function isPlainType(type: Body): boolean {
+  const names = ((type['names'] ?? []) as Body[]).map((name) => (name['String'] as Body | undefined)?.['sval']);
+  return (names.length === 1 || names[0] === 'pg_catalog') && plainTypes.has(String(names.at(-1)));
 }

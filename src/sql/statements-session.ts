@@ -48,7 +48,7 @@ export function setVariable(plan: StatementPlan, body: Body): void {
 
 /** Facts go into records: what is no plain word may be data, and is not shown. */
 function settingName(name: string): string {
-  return /^[A-Za-z_]{1,40}$/.test(name) ? name : 'an unknown name';
+  return /^[A-Za-z_ ]{1,40}$/.test(name) ? name : 'an unknown name';
 }
 
 export function showVariable(plan: StatementPlan, body: Body): void {

@@ -85,7 +85,8 @@ const words = (text: string | undefined): string[] => (text === undefined ? [] :
 /** Columns of a system relation that clients do not see as they are; all of them when its rows are filtered. */
 export function hiddenColumns(relation: Relation): ReadonlySet<string> {
   const filter = isSystemSchema(relation.schema) ? systemFilter(relation, false) : null;
-  return new Set(filter?.where == null ? filter?.columns.keys() : relation.byName.keys());
+  if (filter === null) return new Set();
+  return new Set(filter.where === null ? filter.columns.keys() : relation.byName.keys());
 }
 
 /** How a system relation is shown, or null: as it is. Relations that may not be read at all: system-relations.ts. */

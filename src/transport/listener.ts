@@ -14,6 +14,9 @@ export interface ListenerConfig {
   readonly security: ListenerSecurity;
   readonly maxConnections: number;
   readonly maxConnectionsPerAddress: number;
+  /** Absent = the port is this listener's alone. Else several threads of this process accept on it and the kernel spreads
+   *  connections over them: the `first` makes sure that nobody else is on the port, the `further` ones join it. */
+  readonly sharing?: 'first' | 'further';
 }
 
 export interface ListenerDeps {
@@ -27,6 +30,8 @@ export interface Listening {
   readonly host: string;
   /** The port in use; 0 until the first successful bind. */
   readonly port: number;
+  /** Resolves with the port once it is bound. */
+  readonly bound: Promise<number>;
   readonly state: 'listening' | 'retrying' | 'closed';
   readonly connections: number;
   /** Stops accepting; sockets that were handed on live on. Idempotent. */
@@ -50,6 +55,7 @@ class RetryingListener implements Listening {
   readonly host: string;
   port = 0;
   state: Listening['state'] = 'retrying';
+  readonly #bound = Promise.withResolvers<number>();
   readonly #deps: ListenerDeps;
   readonly #perAddress = new Map<string, number>();
   #connections = 0;
@@ -66,24 +72,42 @@ class RetryingListener implements Listening {
     return this.#connections;
   }
 
-  bind(): Promise<void> {
+  get bound(): Promise<number> {
+    return this.#bound.promise;
+  }
+
+  async bind(): Promise<void> {
+    const { config } = this.#deps;
+    // WHY: a shared port is open to every process of this user. Another gateway on it would get half of the connections.
+    if (config.sharing === 'first' && !(await this.#bindOnce(false))) return;
+    await this.#bindOnce(config.sharing !== undefined);
+  }
+
+  /** On a shared port without `reusePort` it only finds out that nobody else is there. @returns false when it cannot be bound now. */
+  #bindOnce(reusePort: boolean): Promise<boolean> {
     const { config, logger } = this.#deps;
+    const isProbe = config.sharing !== undefined && !reusePort;
     return new Promise((settled) => {
       const server = createServer({ pauseOnConnect: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 });
       this.#server = server;
-      server.on('connection', (socket) => this.#accept(socket));
+      server.on('connection', (socket) => (isProbe ? socket.destroy() : this.#accept(socket)));
       server.on('error', (fault: NodeJS.ErrnoException) => {
-        if (this.state === 'closed') return settled();
+        if (this.state === 'closed') return settled(false);
         logger.error({ host: config.host, port: config.port, code: fault.code ?? 'unknown' }, 'listener cannot bind, will retry');
         this.state = 'retrying';
         this.#scheduleRetry();
-        settled();
+        settled(false);
       });
-      server.listen({ host: config.host, port: this.port === 0 ? config.port : this.port }, () => {
+      server.listen({ host: config.host, port: this.port === 0 ? config.port : this.port, reusePort }, () => {
+        if (isProbe) {
+          server.close(() => settled(this.state !== 'closed'));
+          return;
+        }
         this.port = (server.address() as AddressInfo).port;
         this.state = 'listening';
         this.#retryMs = firstRetryMs;
-        settled();
+        this.#bound.resolve(this.port);
+        settled(true);
       });
     });
   }

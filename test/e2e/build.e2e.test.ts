@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -41,12 +41,15 @@ test('the bundle writes a configuration and serves from it, then stops cleanly o
     encoding: 'utf8',
   });
   assert.equal(init.status, 0, init.stderr);
+  appendFileSync(join(empty, 'gate', 'sallyport.yaml'), '\nlimits: { workers: 2 }\n');
   const child = spawn(process.execPath, [bundle, 'serve', '-c', 'gate/sallyport.yaml'], {
     cwd: empty,
     env: { PATH: process.env['PATH'], CLINIC_PASSWORD: 'not-used' },
-    stdio: ['ignore', 'pipe', 'ignore'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
   let out = '';
+  let err = '';
+  child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
   await new Promise<void>((ready, failed) => {
     child.stdout.on('data', (chunk: Buffer) => {
       out += chunk.toString();
@@ -58,6 +61,8 @@ test('the bundle writes a configuration and serves from it, then stops cleanly o
   const ended = once(child, 'exit');
   child.kill('SIGTERM');
   assert.deepEqual(await ended, [0, null]);
+  // The worker is the bundle itself; there is no database, which it has tried to reach.
+  assert.match(err, /"worker":1/);
 });
 
 test('the demo of a bundle without the development database says what is missing', () => {

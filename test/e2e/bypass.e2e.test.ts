@@ -2,7 +2,8 @@
 // PostgreSQL 18; what only an older server does is run on Debian's, where that is installed (`why` of the case says why).
 
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type Case, corpusDirectory, corpusFiles, isFor, readCases, readPolicy } from '../bypass/cases.ts';
 import { Runner } from '../bypass/run.ts';
@@ -36,6 +37,14 @@ function corpus(title: string, start: () => Promise<Server>, those: readonly Cas
 
 describe('the corpus', () => {
   it('has every case under its own name', () => assert.equal(new Set(cases.map(({ id }) => id)).size, cases.length));
+  it('has a line about every file, and no file too long to read', () => {
+    const readme = readFileSync(join(corpusDirectory, 'README.md'), 'utf8');
+    for (const file of corpusFiles()) {
+      const name = relative(corpusDirectory, file);
+      assert.ok(readme.includes(`| \`${name}\` | `), name);
+      if (name.startsWith('own/')) assert.ok(readCases(file).length <= 60, name);
+    }
+  });
   it('says why a case is not for the embedded server', () => {
     for (const each of older) assert.ok((each.why ?? '') !== '', each.id);
   });

@@ -255,6 +255,7 @@ test('INVARIANT: an audit directory that turned read-only stops traffic and tell
           return {
             ...file,
             write: async (buffers, position) => (denied(), file.write(buffers, position)),
+            writeSync: (buffer, position) => (denied(), file.writeSync(buffer, position)),
           };
         },
       },

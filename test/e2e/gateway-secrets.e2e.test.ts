@@ -377,6 +377,8 @@ test('INVARIANT: no bytes of a request reach an upstream before its intent entry
             ...file,
             write: async (buffers, position) => (broken(), file.write(buffers, position)),
             datasync: async () => (broken(), file.datasync()),
+            writeSync: (buffer, position) => (broken(), file.writeSync(buffer, position)),
+            datasyncSync: () => (broken(), file.datasyncSync()),
           };
         },
       },

@@ -1,6 +1,7 @@
 // Non-interference: thousands of generated statements through the real gateway to two databases that differ in protected
 // values only; every byte of the answers must be equal. And the proof that this can fail: with one protected column left out of
-// the policy a difference is found and made small. SALLYPORT_NONINTERFERENCE=statements[:seed] changes size and seed.
+// the policy a difference is found and made small. SALLYPORT_NONINTERFERENCE=statements[:seed]
+// changes size (1000 or more) and seed.
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
@@ -20,6 +21,8 @@ import { type Pairs, readPairsPolicy, startPairs } from '../noninterference/worl
 const [statements = 20_000, seed = 1] = (process.env['SALLYPORT_NONINTERFERENCE'] ?? '').split(':').filter(Boolean).map(Number);
 const laneCount = 4;
 const maxShrunkChars = 140;
+/** Far more than it took so far: 55 to 870. */
+const maxUntilFound = 6000;
 const policy = readPairsPolicy();
 const found = readCases(join(import.meta.dirname, '../noninterference/found.json'));
 
@@ -78,6 +81,8 @@ describe('non-interference', () => {
     await server.stop();
   });
 
+  it('is large enough for its floors to mean something', () => assert.ok(statements >= 1000));
+
   it('makes the same statement of the same numbers', () => {
     const deps = depsFor(pairs);
     const units = Array.from({ length: 200 }, (_, number) => unitOf(seed, number, deps));
@@ -119,7 +124,13 @@ describe('non-interference', () => {
       it(`without ${relation}.${column} in the policy it finds a difference and makes it small`, async (t) => {
         const holed = await pairs.withPolicy(without(policy, relation, column), 1);
         t.after(() => holed.stop());
-        const tally = await new Campaign(depsFor(holed), { seed, statements, bareShare: 0, untilFound: true, signal: t.signal }).run();
+        const tally = await new Campaign(depsFor(holed), {
+          seed,
+          statements: maxUntilFound,
+          bareShare: 0,
+          untilFound: true,
+          signal: t.signal,
+        }).run();
         const finding: Finding = tally.findings[0] ?? assert.fail(`nothing in ${tally.statements} statements`);
         const text = JSON.stringify(finding.shrunk);
         t.diagnostic(`after ${tally.statements} statements: ${text}`);

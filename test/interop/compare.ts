@@ -52,7 +52,7 @@ export function compare(suite: string, direct: Results, gate: Results, expected:
     if (one !== 'skipped' || other !== 'skipped') ran += 1;
     const printed = [direct, gate].map((side) => side.get(test)?.output);
     if (one === other && printed[0] === printed[1]) continue;
-    const detail = gate.get(test)?.detail || firstDifference(printed[0] ?? '', printed[1] ?? '');
+    const detail = one === other ? firstDifference(printed[0] ?? '', printed[1] ?? '') : (gate.get(test)?.detail ?? '');
     differences.push({ test, direct: one, gate: one === other ? 'prints other' : other, detail, reason: reasons.get(test) ?? null });
   }
   const differing = new Set(differences.map(({ test }) => test));

@@ -17,6 +17,7 @@ const vetting = check('src/sql/vetting.test.ts');
 const protection = check('src/sql/protection.test.ts');
 const tree = check('src/sql/parser.test.ts');
 const planner = check('src/protocols/postgres/planner.test.ts');
+const plans = check('src/protocols/postgres/plan-cache.test.ts');
 const scrub = check('src/protocols/postgres/scrub.test.ts');
 /** Through the adapter, with a real server. */
 const wire = check('test/mutation/tripwire.check.ts');
@@ -60,7 +61,7 @@ const tripwire: readonly Mutant[] = [
       'a plan is kept under another policy',
       planner('is made anew for other masks'),
       'this.#deps.policy().version',
-      'planned.policyVersion',
+      'under.policyVersion',
       'isStale(',
     ],
     [
@@ -70,14 +71,7 @@ const tripwire: readonly Mutant[] = [
       '=== undefined',
       'isStale(',
     ],
-    ['a plan is kept under other masks', planner('is made anew for other masks'), 'planned.maskSetId !== masks.id', 'false', 'isStale('],
-    ['cached plans are shared by all masks', planner('is made anew for other masks'), '${masks.id}', '', 'const key'],
-    [
-      'cached plans are shared with sessions that have objects',
-      planner('is not shared with a session'),
-      'objects[kind](name) === undefined',
-      'true',
-    ],
+    ['a plan is kept under other masks', planner('is made anew for other masks'), 'under.maskSetId !== masks.id', 'false', 'isStale('],
     [
       'without a catalogue the text is sent',
       planner('without a catalogue sends nothing'),
@@ -87,6 +81,30 @@ const tripwire: readonly Mutant[] = [
     ],
     ['nobody hears the tripwire', wire('a simple query'), 'return columns.some(', 'return false && columns.some(', 'exposesProtected('],
   ]),
+  ...of('src/protocols/postgres/plan-cache.ts', [
+    [
+      'cached plans are shared by all masks',
+      planner('is made anew for other masks'),
+      'this.#shelves.get(maskSetId)',
+      "this.#shelves.get('')",
+    ],
+    [
+      'cached plans are shared with sessions that have objects',
+      planner('is not shared with a session'),
+      'objects[kind](name) === undefined',
+      'true',
+    ],
+    ['literals are not put back', plans('INVARIANT: a plan found by shape'), 'literals[slots[at] ?? 0]', "'0'"],
+  ]),
+  {
+    // Either alone is caught by the other.
+    breaks: 'literals that mean something are taken for inert, and nobody proves otherwise',
+    noticedBy: plans('literals that mean something'),
+    changes: [
+      { file: 'src/protocols/postgres/plan-cache.ts', from: 'inert.has(start) ||', to: 'true ||' },
+      { file: 'src/protocols/postgres/plan-cache.ts', from: '!samePlan(', to: 'false && !samePlan(' },
+    ],
+  },
   ...of('src/protocols/postgres/answers.ts', [
     ['a simple result is not checked', wire('a simple query'), 'this.#checkOrigins(', 'void (', '#queryAnswered(work'],
     ['a described portal is not checked', wire('Describe of a portal'), 'this.#checkOrigins(', 'void (', "case 'describe-portal'"],

@@ -101,6 +101,14 @@ async function smallerTree(tree: Tree, text: string, parser: Parser, still: Stil
 const one: Branch = { A_Const: { ival: { ival: 1 } } };
 const all: Branch = { ColumnRef: { fields: [{ A_Star: {} }] } };
 
+/** Fields without which the printer fails, and says so on the console. */
+const needed = /^(?:[A-Z].*|names|typeName|funcname|fields|kind|arg|func|functions)$/;
+
+function mayGo(key: string, value: Tree): boolean {
+  if (key === 'name') return typeof value === 'string';
+  return !needed.test(key) && (typeof value === 'object' || value === true);
+}
+
 /** Smaller trees, those that lose most first. */
 function* reductions(tree: Tree): Generator<Tree> {
   const made: { readonly size: number; readonly make: () => Tree }[] = [];
@@ -133,7 +141,7 @@ function* reductions(tree: Tree): Generator<Tree> {
       if (isExpression(type) && sizeOf(node) > sizeOf(one)) for (const simple of [one, all]) edit(path, simple);
     }
     for (const [key, value] of entries) {
-      if (Array.isArray(node) ? node.length > 1 : typeof value === 'object' || value === true || key === 'name') edit([...path, key], null);
+      if (Array.isArray(node) ? node.length > 1 : mayGo(String(key), value)) edit([...path, key], null);
       visit(value, [...path, key]);
     }
     // A set operation, or a CTE that is not needed: one side alone.

@@ -108,6 +108,10 @@ export class FakeSession implements GateSession {
     return this.#permit(request);
   }
 
+  again(permit: Permit): Permit {
+    return permit;
+  }
+
   settle(permit: Permit, result: RequestResult, payloads: readonly Payload[] = []): Recorded {
     const { request } = permit.facts;
     const settled = this.#gate.settling().then(() => {
@@ -125,7 +129,7 @@ export class FakeSession implements GateSession {
   }
 
   #permit(request: Request): Permitted {
-    const templates = new RequestTemplates({ type: 'request.intent' }, { type: 'request.result' });
+    const templates: RequestTemplates = new RequestTemplates({ type: 'request.intent' }, { type: 'request.result' }, () => templates);
     const intent: RecordedIntent = Object.assign(recordedWith(this.#gate.intent()), { ticket: 0 as Ticket, templates });
     const permit = Permit.mint({ session: this.id, request, masks: this.#gate.masks, rules: ['allow-all'], intent, startedMs: 0 });
     const decision = {

@@ -134,7 +134,7 @@ export class MemoryAuditLog implements AuditLog, AuditReader {
     this.#add(draft, [...template.payloads, ...payloads], seal);
     if (this.#failed) for (const { reject } of this.#waiting.splice(0)) reject(stopped());
     else if (!this.#isHeld) this.#recordedEnd = this.#posted.length;
-    if (intent !== undefined && variables.isPartial !== true) this.#intents.delete(intent);
+    if (intent !== undefined) this.#intents.delete(intent);
     if (parts.type === 'request.intent') this.#intents.set(ticket, parts.session);
     if (parts.type === 'session.close') this.#endSession(parts.session);
     return ticket as Ticket;

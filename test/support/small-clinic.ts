@@ -291,8 +291,8 @@ export interface ServedGateway extends Running {
 
 /** `sallyport serve` as a child process, once it listens.
  *  @throws with what it printed when it ends instead */
-export async function serve(configFile: string): Promise<ServedGateway> {
-  const child = sallyport(['serve', '-c', configFile]);
+export async function serve(configFile: string, env: Readonly<Record<string, string>> = {}): Promise<ServedGateway> {
+  const child = sallyport(['serve', '-c', configFile], env);
   let hasEnded = false;
   void child.ended.then(() => (hasEnded = true));
   await until(

@@ -54,6 +54,7 @@ export interface PostgresLimits extends SessionLimits {
   readonly catalogueMaxStaleMs: number;
   readonly catalogueReadTimeoutMs: number;
   readonly catalogueTrustMs: number;
+  readonly catalogueMaxTrustMs: number;
   readonly maxCachedPlans: number;
 }
 
@@ -72,6 +73,7 @@ export const defaultPostgresLimits: PostgresLimits = {
   catalogueMaxStaleMs: 60_000,
   catalogueReadTimeoutMs: 60_000,
   catalogueTrustMs: 1,
+  catalogueMaxTrustMs: 20,
   maxCachedPlans: 2_000,
 };
 
@@ -88,6 +90,8 @@ export interface PostgresAdapterDeps {
   readonly random: Random;
   readonly logger: Logger;
   readonly limits?: Partial<PostgresLimits>;
+  /** Cancels a session of another thread, whose key is exactly this one. @returns false when there is none. */
+  readonly cancelElsewhere?: (pid: number, key: Uint8Array) => Promise<boolean>;
 }
 
 export interface PostgresAdapter {
@@ -97,6 +101,8 @@ export interface PostgresAdapter {
   listen(config: ListenerConfig): Promise<Listening>;
   analysts(): readonly TargetAnalyst[];
   readonly liveSessions: number;
+  /** Cancels what a session of this adapter runs, if its key is exactly this one. @returns false when there is none. */
+  cancel(pid: number, key: Uint8Array): boolean;
   /** How the plans of each target were found so far. */
   planLookups(): readonly (PlanCacheStats & { readonly target: string })[];
   /** No new connections; idle sessions end, running statements finish, held ones are given up. Resolves when no session is
@@ -170,6 +176,13 @@ class Adapter implements PostgresAdapter {
     return [...this.#targets.values()].map(({ config, planner }) => ({ target: config.name, ...planner.cacheStats }));
   }
 
+  cancel(pid: number, key: Uint8Array): boolean {
+    const live = this.#sessions.get(pid);
+    if (live === undefined || live.key.length !== key.length || !timingSafeEqual(live.key, key)) return false;
+    live.session.cancel();
+    return true;
+  }
+
   analysts(): readonly TargetAnalyst[] {
     return [...this.#targets.values()].map((live) => analystOf(live));
   }
@@ -215,6 +228,7 @@ class Adapter implements PostgresAdapter {
       maxStaleMs: limits.catalogueMaxStaleMs,
       readTimeoutMs: limits.catalogueReadTimeoutMs,
       trustMs: limits.catalogueTrustMs,
+      maxTrustMs: limits.catalogueMaxTrustMs,
     });
     const planner = new Planner({
       engine,
@@ -236,7 +250,7 @@ class Adapter implements PostgresAdapter {
     const { logger } = this.#deps;
     try {
       const arrival = await receive(socket, { tls, deadlineMs: this.#limits.loginTimeoutMs }, this.#arrivals.signal);
-      if (arrival.kind === 'cancel') this.#cancel(arrival, address);
+      if (arrival.kind === 'cancel') await this.#cancel(arrival, address);
       else if (arrival.kind === 'login') await this.#logIn(arrival, address);
     } catch (fault) {
       const code = fault instanceof SallyportError ? fault.code : 'SP_INTERNAL';
@@ -334,12 +348,19 @@ class Adapter implements PostgresAdapter {
     logger.info({ session: gate.id, target: live.config.name, subject: gate.principal.subject }, 'session opened');
   }
 
-  #cancel(arrival: Extract<Arrival, { kind: 'cancel' }>, address: string): void {
+  async #cancel(arrival: Extract<Arrival, { kind: 'cancel' }>, address: string): Promise<void> {
     const { pid, key, socket } = arrival;
+    const { failures, cancelElsewhere } = this.#deps;
     socket.on('error', () => undefined);
-    const live = this.#deps.failures.waitMs(address) > 0 ? undefined : this.#sessions.get(pid);
-    if (live !== undefined && live.key.length === key.length && timingSafeEqual(live.key, key)) live.session.cancel();
-    else this.#deps.failures.recordFailure(address);
+    try {
+      const isDone = failures.waitMs(address) === 0 && (this.cancel(pid, key) || ((await cancelElsewhere?.(pid, key)) ?? false));
+      if (!isDone) failures.recordFailure(address);
+    } finally {
+      this.#hangUp(socket);
+    }
+  }
+
+  #hangUp(socket: Socket): void {
     socket.end();
     socket.setTimeout(2000, () => socket.destroy());
     socket.resume();

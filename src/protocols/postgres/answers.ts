@@ -19,7 +19,7 @@ import { scrubError, scrubNotice, stricter } from './scrub.ts';
 import type { LiveObjects } from './session-objects.ts';
 import type { ScannerSink } from './upstream-scanner.ts';
 import { type Work, endTurn } from './work.ts';
-import { errorMessage, sqlstateOf } from './errors.ts';
+import { errorMessage, noticeMessage, sqlstateOf } from './errors.ts';
 
 export interface AnswersDeps {
   readonly gate: GateSession;
@@ -61,7 +61,10 @@ export class Answers implements ScannerSink {
     if (type === UPSTREAM.dataRow) {
       if (oldest.kind === 'execute' && work.portal?.shape !== 'columns') throw unexpectedRows();
     } else if (!work.planned?.plan.statements.some((statement) => statement.copy === 'out')) throw unexpectedRows();
-    if (work.rows === 0) this.#gateOnIntent(work);
+    if (work.rows === 0) {
+      this.#gateOnIntent(work);
+      this.#notice(work);
+    }
     work.rows += 1;
     work.bytes += frameBytes;
   }
@@ -75,7 +78,7 @@ export class Answers implements ScannerSink {
   }
 
   message(type: number, bytes: Uint8Array, body: Uint8Array): void {
-    const { exchange, output } = this.#deps;
+    const { exchange, output, objects } = this.#deps;
     switch (type) {
       case UPSTREAM.parameterStatus:
         this.#parameterChanged(body);
@@ -129,11 +132,16 @@ export class Answers implements ScannerSink {
         return;
       case 'parse':
         to.of.change?.keep();
+        if (to.of.statementName !== null && to.of.planned !== null) objects.parsed(to.of.statementName, to.of.planned);
         this.#gateOnIntent(to.of);
         this.#settle(to.of, 'ok');
         output.write(bytes);
         return;
       case 'bind':
+        if (to.of.portal !== null) objects.bound(to.of.portal.name, to.of.portal.planned);
+        to.of.change?.keep();
+        output.write(bytes);
+        return;
       case 'close':
         to.of.change?.keep();
         output.write(bytes);
@@ -157,6 +165,7 @@ export class Answers implements ScannerSink {
     }
     this.#gateOnIntent(work);
     this.#flushTail();
+    this.#notice(work);
     if (type === UPSTREAM.rowDescription) this.#checkOrigins(work, body);
     if (type === UPSTREAM.rowDescription || type === UPSTREAM.commandComplete) work.recording?.add(this.#elapsedMs(work), bytes);
     if (type === UPSTREAM.commandComplete || type === UPSTREAM.emptyQueryResponse) {
@@ -172,13 +181,14 @@ export class Answers implements ScannerSink {
   #executeAnswered(work: Work, type: number, bytes: Uint8Array, body: Uint8Array, isLast: boolean): void {
     const { output } = this.#deps;
     this.#gateOnIntent(work);
+    this.#notice(work);
     this.#checkCopy(work, type);
     if (type === UPSTREAM.commandComplete) {
       work.recording?.add(this.#elapsedMs(work), bytes);
       this.#confirm(work, body);
     }
     if (isLast) {
-      this.#settle(work, 'ok', type === UPSTREAM.portalSuspended);
+      this.#settle(work, 'ok');
       this.#gateOnResults();
     }
     output.write(bytes);
@@ -277,6 +287,14 @@ export class Answers implements ScannerSink {
     this.#tail = [];
   }
 
+  /** What the planner wants the client to know about the running statement: once, before its own messages. */
+  #notice(work: Work): void {
+    const notice = work.planned?.plan.statements[work.statement]?.notice;
+    if (notice === undefined || work.noticed > work.statement) return;
+    work.noticed = work.statement + 1;
+    this.#deps.output.write(noticeMessage({ sqlstate: '00000', message: notice }));
+  }
+
   #gateOnIntent(work: Work): void {
     if (work.isGated || work.permit === null) return;
     // Once is enough: the gate keeps everything behind it, whatever it belongs to.
@@ -290,12 +308,12 @@ export class Answers implements ScannerSink {
     this.#settling = null;
   }
 
-  #settle(work: Work, code: string, isPartial = false): void {
+  #settle(work: Work, code: string): void {
     if (!work.isRequest || work.isSettled || work.permit === null) return;
     work.isSettled = true;
     const payloads: Payload[] = [];
     if (work.recording !== null) payloads.push({ kind: 'result', bytes: work.recording.finish(this.#elapsedMs(work), work.rows) });
-    this.#settling = this.#deps.gate.settle(work.permit, { rows: work.rows, bytes: work.bytes, code, isPartial }, payloads);
+    this.#settling = this.#deps.gate.settle(work.permit, { rows: work.rows, bytes: work.bytes, code }, payloads);
   }
 
   #checkOrigins(work: Work, body: Uint8Array): void {

@@ -33,11 +33,17 @@ export interface CatalogueLoaderDeps {
   readonly maxStaleMs: number;
   /** For connecting, and for one query. */
   readonly readTimeoutMs: number;
-  /** A snapshot confirmed no longer ago than this counts as confirmed now. */
+  /** A snapshot confirmed no longer ago than this counts as confirmed now. Under load, when one look serves many statements and
+   *  takes its time because others write, up to `maxTrustMs`. */
   readonly trustMs: number;
+  readonly maxTrustMs: number;
 }
 
 const maxRowBytes = 16 * 1024 * 1024;
+/** Statements one look has served: from here on the system counts as loaded. */
+const loadedStatements = 8;
+/** Looks may take about this part of the time of a loaded target. */
+const lookShare = 0.1;
 
 export class CatalogueLoader {
   readonly #deps: CatalogueLoaderDeps;
@@ -49,6 +55,9 @@ export class CatalogueLoader {
   /** Snapshot of transaction ids, from before the last look at the catalogues. */
   #horizon: string | null = null;
   #rowCounts = '';
+  #trustMs: number;
+  /** Statements that relied on the snapshot since the last look began. */
+  #served = 0;
   #connection: QueryConnection | null = null;
   #running: Promise<void> | null = null;
   /** Waits for `#running` to end. */
@@ -58,6 +67,7 @@ export class CatalogueLoader {
 
   constructor(deps: CatalogueLoaderDeps) {
     this.#deps = deps;
+    this.#trustMs = deps.trustMs;
   }
 
   /** First read, then probes until `close`. Never rejects: failure is told by `current`, and tried again. */
@@ -103,7 +113,8 @@ export class CatalogueLoader {
    *  @throws SP_CATALOGUE_UNAVAILABLE */
   confirm(asOfMs: number): Promise<void> | null {
     const behindMs = asOfMs - this.#asOfMs;
-    const { trustMs } = this.#deps;
+    const trustMs = this.#trustMs;
+    this.#served += 1;
     if (behindMs <= trustMs / 2) return null;
     if (behindMs > trustMs) {
       // A connection that was lost since the last look is no reason to refuse: once more, with a new one.
@@ -125,6 +136,8 @@ export class CatalogueLoader {
     try {
       const connection = (this.#connection ??= await this.#connect());
       const startedMs = this.#deps.clock.monotonicMs();
+      const isLoaded = this.#served >= loadedStatements;
+      this.#served = 0;
       const horizon = await connection.horizon();
       if (this.#snapshot !== null && (horizon === this.#horizon || (await this.#isUntouched(connection)))) {
         this.#confirmedMs = startedMs;
@@ -143,6 +156,8 @@ export class CatalogueLoader {
       }
       this.#horizon = horizon;
       this.#asOfMs = startedMs;
+      const { clock, trustMs, maxTrustMs } = this.#deps;
+      this.#trustMs = isLoaded ? Math.min(maxTrustMs, Math.max(trustMs, (clock.monotonicMs() - startedMs) / lookShare)) : trustMs;
     } catch (fault) {
       this.#connection?.close();
       this.#connection = null;

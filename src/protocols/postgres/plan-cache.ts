@@ -114,7 +114,8 @@ export class PlanCache {
     const parsed = this.#parser.parse(planned.text);
     if (!parsed.ok) return false;
     const inert = inertConstants(parsed.tree);
-    const isInert = shape.starts.map((start) => inert.has(start));
+    // The parser makes one constant of a number and the minus before it.
+    const isInert = shape.starts.map((start) => inert.has(start) || (planned.text[start - 1] === '-' && inert.has(start - 1)));
     const shapePlan = isInert.includes(true) ? proveShape(made, shape, isInert, plan) : null;
     if (shapePlan === null) return false;
     const plans = shelf.shapes.get(key) ?? [];

@@ -361,7 +361,8 @@ export class PostgresSession {
     const { permit } = answer;
     const { forward } = planned.plan;
     const change = this.#prepared.addStatement({ name, text, planned, permit, parameterTypes });
-    this.#exchange.sent({ kind: 'parse', of: newWork(this.#deps, { permit, planned, isRequest: true, change }) });
+    this.#objects.closed('statement', name);
+    this.#exchange.sent({ kind: 'parse', of: newWork(this.#deps, { permit, planned, statementName: name, isRequest: true, change }) });
     this.#deps.upstream.forward(permit, forward === text ? frame.bytes : parseMessage(name, forward ?? '', parameterTypes));
   }
 
@@ -384,6 +385,7 @@ export class PostgresSession {
   #bound(message: Extract<ClientMessage, { kind: 'bind' }>, statement: PreparedStatement, planned: PlannedText, frame: Frame): void {
     const portal = newPortal(message, statement, planned, this.#readiesOwed);
     const change = this.#prepared.addPortal(portal);
+    this.#objects.closed('portal', portal.name);
     this.#exchange.sent({ kind: 'bind', of: newWork(this.#deps, { permit: statement.permit, planned, portal, change }) });
     this.#deps.upstream.forward(statement.permit, frame.bytes);
   }
@@ -428,7 +430,10 @@ export class PostgresSession {
   #askExecute(portal: Portal, frame: Frame): Soon<void> {
     const { planned, permit } = portal;
     if (this.#exchange.isSkipping) return;
-    if (permit !== null && planned.maskSetId === this.#deps.gate.masks().id) return this.#executed(portal, permit, frame);
+    // Fetching on goes on under the permit of the first Execute.
+    if (permit !== null && planned.maskSetId === this.#deps.gate.masks().id) {
+      return andThen(this.#deps.gate.again(permit), (again) => this.#executed(portal, again, frame));
+    }
     return andThen(this.#asking.ask('execute', planned, portal), (answer) => {
       if (this.#exchange.isSkipping) return;
       if ('refusal' in answer) return this.#refuseExtended(answer.refusal);
@@ -456,7 +461,7 @@ export class PostgresSession {
       case 'copy-data':
         if (work.permit !== null && !this.#deps.upstream.forward(work.permit, frame.bytes)) {
           this.#uncork();
-          await new Promise<void>((wake) => this.#drainWaiters.push(wake));
+          if (this.#deps.upstream.isFull) await new Promise<void>((wake) => this.#drainWaiters.push(wake));
         }
         return;
       case 'copy-done':

@@ -35,6 +35,10 @@ export interface UpstreamConfig {
 /** Sent when a refusal must also fail on the server: a word that no grammar knows. */
 const refusalText = 'sallyport_refused';
 const maxLoginFrameBytes = 65_536;
+/** Up to here a batch is copied together rather than written piece by piece. */
+const joinBytes = 64 * 1024;
+/** A batch beyond this tells the caller to wait. */
+const batchLimitBytes = 256 * 1024;
 const flushMessage = message('H');
 const syncMessage = message('S');
 const describeUnnamedPortal = message('D', (body) => body.uint8('P'.charCodeAt(0)).cString(''));
@@ -63,6 +67,9 @@ export class UpstreamConnection {
   readonly #key: Uint8Array;
   #handlers: UpstreamHandlers | null = null;
   #isClosed = false;
+  #isCorked = false;
+  #batch: Uint8Array[] = [];
+  #batchBytes = 0;
 
   constructor(config: UpstreamConfig, socket: Socket, login: { parameters: ReadonlyMap<string, string>; pid: number; key: Uint8Array }) {
     this.parameters = login.parameters;
@@ -92,7 +99,12 @@ export class UpstreamConnection {
     return this.#isClosed;
   }
 
-  /** Bytes of a client's request. @returns false when the caller should wait for `drained`.
+  /** More is waiting to leave than should: `drained` follows. */
+  get isFull(): boolean {
+    return !this.#isClosed && this.#socket.writableNeedDrain;
+  }
+
+  /** Bytes of a client's request. @returns false when the caller should uncork, and wait for `drained` if it `isFull` then.
    *  @throws SP_INTERNAL for anything that is not a genuine Permit. */
   forward(permit: Permit, bytes: Uint8Array): boolean {
     if (!Permit.isGenuine(permit)) throw new SallyportError('SP_INTERNAL', 'forwarding without a permit');
@@ -142,13 +154,27 @@ export class UpstreamConnection {
     this.#socket.resume();
   }
 
-  /** Several writes in one turn leave as one. */
+  /** Several writes in one turn leave as one: what is contiguous in memory, as most messages of a client are, without a copy. */
   cork(): void {
-    this.#socket.cork();
+    this.#isCorked = true;
   }
 
   uncork(): void {
-    this.#socket.uncork();
+    this.#isCorked = false;
+    const batch = this.#batch;
+    const [only] = batch;
+    if (only === undefined) return;
+    this.#batch = [];
+    const bytes = this.#batchBytes;
+    this.#batchBytes = 0;
+    if (this.#isClosed || !this.#socket.writable) return;
+    if (batch.length === 1) this.#socket.write(only);
+    else if (bytes <= joinBytes) this.#socket.write(Buffer.concat(batch, bytes));
+    else {
+      this.#socket.cork();
+      for (const each of batch) this.#socket.write(each);
+      this.#socket.uncork();
+    }
   }
 
   /** Asks the server to cancel what runs, on a connection of its own. Best effort, like every cancel. */
@@ -167,6 +193,7 @@ export class UpstreamConnection {
   /** Polite end. */
   terminate(): void {
     if (this.#isClosed) return;
+    this.uncork();
     this.#socket.end(message('X'));
     this.#socket.setTimeout(1000, () => this.#socket.destroy());
   }
@@ -177,7 +204,13 @@ export class UpstreamConnection {
 
   #write(bytes: Uint8Array): boolean {
     if (this.#isClosed || !this.#socket.writable) return true;
-    return this.#socket.write(bytes);
+    if (!this.#isCorked) return this.#socket.write(bytes);
+    this.#batchBytes += bytes.length;
+    const last = this.#batch.at(-1);
+    if (last !== undefined && last.buffer === bytes.buffer && last.byteOffset + last.length === bytes.byteOffset) {
+      this.#batch[this.#batch.length - 1] = Buffer.from(bytes.buffer, last.byteOffset, last.length + bytes.length);
+    } else this.#batch.push(bytes);
+    return this.#batchBytes < batchLimitBytes && !this.#socket.writableNeedDrain;
   }
 }
 

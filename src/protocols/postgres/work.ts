@@ -12,6 +12,8 @@ export interface Work {
   readonly permit: Permit | null;
   readonly planned: PlannedText | null;
   readonly portal: Portal | null;
+  /** Name of the statement that a Parse makes. */
+  readonly statementName: string | null;
   /** What the session assumed about a name when it was sent. */
   readonly change: NameChange | null;
   /** Its end is the end of a request: the result is recorded. */
@@ -20,6 +22,8 @@ export interface Work {
   readonly startedMs: number;
   /** Index of the statement of `planned` that is running. */
   statement: number;
+  /** Statements whose notice was told. */
+  noticed: number;
   rows: number;
   bytes: number;
   /** SQLSTATE of the error that ended it. */
@@ -47,7 +51,7 @@ export interface NewWorkDeps {
 /** A work that has just been sent. */
 export function newWork(
   { clock, limits }: NewWorkDeps,
-  of: Pick<Work, 'permit' | 'planned'> & Partial<Pick<Work, 'portal' | 'change' | 'isRequest'>>,
+  of: Pick<Work, 'permit' | 'planned'> & Partial<Pick<Work, 'portal' | 'statementName' | 'change' | 'isRequest'>>,
 ): Work {
   const isRequest = of.isRequest ?? false;
   // A Parse brings no rows: only what runs is recorded for replay.
@@ -56,11 +60,13 @@ export function newWork(
     permit: of.permit,
     planned: of.planned,
     portal: of.portal ?? null,
+    statementName: of.statementName ?? null,
     change: of.change ?? null,
     isRequest,
     recording: isRecorded ? new RecordingWriter({ maxRows: limits.recordRows, maxBytes: limits.recordBytes }) : null,
     startedMs: clock.monotonicMs(),
     statement: 0,
+    noticed: 0,
     rows: 0,
     bytes: 0,
     fault: null,

@@ -1,0 +1,86 @@
+// What the main thread and its workers say to each other, and what a worker is started with. Secrets cross as text, because
+// their class does not survive a clone, and are wrapped again on arrival.
+
+import type { MetricObjectWithValues, MetricValue } from 'prom-client';
+import type { AuditConnection } from '../audit/index.ts';
+import type { Sha256Hex } from '../core/ids.ts';
+import type { TargetStatus } from '../core/ports.ts';
+import { Secret } from '../core/secret.ts';
+import type { DeskCalls } from './remote-desk.ts';
+import type { TrafficSettings } from './traffic.ts';
+
+export type MetricsSnapshot = MetricObjectWithValues<MetricValue<string>>[];
+
+export interface CancelKey {
+  readonly pid: number;
+  readonly key: Uint8Array;
+}
+
+/** What workers ask of the main thread. */
+export type MainCalls = DeskCalls & {
+  /** Cancels a session of any other thread with exactly this key. */
+  readonly cancel: { readonly argument: CancelKey; readonly value: boolean };
+  /** Told: a failed log-in, to be counted on every thread. */
+  readonly loginFailed: { readonly argument: string; readonly value: void };
+  readonly log: { readonly argument: LogLine; readonly value: void };
+};
+
+export interface LogLine {
+  readonly level: 'info' | 'warn' | 'error';
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly message: string;
+}
+
+/** What the main thread asks of a worker. */
+export type WorkerCalls = {
+  /** Builds everything and reads the catalogues. Nothing else is answered before. */
+  readonly start: { readonly argument: null; readonly value: void };
+  readonly listen: { readonly argument: { readonly index: number; readonly port: number }; readonly value: void };
+  readonly cancel: { readonly argument: CancelKey; readonly value: boolean };
+  readonly loginFailed: { readonly argument: string; readonly value: void };
+  readonly status: { readonly argument: null; readonly value: readonly TargetStatus[] };
+  readonly metrics: { readonly argument: null; readonly value: MetricsSnapshot };
+  /** No new sessions from now on. */
+  readonly refuseSessions: { readonly argument: null; readonly value: void };
+  /** Ends the sessions; an abort cuts them off. */
+  readonly drain: { readonly argument: null; readonly value: void };
+  /** After `drain`: all that was recorded is durable on return. */
+  readonly close: { readonly argument: null; readonly value: void };
+};
+
+type PlainSettings = Omit<TrafficSettings, 'listenerTls' | 'tokenKey'> & {
+  readonly listenerTls: readonly ({ readonly certificate: string; readonly key: string } | null)[];
+  readonly tokenKey: string;
+};
+
+export interface WorkerData {
+  readonly role: 'traffic';
+  /** From 1. */
+  readonly thread: number;
+  readonly settings: PlainSettings;
+  /** Of the policy that the main thread has loaded from the same texts. */
+  readonly policySha256: Sha256Hex;
+  /** Its port is in the `transferList`. */
+  readonly audit: AuditConnection;
+  readonly slots: SharedArrayBuffer;
+}
+
+export function isWorkerData(data: unknown): data is WorkerData {
+  return typeof data === 'object' && data !== null && 'role' in data && data.role === 'traffic';
+}
+
+export function toPlain(settings: TrafficSettings): PlainSettings {
+  return {
+    ...settings,
+    listenerTls: settings.listenerTls.map((tls) => tls && { certificate: tls.certificate, key: tls.key.reveal() }),
+    tokenKey: settings.tokenKey.reveal(),
+  };
+}
+
+export function fromPlain(settings: PlainSettings): TrafficSettings {
+  return {
+    ...settings,
+    listenerTls: settings.listenerTls.map((tls) => tls && { certificate: tls.certificate, key: new Secret(tls.key) }),
+    tokenKey: new Secret(settings.tokenKey),
+  };
+}
