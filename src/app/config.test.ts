@@ -66,6 +66,20 @@ test('an unknown key is refused at its place with a suggestion', async () => {
   );
 });
 
+test('the number of workers is 1, a number, or auto', async () => {
+  const workersOf = async (text: string): Promise<unknown> => {
+    const file = join(folder, 'sallyport.yaml');
+    writeFileSync(file, text);
+    return (await loadConfig(file)).document.limits.workers;
+  };
+  assert.equal(await workersOf(good), 1);
+  assert.equal(await workersOf(`${good}\nlimits: { workers: 4 }\n`), 4);
+  assert.equal(await workersOf(`${good}\nlimits: { workers: auto }\n`), 'auto');
+  for (const wrong of ['0', '-1', '1.5', '257', 'all', '"4"']) {
+    assert.match(await faultsOf(`${good}\nlimits: { workers: ${wrong} }\n`), /:27:\d+ limits\.workers: /);
+  }
+});
+
 test('every fault is reported at once', async () => {
   const faults = await faultsOf(good.replace('version: 1', 'version: 2').replace('audience: sallyport', 'audence: x'));
   assert.match(faults, /:1:\d+ version/);

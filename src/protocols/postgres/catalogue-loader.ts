@@ -40,8 +40,10 @@ export interface CatalogueLoaderDeps {
 }
 
 const maxRowBytes = 16 * 1024 * 1024;
-/** Statements one look has served: from here on the system counts as loaded. */
-const loadedStatements = 8;
+/** From this rate of statements on the target counts as loaded. */
+const loadedPerMs = 1;
+/** A pause of this length says that the load is over. */
+const calmMs = 100;
 /** Looks may take about this part of the time of a loaded target. */
 const lookShare = 0.1;
 
@@ -58,6 +60,9 @@ export class CatalogueLoader {
   #trustMs: number;
   /** Statements that relied on the snapshot since the last look began. */
   #served = 0;
+  #lookedMs = Number.NEGATIVE_INFINITY;
+  /** Statements per millisecond, smoothed over the last looks. */
+  #load = 0;
   #connection: QueryConnection | null = null;
   #running: Promise<void> | null = null;
   /** Waits for `#running` to end. */
@@ -136,8 +141,7 @@ export class CatalogueLoader {
     try {
       const connection = (this.#connection ??= await this.#connect());
       const startedMs = this.#deps.clock.monotonicMs();
-      const isLoaded = this.#served >= loadedStatements;
-      this.#served = 0;
+      this.#measureLoad(startedMs);
       const horizon = await connection.horizon();
       if (this.#snapshot !== null && (horizon === this.#horizon || (await this.#isUntouched(connection)))) {
         this.#confirmedMs = startedMs;
@@ -157,7 +161,7 @@ export class CatalogueLoader {
       this.#horizon = horizon;
       this.#asOfMs = startedMs;
       const { clock, trustMs, maxTrustMs } = this.#deps;
-      this.#trustMs = isLoaded ? Math.min(maxTrustMs, Math.max(trustMs, (clock.monotonicMs() - startedMs) / lookShare)) : trustMs;
+      this.#trustMs = this.#load >= loadedPerMs ? Math.min(maxTrustMs, Math.max(trustMs, (clock.monotonicMs() - startedMs) / lookShare)) : trustMs;
     } catch (fault) {
       this.#connection?.close();
       this.#connection = null;
@@ -165,6 +169,14 @@ export class CatalogueLoader {
       this.#confirmedMs = Number.NEGATIVE_INFINITY;
       throw unavailable(fault);
     }
+  }
+
+  #measureLoad(nowMs: number): void {
+    const elapsedMs = Math.max(0.1, nowMs - this.#lookedMs);
+    const perMs = this.#served / elapsedMs;
+    this.#load = elapsedMs > calmMs ? perMs : 0.8 * this.#load + 0.2 * perMs;
+    this.#lookedMs = nowMs;
+    this.#served = 0;
   }
 
   async #connect(): Promise<QueryConnection> {
