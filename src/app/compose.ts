@@ -5,7 +5,7 @@
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createApi } from '../api/index.ts';
-import { type ApprovalsService, createApprovalDesk } from '../approvals/index.ts';
+import { createApprovalDesk } from '../approvals/index.ts';
 import { type Disk, type OpenAuditLog, openAuditLog } from '../audit/index.ts';
 import { SallyportError } from '../core/error.ts';
 import type { TargetName } from '../core/ids.ts';
@@ -15,7 +15,6 @@ import type { Target } from '../core/target.ts';
 import { type Policy, rolesOf } from '../policy/index.ts';
 import type { PostgresAdapter } from '../protocols/postgres/adapter.ts';
 import { resolveSecret } from '../secrets/index.ts';
-import type { OpenGate } from '../session/gate.ts';
 import { createSessionSlots, createSlotMemory } from '../session/session-slots.ts';
 import { createParser } from '../sql/parser.ts';
 import { lockDataDirectory, openStore, type Store } from '../store/index.ts';
@@ -203,34 +202,42 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     stop(signal) {
       if (signal?.aborted === true) cut.abort();
       else signal?.addEventListener('abort', () => cut.abort(), { once: true });
-      stopping ??= stop({ gate, approvals, adapter, workers, drainMs: document.limits.drainMs, cut: cut.signal }).then(async () => {
-        await workers.close();
-        await api.close();
-        gate.close();
-        await indexer.stop().catch(() => undefined);
-        await store.close();
-        await audit.close();
-        lock.release();
-      });
+      const deadline = (): AbortSignal => AbortSignal.any([AbortSignal.timeout(document.limits.drainMs), cut.signal]);
+      stopping ??= inTurn([
+        // In step on all threads, so that a held statement hears of the shutdown from the desk.
+        () => gate.drain(),
+        () => workers.refuseSessions(),
+        () => approvals.drain(),
+        () => drainAll(deadline(), adapter, workers),
+        () => workers.close(),
+        () => api.close(),
+        () => gate.close(),
+        () => indexer.stop().catch(() => undefined),
+        () => store.close(),
+        () => audit.close(),
+        () => lock.release(),
+      ]);
       return stopping;
     },
   };
 }
 
-async function stop(parts: {
-  readonly gate: OpenGate;
-  readonly approvals: ApprovalsService;
-  readonly adapter: PostgresAdapter;
-  readonly workers: WorkerPool;
-  readonly drainMs: number;
-  readonly cut: AbortSignal;
-}): Promise<void> {
-  // In step on all threads, so that a held statement hears of the shutdown from the desk.
-  parts.gate.drain();
-  await parts.workers.refuseSessions();
-  await parts.approvals.drain();
-  const cut = AbortSignal.any([AbortSignal.timeout(parts.drainMs), parts.cut]);
-  await Promise.all([parts.adapter.drain(cut), parts.workers.drain(cut)]);
+async function drainAll(deadline: AbortSignal, ...parts: readonly Pick<PostgresAdapter, 'drain'>[]): Promise<void> {
+  await Promise.all(parts.map((part) => part.drain(deadline)));
+}
+
+/** Takes every step, whatever became of those before: a thread or a server that lives on would keep the process.
+ *  @throws the first fault */
+async function inTurn(steps: readonly (() => Promise<void> | void)[]): Promise<void> {
+  const faults: unknown[] = [];
+  for (const step of steps) {
+    try {
+      await step();
+    } catch (fault) {
+      faults.push(fault);
+    }
+  }
+  if (faults.length > 0) throw faults[0];
 }
 
 /** How many threads serve traffic, the main thread among them.

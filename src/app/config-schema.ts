@@ -106,6 +106,8 @@ const target = z.strictObject({
   tls: upstreamTls.default({ mode: 'verify-full' }),
   searchPath: z.array(z.string().min(1)).min(1).default(['public']),
   safeFunctions: z.array(z.string().min(1)).default([]),
+  catalogueTexts: z.enum(['shown', 'hidden']).default('shown'),
+  partitionOrder: z.enum(['shown', 'hidden']).default('hidden'),
 });
 
 /** Threads that serve traffic; `auto` = one for each core. Where ports cannot be shared there is one. */

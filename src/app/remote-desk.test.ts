@@ -8,7 +8,7 @@ import type { ApprovalDesk, ApprovalOutcome } from '../core/ports.ts';
 import { type DeskCalls, deskHandlers, remoteDesk } from './remote-desk.ts';
 import { ThreadCalls } from './thread-calls.ts';
 
-type Nothing = Record<never, never>;
+type Nothing = Record<string, never>;
 
 function throughPort(desk: ApprovalDesk) {
   const { port1, port2 } = new MessageChannel();

@@ -9,7 +9,7 @@ type Table = {
   readonly note: { readonly argument: string; readonly value: void };
   readonly hang: { readonly argument: null; readonly value: string };
 };
-type Nothing = Record<never, never>;
+type Nothing = Record<string, never>;
 
 let close = (): void => undefined;
 afterEach(() => close());

@@ -128,9 +128,14 @@ export function createTraffic(deps: TrafficDeps): Traffic {
     onSessionClosed: deps.onSessionClosed,
   });
   const targetPolicies = new Map(
-    document.targets.map(({ name, safeFunctions }) => [
+    document.targets.map(({ name, safeFunctions, catalogueTexts, partitionOrder }) => [
       name,
-      { version: policy.sha256, classRules: classRules(policy, name as TargetName), safeFunctions: new Set(safeFunctions) },
+      {
+        version: policy.sha256,
+        classRules: classRules(policy, name as TargetName),
+        safeFunctions: new Set(safeFunctions),
+        residuals: { catalogueTexts, partitionOrder },
+      },
     ]),
   );
   const adapter = createPostgresAdapter({

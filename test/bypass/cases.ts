@@ -147,11 +147,9 @@ export function policyText(policy: CorpusPolicy, targets: readonly string[], kee
     ],
     masks: [
       { class: 'phi.*', mask: 'redact' },
-      ...(keeping.length === 0 ? [] : Object.entries(KEEPING)).map(([column, mask]) => ({
-        class: `phi.${column}`,
-        targets: keeping,
-        mask,
-      })),
+      ...(keeping.length === 0 ? [] : Object.entries(KEEPING))
+        .map(([column, mask]) => ({ class: `phi.${column}`, targets: keeping, mask }))
+        .filter((mask) => classes.some((each) => each.class === mask.class)),
     ],
   });
 }

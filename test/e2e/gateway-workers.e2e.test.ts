@@ -363,6 +363,11 @@ test('INVARIANT: a full audit disk stops traffic on every thread and ends the ga
   const gateway = await gatewayOf({ start: false });
   const child = await served(gateway);
   const reached = await spread(gateway, child);
+  // Approvals that can no longer be ended in the log must not keep the process.
+  const holding = await connect(gateway, child.port, await clerkOf(gateway));
+  const hold = nextHold(holding);
+  const held = assert.rejects(holding.query('SELECT name FROM patients'));
+  await hold;
   const journal = spawnSync('sh', ['-c', 'stat -c %s data/audit/journal/*.journal | sort -n | tail -1'], {
     cwd: gateway.directory,
     encoding: 'utf8',
@@ -373,6 +378,7 @@ test('INVARIANT: a full audit disk stops traffic on every thread and ends the ga
     for (let at = 0; at < 2000; at += 1) await client.query('INSERT INTO scratch (body) VALUES ($1)', [`full ${'x'.repeat(300)}`]);
   });
   for (const { status } of await Promise.allSettled(filling)) assert.equal(status, 'rejected');
+  await held;
   const end = await child.ended;
   assert.equal(end.code, 1, end.err);
   assert.match(end.err, /audit log/);

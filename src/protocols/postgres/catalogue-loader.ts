@@ -161,7 +161,8 @@ export class CatalogueLoader {
       this.#horizon = horizon;
       this.#asOfMs = startedMs;
       const { clock, trustMs, maxTrustMs } = this.#deps;
-      this.#trustMs = this.#load >= loadedPerMs ? Math.min(maxTrustMs, Math.max(trustMs, (clock.monotonicMs() - startedMs) / lookShare)) : trustMs;
+      this.#trustMs =
+        this.#load >= loadedPerMs ? Math.min(maxTrustMs, Math.max(trustMs, (clock.monotonicMs() - startedMs) / lookShare)) : trustMs;
     } catch (fault) {
       this.#connection?.close();
       this.#connection = null;

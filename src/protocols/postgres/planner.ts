@@ -9,7 +9,7 @@ import type { Sha256Hex } from '../../core/ids.ts';
 import { maskExpression } from '../../masking/index.ts';
 import type { BoundColumn, Catalogue, ColumnRule, Protection } from '../../sql/catalogue.ts';
 import type { Parser } from '../../sql/parser.ts';
-import type { MaskColumn, MessagePolicy, Plan, PlanContext, SessionObjects } from '../../sql/plan.ts';
+import type { MaskColumn, MessagePolicy, Plan, PlanContext, SessionObjects, Residuals } from '../../sql/plan.ts';
 import type { ResultColumn } from './messages.ts';
 import { type Made, PlanCache, type PlanCacheStats } from './plan-cache.ts';
 import { stricter } from './scrub.ts';
@@ -20,6 +20,8 @@ export interface TargetPolicy {
   readonly version: string;
   readonly classRules: readonly ColumnRule[];
   readonly safeFunctions: ReadonlySet<string>;
+  /** Absent = the defaults. */
+  readonly residuals?: Residuals;
 }
 
 /** What a plan was made under. */
@@ -180,9 +182,17 @@ export class Planner {
 
   #plan(text: string, masks: MaskSet, protection: Protection, objects: SessionObjects): PlannedText {
     const { engine, parser, policy, searchPath } = this.#deps;
+    const { safeFunctions, residuals } = policy();
     const plan = engine.plan(
       text,
-      { protection, searchPath, maskColumn: this.#maskColumn(masks), objects, safeFunctions: policy().safeFunctions },
+      {
+        protection,
+        searchPath,
+        maskColumn: this.#maskColumn(masks),
+        objects,
+        safeFunctions,
+        ...(residuals === undefined ? {} : { residuals }),
+      },
       parser,
     );
     let messages: MessagePolicy = 'pass';
