@@ -155,7 +155,7 @@ class Names<T> {
   }
 
   clear(): void {
-    for (const name of [...this.#newest.keys()]) this.delete(name);
+    for (const name of this.#newest.keys()) this.delete(name);
   }
 
   deleteWhere(isGone: (value: T) => boolean): void {
