@@ -16,8 +16,9 @@ interface GoSuite {
   readonly environment: (endpoint: Endpoint) => Record<string, string>;
   readonly timeoutMs: number;
   readonly setup?: string;
-  /** Tests that would wait for ever where they do not pass, and block their package: run on their own, with a short deadline. */
-  readonly blocking?: readonly string[];
+  /** Tests that wait for ever where they do not pass, or bring the whole package down now and then, with their packages: each
+   *  runs on its own, with a short deadline. */
+  readonly alone?: readonly (readonly [string, string])[];
 }
 
 export const goSuites: readonly Suite[] = [
@@ -31,7 +32,11 @@ export const goSuites: readonly Suite[] = [
       PGX_TEST_TCP_CONN_STRING: `host=${endpoint.host} port=${endpoint.port} user=${endpoint.user} password=${endpoint.password} dbname=${endpoint.database} sslmode=disable`,
     }),
     timeoutMs: 580_000,
-    blocking: ['TestListenNotify', 'TestListenNotifyWhileBusyIsSafe'],
+    alone: [
+      ['.', 'TestListenNotify'],
+      ['.', 'TestListenNotifyWhileBusyIsSafe'],
+      ['./pgconn', 'TestConnCopyFromConnectionTerminated'],
+    ],
     setup: 'CREATE EXTENSION hstore; CREATE EXTENSION ltree; CREATE DOMAIN uint64 AS numeric(20,0)',
   }),
   goSuite({
@@ -79,17 +84,18 @@ function goSuite(from: GoSuite): Suite {
       await mustRun('go', ['test', '-count=1', '-vet=off', '-run=^$', ...from.packages], { ...options, cwd: home });
     },
     async run(endpoint) {
-      const blocking = `^(${(from.blocking ?? ['$']).join('|')})$`;
+      const apart = from.alone ?? [];
+      const skip = apart.length === 0 ? [] : [`-skip=^(${apart.map(([, name]) => name).join('|')})$`];
       const test = async (which: readonly string[], timeoutMs: number, log: string) => {
         const limit = `-timeout=${Math.floor(timeoutMs / 1000) - 10}s`;
         // One package at a time: they share tables.
         const args = ['test', '-json', '-count=1', '-p=1', '-vet=off', limit, ...which];
         return run('go', args, { cwd: home, timeoutMs, env: from.environment(endpoint), log });
       };
-      const done = await test([`-skip=${blocking}`, ...from.packages], from.timeoutMs, logFile(from.name, endpoint.side));
+      const done = await test([...skip, ...from.packages], from.timeoutMs, logFile(from.name, endpoint.side));
       const results = readEvents(done.stdout);
-      for (const name of from.blocking ?? []) {
-        const alone = await test([`-run=^${name}$`, '.'], 30_000, logFile(`${from.name}-${name}`, endpoint.side));
+      for (const [inside, name] of apart) {
+        const alone = await test([`-run=^${name}$`, inside], 30_000, logFile(`${from.name}-${name}`, endpoint.side));
         for (const [key, result] of readEvents(alone.stdout)) results.set(key, result);
       }
       if (results.size === 0) throw new Error(`${from.name}: go test made no results: ${(done.stderr + done.stdout).trim().slice(-600)}`);

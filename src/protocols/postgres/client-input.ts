@@ -32,6 +32,7 @@ export class ClientInput {
   #isClosed = false;
   #arrivedMs = 0;
   #silence: NodeJS.Timeout | null = null;
+  #silenceMs: number | null = null;
 
   constructor(deps: ClientInputDeps) {
     this.#deps = deps;
@@ -77,19 +78,24 @@ export class ClientInput {
     this.#isClosed = true;
     this.#frames = [];
     this.#waitingBytes = 0;
-    if (this.#silence !== null) clearTimeout(this.#silence);
+    this.watchSilence();
   }
 
   /** One timer: for a message that does not go on, or for a client that is idle too long. Starts over at every call. */
   watchSilence(): void {
+    const { limits } = this.#deps;
+    const limitMs = this.#isClosed ? null : this.#framer.pendingBytes > 0 ? limits.messageTimeoutMs : limits.idleMs;
+    if (limitMs !== null && limitMs === this.#silenceMs) {
+      this.#silence?.refresh();
+      return;
+    }
     if (this.#silence !== null) clearTimeout(this.#silence);
-    this.#silence = null;
-    if (this.#isClosed) return;
-    const { limits, isIdle, onFault } = this.#deps;
-    const limitMs = this.#framer.pendingBytes > 0 ? limits.messageTimeoutMs : limits.idleMs;
-    if (limitMs === null) return;
-    this.#silence = setTimeout(() => {
-      if (this.#framer.pendingBytes > 0 || isIdle()) onFault(new SallyportError('SP_WIRE_TIMEOUT', 'client is silent'));
-    }, limitMs);
+    this.#silenceMs = limitMs;
+    this.#silence = limitMs === null ? null : setTimeout(() => this.#silent(), limitMs);
+  }
+
+  #silent(): void {
+    const { isIdle, onFault } = this.#deps;
+    if (this.#framer.pendingBytes > 0 || isIdle()) onFault(new SallyportError('SP_WIRE_TIMEOUT', 'client is silent'));
   }
 }
