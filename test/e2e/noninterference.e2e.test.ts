@@ -137,6 +137,7 @@ describe('non-interference', () => {
         // PREPARE and EXECUTE, DECLARE and FETCH are as small as can be.
         assert.ok(finding.shrunk.length <= 2 && text.length <= maxShrunkChars, text);
         // And it is about that hole: behind the whole policy there is no difference.
+        await pairs.renewReferee();
         const referee = new Referee(pairs.referee, pairs.token);
         assert.equal(await referee.judge(finding.shrunk), 'same');
         referee.end();

@@ -214,6 +214,7 @@ export class Campaign {
     if (this.#isOver) return;
     const tally = this.#tally;
     let steps = unit.steps;
+    await this.#renew();
     let verdict = await this.#referee.judge(steps, 2);
     if (verdict === 'same') {
       // It may take what came before it on the connection.
@@ -226,10 +227,25 @@ export class Campaign {
     const { parser, nowMs } = this.#deps;
     const fails = async (candidate: readonly LaneStep[]): Promise<boolean> => (await this.#referee.judge(candidate, 2)) === 'different';
     const shrunk = tally.findings.length < shrunkFindings ? await shrink(steps, { parser, fails, nowMs }) : steps;
-    const finding = { unit: unit.number, original: unit.steps, shrunk, difference };
+    // Shrinking commits as well: what it ended with must differ on fresh databases, else the unit stands as it was.
+    await this.#renew();
+    const isShrunk = (await this.#referee.judge(shrunk, 1)) === 'different';
+    if (!isShrunk) {
+      await this.#renew();
+      if ((await this.#referee.judge(steps, 1)) !== 'different') {
+        tally.noise = [...tally.noise, unit.steps];
+        return;
+      }
+    }
+    const finding = { unit: unit.number, original: unit.steps, shrunk: isShrunk ? shrunk : steps, difference };
     tally.findings.push(finding);
     this.#options.onFinding?.(finding);
     if (this.#options.untilFound === true) this.#isOver = true;
+  }
+
+  async #renew(): Promise<void> {
+    this.#referee.end();
+    await this.#deps.pairs.renewReferee();
   }
 
   /** Units of another seed past the gateway, a few for each that goes through it. */

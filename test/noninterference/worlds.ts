@@ -28,6 +28,9 @@ export interface Pairs {
   readonly lanes: readonly Pair[];
   /** Nothing but differences that were found is sent here, to see whether they are real. */
   readonly referee: Pair;
+  /** Makes the referee's databases anew. WHY: a unit that commits moves rows about, and where they land depends on how long
+   *  protected values are: the order of unsorted scans (docs/threat-model.md) would look like a finding ever after. */
+  readonly renewReferee: () => Promise<void>;
   /** For statements sent past the gateway: they may leave something behind. */
   readonly bare: Pair;
   readonly catalogue: Catalogue;
@@ -111,7 +114,15 @@ export async function startPairs(server: Server, policy: CorpusPolicy, laneCount
     for (const copy of copies)
       for (const world of worlds.filter((each) => each !== 'c'))
         await client.query(`CREATE DATABASE ni_${world}${copy} TEMPLATE ni_${world}${refereeCopy}`);
+    for (const world of worlds) await client.query(`CREATE DATABASE ni_${world}_fresh TEMPLATE ni_${world}${refereeCopy}`);
   });
+  const renewReferee = (): Promise<void> =>
+    within('postgres', async (client) => {
+      for (const world of worlds) {
+        await client.query(`DROP DATABASE ni_${world}${refereeCopy} WITH (FORCE)`);
+        await client.query(`CREATE DATABASE ni_${world}${refereeCopy} TEMPLATE ni_${world}_fresh`);
+      }
+    });
   const catalogue = await within(`ni_a${refereeCopy}`, (client) => readCatalogue(client, policy));
 
   const gatewayWith = async (masked: CorpusPolicy, lanes: number): Promise<Pairs> => {
@@ -130,6 +141,7 @@ export async function startPairs(server: Server, policy: CorpusPolicy, laneCount
     return {
       lanes: copies.slice(0, lanes).map(pair),
       referee: pair(refereeCopy),
+      renewReferee,
       bare: pair(bareCopy),
       catalogue,
       token,

@@ -389,7 +389,9 @@ function sessionSettings(config: PostgresTargetConfig, wishes: StartupWishes, ga
   const settings = new Map(wishes.settings);
   for (const [name, value] of pinnedSettings()) settings.set(name, value);
   settings.set('search_path', config.searchPath.map((schema) => `"${schema.replaceAll('"', '""')}"`).join(', '));
-  settings.set(TOKEN_KEY_SETTING, config.tokenKey.reveal());
+  // Only where a mask needs it: who sees all in clear may ask for any setting.
+  const methods = new Set(Object.values(gate.masks().byClass));
+  if (methods.has('token') || methods.has('hash')) settings.set(TOKEN_KEY_SETTING, config.tokenKey.reveal());
   settings.set('application_name', `sallyport ${gate.id}`);
   if (config.statementTimeoutMs !== null)
     settings.set('statement_timeout', lower(settings.get('statement_timeout'), config.statementTimeoutMs));

@@ -20,6 +20,7 @@ import type { LiveObjects } from './session-objects.ts';
 import type { ScannerSink } from './upstream-scanner.ts';
 import { type Work, endTurn } from './work.ts';
 import { errorMessage, noticeMessage, sqlstateOf } from './errors.ts';
+import { isUtf8 } from './upstream.ts';
 
 export interface AnswersDeps {
   readonly gate: GateSession;
@@ -338,7 +339,7 @@ export class Answers implements ScannerSink {
 
   #parameterChanged(body: Uint8Array): void {
     const { name, value } = parseParameterStatus(body);
-    if ((name === 'standard_conforming_strings' && value !== 'on') || (name === 'client_encoding' && value !== 'UTF8')) {
+    if ((name === 'standard_conforming_strings' && value !== 'on') || (name === 'client_encoding' && !isUtf8(value))) {
       throw new SallyportError('SP_UPSTREAM_PROTOCOL', 'target does not keep UTF8 and standard_conforming_strings');
     }
   }

@@ -354,9 +354,14 @@ async function logIn(
   }
 }
 
+/** PostgreSQL tells the spelling back that was asked for. */
+export function isUtf8(encoding: string | undefined): boolean {
+  return encoding === 'UTF8' || encoding === 'UNICODE';
+}
+
 /** What the analyser relies on. Called for every ParameterStatus as well. @throws SP_UPSTREAM_PROTOCOL */
-export function checkParameters(parameters: ReadonlyMap<string, string>): void {
-  if (parameters.get('standard_conforming_strings') !== 'on' || parameters.get('client_encoding') !== 'UTF8') {
+function checkParameters(parameters: ReadonlyMap<string, string>): void {
+  if (parameters.get('standard_conforming_strings') !== 'on' || !isUtf8(parameters.get('client_encoding'))) {
     throw new SallyportError('SP_UPSTREAM_PROTOCOL', 'target does not keep UTF8 and standard_conforming_strings');
   }
 }
