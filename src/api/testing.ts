@@ -201,6 +201,9 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
         async *entries(from, to) {
           yield* entries.slice(from, to);
         },
+        async *outlines(from, to) {
+          yield entries.slice(from, to);
+        },
       },
       file: async (path) => (path === 'tile/0/000.p/3' || path === 'log.vkey' ? new Uint8Array([65]) : null),
     },

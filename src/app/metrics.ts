@@ -26,6 +26,15 @@ export interface MetricsDeps {
   readonly thread: number;
 }
 
+const OUTCOMES = ['allow', 'hold', 'deny'] as const satisfies readonly Decision['outcome'][];
+
+/** What is counted for every statement of a target: plain numbers, which become metrics when they are read. */
+interface Tally extends Record<Decision['outcome'], number> {
+  /** Of the allowed. */
+  repeated: number;
+  rows: number;
+}
+
 /** The metrics of one thread. */
 export function createMetrics({ planLookups, thread }: MetricsDeps): GatewayMetrics {
   const registry = new Registry();
@@ -38,35 +47,57 @@ export function createMetrics({ planLookups, thread }: MetricsDeps): GatewayMetr
     registers,
   }).labels({ thread: String(thread) });
   ofThread.set(0);
-  const decisions = new Counter({
-    name: 'sallyport_decisions_total',
-    help: 'Requests decided',
-    labelNames: ['target', 'outcome'],
-    registers,
+  const tallies = new Map<string, Tally>();
+  const tallyOf = (target: string): Tally => {
+    let tally = tallies.get(target);
+    if (tally === undefined) tallies.set(target, (tally = { allow: 0, hold: 0, deny: 0, repeated: 0, rows: 0 }));
+    return tally;
+  };
+  const counted = <Label extends string>(
+    name: string,
+    help: string,
+    labelNames: Label[],
+    count: (counter: Counter<Label>) => void,
+  ): void => {
+    registry.registerMetric(
+      new Counter({
+        name,
+        help,
+        labelNames,
+        registers: [],
+        collect() {
+          this.reset();
+          count(this);
+        },
+      }),
+    );
+  };
+  counted('sallyport_decisions_total', 'Requests decided', ['target', 'outcome'], (counter) => {
+    for (const [target, tally] of tallies) for (const outcome of OUTCOMES) counter.inc({ target, outcome }, tally[outcome]);
   });
-  const repeated = new Counter({
-    name: 'sallyport_decisions_repeated_total',
-    help: 'Requests allowed by a decision that the session had kept: same statement, masks, parameter types and policy version',
-    labelNames: ['target'],
-    registers,
-  });
-  registry.registerMetric(
-    new Counter({
-      name: 'sallyport_plans_total',
-      help: 'Statement texts planned, by how the plan was found: text = seen before, shape = differs in literals only, made = planned anew',
-      labelNames: ['target', 'found'],
-      registers: [],
-      collect() {
-        this.reset();
-        for (const { target, texts, shapes, misses } of planLookups()) {
-          this.inc({ target, found: 'text' }, texts);
-          this.inc({ target, found: 'shape' }, shapes);
-          this.inc({ target, found: 'made' }, misses);
-        }
-      },
-    }),
+  counted(
+    'sallyport_decisions_repeated_total',
+    'Requests allowed by a decision that the session had kept: same statement, masks, parameter types and policy version',
+    ['target'],
+    (counter) => {
+      for (const [target, { repeated }] of tallies) counter.inc({ target }, repeated);
+    },
   );
-  const rows = new Counter({ name: 'sallyport_rows_total', help: 'Result rows released', labelNames: ['target'], registers });
+  counted(
+    'sallyport_plans_total',
+    'Statement texts planned, by how the plan was found: text = seen before, shape = differs in literals only, made = planned anew',
+    ['target', 'found'],
+    (counter) => {
+      for (const { target, texts, shapes, misses } of planLookups()) {
+        counter.inc({ target, found: 'text' }, texts);
+        counter.inc({ target, found: 'shape' }, shapes);
+        counter.inc({ target, found: 'made' }, misses);
+      }
+    },
+  );
+  counted('sallyport_rows_total', 'Result rows released', ['target'], (counter) => {
+    for (const [target, { rows }] of tallies) counter.inc({ target }, rows);
+  });
   const seconds = new Histogram({
     name: 'sallyport_request_seconds',
     help: 'From permit to result',
@@ -74,10 +105,7 @@ export function createMetrics({ planLookups, thread }: MetricsDeps): GatewayMetr
     buckets: [0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30],
     registers,
   });
-  // Looking a label set up costs more than counting: every statement passes here twice.
-  const decisionsOf = remembered((target: string) => remembered((outcome: Decision['outcome']) => decisions.labels({ target, outcome })));
-  const repeatedOf = remembered((target: string) => repeated.labels({ target }));
-  const rowsOf = remembered((target: string) => rows.labels({ target }));
+  // Looking a label set up costs more than counting: every statement passes here.
   const secondsOf = remembered((target: string) => remembered((code: 'ok' | 'error') => seconds.labels({ target, code })));
   return {
     snapshot: () => registry.getMetricsAsJSON(),
@@ -90,13 +118,16 @@ export function createMetrics({ planLookups, thread }: MetricsDeps): GatewayMetr
         sessions.dec({ target });
         ofThread.dec();
       },
-      decided: (target, outcome) => decisionsOf(target)(outcome).inc(),
+      decided(target, outcome) {
+        tallyOf(target)[outcome] += 1;
+      },
       repeated(target) {
-        decisionsOf(target)('allow').inc();
-        repeatedOf(target).inc();
+        const tally = tallyOf(target);
+        tally.allow += 1;
+        tally.repeated += 1;
       },
       settled(target, result, ms) {
-        rowsOf(target).inc(result.rows);
+        tallyOf(target).rows += result.rows;
         secondsOf(target)(result.code === 'ok' ? 'ok' : 'error').observe(ms / 1000);
       },
     },

@@ -1,12 +1,14 @@
 // Keeps the session index up with the log. The index is derived: it starts where it stopped and can be built anew.
 
+import type { EntryOutline } from '../core/event.ts';
 import type { AuditReader, Logger, SessionIndex } from '../core/ports.ts';
 
 /** Time between looks while little happens, and under load, where larger groups are cheaper. */
 const pollMs = 100;
 const busyPollMs = 1000;
 const busyEntries = 500;
-const maxGroup = 4096;
+/** Entries that share a transaction. Each blocks the thread for a moment: some milliseconds at most. */
+const minGroup = 4096;
 
 export interface SessionIndexer {
   /** Applies everything that is durable now. */
@@ -30,15 +32,14 @@ export function startSessionIndexer(deps: {
     const from = await index.position();
     const to = reader.size();
     if (from >= to) return;
-    // Calls that overlap share one transaction: a transaction an entry would cost more than the queries themselves.
-    let group: Promise<void>[] = [];
-    for await (const entry of reader.entries(from, to)) {
-      group.push(index.apply(entry));
-      if (group.length < maxGroup) continue;
-      await Promise.all(group);
+    let group: EntryOutline[] = [];
+    for await (const outlines of reader.outlines(from, to)) {
+      group.push(...outlines);
+      if (group.length < minGroup) continue;
+      await index.apply(group);
       group = [];
     }
-    await Promise.all(group);
+    if (group.length > 0) await index.apply(group);
   };
   const catchUp = (): Promise<void> => {
     running ??= apply().finally(() => {

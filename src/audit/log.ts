@@ -4,7 +4,7 @@
 
 import { resolve } from 'node:path';
 import { SallyportError } from '../core/error.ts';
-import type { EntryDraft, EntryHeader, Payload } from '../core/event.ts';
+import type { EntryDraft, EntryHeader, EntryOutline, Payload } from '../core/event.ts';
 import type { AuditLog, AuditReader, Clock, EntryTemplate, EntryVariables, Logger, Random, TemplateDraft, Ticket } from '../core/ports.ts';
 import type { Secret } from '../core/secret.ts';
 import type { Disk } from './disk.ts';
@@ -12,6 +12,7 @@ import { decodeHeader, isReplicaName } from './entry.ts';
 import { parseSigningKey } from './keys.ts';
 import { openLocalLog } from './local-log.ts';
 import type { OpenWriterOptions } from './open-writer.ts';
+import { decodeOutline } from './outline.ts';
 import type { Durability, Producer } from './producer.ts';
 import { checkRecipients } from './sealing.ts';
 import type { AuditConnection } from './threaded-log.ts';
@@ -126,16 +127,24 @@ class BackedLog implements OpenAuditLog {
   }
 
   async *entries(from: number, to: number, signal?: AbortSignal): AsyncGenerator<EntryHeader> {
-    let seq = Math.max(0, from);
+    for await (const { first, entries } of this.#bundles(from, to, signal)) {
+      for (const [index, entry] of entries.entries()) yield decodeHeader(entry, first + index);
+    }
+  }
+
+  async *outlines(from: number, to: number): AsyncGenerator<EntryOutline[]> {
+    for await (const { first, entries } of this.#bundles(from, to))
+      yield entries.map((entry, index) => decodeOutline(entry, first + index));
+  }
+
+  async *#bundles(from: number, to: number, signal?: AbortSignal): AsyncGenerator<{ first: number; entries: readonly Buffer[] }> {
     const end = Math.min(to, this.size());
-    while (seq < end) {
+    for (let first = Math.max(0, from); first < end;) {
       signal?.throwIfAborted();
-      const entries = await this.#backend.read(seq, end);
-      if (entries.length === 0) throw new SallyportError('SP_AUDIT_CORRUPT', `entry ${seq} cannot be read`);
-      for (const entry of entries) {
-        yield decodeHeader(entry, seq);
-        seq += 1;
-      }
+      const entries = await this.#backend.read(first, end);
+      if (entries.length === 0) throw new SallyportError('SP_AUDIT_CORRUPT', `entry ${first} cannot be read`);
+      yield { first, entries };
+      first += entries.length;
     }
   }
 

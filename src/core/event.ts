@@ -107,6 +107,11 @@ export interface EntryHeader extends EntryDraft {
   readonly sealed?: readonly SealedRef[];
 }
 
+/** What an index of sessions needs of a header; a whole one will do. */
+export type EntryOutline = Pick<EntryHeader, 'seq' | 'ts' | 'type' | 'session' | 'principal' | 'onBehalfOf' | 'resource' | 'detail'> & {
+  readonly result?: Pick<NonNullable<EntryHeader['result']>, 'rows'>;
+};
+
 export type PayloadKind = 'statement' | 'parameters' | 'messages' | 'result' | 'justification';
 
 /** Plaintext on its way to sealed storage. */

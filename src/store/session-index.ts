@@ -1,24 +1,17 @@
-// Index of sessions in SQL, built from log entries in log order. Calls that overlap share one transaction, so the
-// index keeps up with a busy log. It may lag and may be deleted; it is never the record (`audit reindex`).
+// Index of sessions in SQL, built from log entries in log order, one transaction for each call. It may lag and
+// may be deleted; it is never the record (`audit reindex`).
 
 import type { Kysely, Transaction } from 'kysely';
 import { SallyportError } from '../core/error.ts';
-import type { EntryHeader } from '../core/event.ts';
+import type { EntryOutline } from '../core/event.ts';
 import type { ActorRef } from '../core/identity.ts';
 import type { SessionId, TargetName } from '../core/ids.ts';
 import type { SessionIndex, SessionRow } from '../core/ports.ts';
 import type { IndexSchema, SessionTable } from './schema.ts';
 import { rowAfter } from './session-row.ts';
 
-const MAX_BATCH = 4096;
 /** The one row of `position`. */
 const POSITION_ID = 1;
-
-interface Queued {
-  readonly entry: EntryHeader;
-  readonly resolve: () => void;
-  readonly reject: (fault: unknown) => void;
-}
 
 function toRow(row: SessionTable): SessionRow {
   return {
@@ -58,9 +51,6 @@ function fromRow(row: SessionRow): SessionTable {
 const RUNS_PER_INSERT = 250;
 
 export function createSessionIndex(db: Kysely<IndexSchema>): SessionIndex {
-  const queue: Queued[] = [];
-  let running = false;
-
   async function position(executor: Kysely<IndexSchema> = db): Promise<number> {
     const row = await executor.selectFrom('position').select('next_seq').where('id', '=', POSITION_ID).executeTakeFirst();
     return row?.next_seq ?? 0;
@@ -71,7 +61,7 @@ export function createSessionIndex(db: Kysely<IndexSchema>): SessionIndex {
     return row ? toRow(row) : null;
   }
 
-  async function applyBatch(tx: Transaction<IndexSchema>, entries: readonly EntryHeader[]): Promise<void> {
+  async function applyBatch(tx: Transaction<IndexSchema>, entries: readonly EntryOutline[]): Promise<void> {
     let next = await position(tx);
     const touched = new Map<string, SessionRow>();
     const runs = new Map<string, number[]>();
@@ -110,33 +100,8 @@ export function createSessionIndex(db: Kysely<IndexSchema>): SessionIndex {
       .execute();
   }
 
-  async function drainQueue(): Promise<void> {
-    while (queue.length > 0) {
-      const batch = queue.splice(0, MAX_BATCH);
-      try {
-        await db.transaction().execute((tx) =>
-          applyBatch(
-            tx,
-            batch.map((queued) => queued.entry),
-          ),
-        );
-        for (const queued of batch) queued.resolve();
-      } catch (fault) {
-        for (const queued of batch) queued.reject(fault);
-      }
-    }
-    running = false;
-  }
-
   return {
-    apply(entry) {
-      return new Promise<void>((resolve, reject) => {
-        queue.push({ entry, resolve, reject });
-        if (running) return;
-        running = true;
-        void drainQueue();
-      });
-    },
+    apply: (entries) => db.transaction().execute((tx) => applyBatch(tx, entries)),
 
     position: () => position(),
 

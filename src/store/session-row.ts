@@ -1,12 +1,12 @@
 // What one log entry means for the index row of its session. Pure, so that every implementation of the index
 // counts alike and `audit reindex` gives the same rows as live indexing.
 
-import type { EntryHeader } from '../core/event.ts';
+import type { EntryOutline } from '../core/event.ts';
 import type { SessionId, TargetName } from '../core/ids.ts';
 import type { SessionRow } from '../core/ports.ts';
 
 /** @returns the row after `entry`; null when the entry is about no session that the log opened. */
-export function rowAfter(row: SessionRow | null, entry: EntryHeader): SessionRow | null {
+export function rowAfter(row: SessionRow | null, entry: EntryOutline): SessionRow | null {
   if (entry.type === 'session.open') return row ?? opened(entry);
   if (row === null) return null;
   switch (entry.type) {
@@ -28,7 +28,7 @@ export function rowAfter(row: SessionRow | null, entry: EntryHeader): SessionRow
   }
 }
 
-function opened(entry: EntryHeader): SessionRow | null {
+function opened(entry: EntryOutline): SessionRow | null {
   if (entry.session === undefined || entry.principal === undefined || entry.resource === undefined) return null;
   return {
     id: entry.session as SessionId,

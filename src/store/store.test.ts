@@ -40,7 +40,7 @@ describe('the SQLite store', () => {
     const dir = newDir();
     const first = await openStore({ dir });
     await first.approvals.create(approvalOf());
-    await first.sessions.apply(logOf([{ type: 'log.opened' }])[0] as never);
+    await first.sessions.apply(logOf([{ type: 'log.opened' }]));
     await first.close();
     const second = await openStore({ dir });
     assert.deepEqual(await second.approvals.get(approvalOf().id), approvalOf());

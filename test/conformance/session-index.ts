@@ -48,7 +48,7 @@ export function describeSessionIndex(name: string, make: () => Promise<Made<Sess
     afterEach(() => made.close());
 
     const feed = async (drafts: readonly EntryDraft[]) => {
-      for (const entry of logOf(drafts)) await index.apply(entry);
+      for (const entry of logOf(drafts)) await index.apply([entry]);
     };
 
     const day: EntryDraft[] = [
@@ -108,7 +108,7 @@ export function describeSessionIndex(name: string, make: () => Promise<Made<Sess
     });
 
     it('gives the same rows when calls overlap', async () => {
-      await Promise.all(logOf(day).map((entry) => index.apply(entry)));
+      await Promise.all(logOf(day).map((entry) => index.apply([entry])));
       assert.equal((await index.get(ses('a')))?.rows, 42);
       assert.deepEqual(await index.entriesOf(ses('b')), [3, 6, 7, 8, 9]);
       assert.equal(await index.position(), day.length);
@@ -116,10 +116,19 @@ export function describeSessionIndex(name: string, make: () => Promise<Made<Sess
 
     it('refuses a gap and stays where it was', async () => {
       const log = logOf(day);
-      await index.apply(log[0] as EntryHeader);
-      await assert.rejects(index.apply(log[2] as EntryHeader), (fault) => fault instanceof SallyportError && fault.code === 'SP_INTERNAL');
+      await index.apply([log[0] as EntryHeader]);
+      await assert.rejects(
+        index.apply([log[2] as EntryHeader]),
+        (fault) => fault instanceof SallyportError && fault.code === 'SP_INTERNAL',
+      );
       assert.equal(await index.position(), 1);
-      await index.apply(log[1] as EntryHeader);
+      // All or nothing: what came before the gap in the same call is not applied either.
+      await assert.rejects(
+        index.apply([log[1], log[3]] as EntryHeader[]),
+        (fault) => fault instanceof SallyportError && fault.code === 'SP_INTERNAL',
+      );
+      assert.equal(await index.position(), 1);
+      await index.apply([log[1] as EntryHeader]);
       assert.equal(await index.position(), 2);
     });
 

@@ -4,10 +4,11 @@
 import { createHash } from 'node:crypto';
 import { decodeHeader, encodeDraft, encodeHeader } from '../../src/audit/entry.ts';
 import type { EncodedDraft } from '../../src/audit/entry.ts';
+import { decodeOutline } from '../../src/audit/outline.ts';
 import type { TemplateParts } from '../../src/audit/template.ts';
 import { checkVariables, encodeTemplate, encodeVariables } from '../../src/audit/template.ts';
 import { SallyportError } from '../../src/core/error.ts';
-import type { EntryDraft, EntryHeader, EntryType, Payload, SealedRef } from '../../src/core/event.ts';
+import type { EntryDraft, EntryHeader, EntryOutline, EntryType, Payload, SealedRef } from '../../src/core/event.ts';
 import type { AuditLog, AuditReader, EntryTemplate, EntryVariables, TemplateDraft, Ticket } from '../../src/core/ports.ts';
 
 /** `drop`: the next append fails and is not stored; `persist`: it fails although it was stored. */
@@ -156,6 +157,10 @@ export class MemoryAuditLog implements AuditLog, AuditReader {
       const entry = this.#entries[seq];
       if (entry !== undefined) yield decodeHeader(entry, seq);
     }
+  }
+
+  async *outlines(from: number, to: number): AsyncGenerator<EntryOutline[]> {
+    yield this.#entries.slice(from, to).map((entry, index) => decodeOutline(entry, from + index));
   }
 
   size(): number {

@@ -2,7 +2,7 @@
 // (`persist`: the answer got lost) or before (`lose`: nothing happened), as a real store may do both.
 
 import { SallyportError } from '../../src/core/error.ts';
-import type { EntryHeader } from '../../src/core/event.ts';
+import type { EntryOutline } from '../../src/core/event.ts';
 import { principalKey } from '../../src/core/identity.ts';
 import type { Approval, ApprovalBinding, ApprovalStore, PolicyVersions, SessionIndex, SessionRow } from '../../src/core/ports.ts';
 import { rowAfter } from '../../src/store/session-row.ts';
@@ -81,15 +81,18 @@ export function createMemoryStore(): MemoryStore {
     },
 
     sessions: {
-      apply: (entry: EntryHeader) =>
+      apply: (applied: readonly EntryOutline[]) =>
         write(() => {
-          if (entry.seq < position) return;
-          if (entry.seq > position) throw new SallyportError('SP_INTERNAL', 'entries before this one are missing');
-          position = entry.seq + 1;
-          if (entry.session === undefined) return;
-          const row = rowAfter(rows.get(entry.session) ?? null, entry);
-          if (row !== null) rows.set(entry.session, row);
-          entries.set(entry.session, [...(entries.get(entry.session) ?? []), entry.seq]);
+          const gap = applied.find((entry, at) => entry.seq > (applied[at - 1]?.seq ?? position - 1) + 1);
+          if (gap !== undefined) throw new SallyportError('SP_INTERNAL', 'entries before this one are missing');
+          for (const entry of applied) {
+            if (entry.seq < position) continue;
+            position = entry.seq + 1;
+            if (entry.session === undefined) continue;
+            const row = rowAfter(rows.get(entry.session) ?? null, entry);
+            if (row !== null) rows.set(entry.session, row);
+            entries.set(entry.session, [...(entries.get(entry.session) ?? []), entry.seq]);
+          }
         }),
       position: async () => position,
       get: async (id) => rows.get(id) ?? null,
