@@ -1,8 +1,5 @@
 // Red team of the masking: the bypass corpus through a fresh gateway before a fresh PostgreSQL.
-//   node scripts/bypass.ts [--cases FILE] [--policy FILE] [--schema FILE --twin FILE] [--only ID,ID] [--category NAME]
-//                          [--server debian|embedded] [--raw] [--verbose]
-// `--raw` proves the cases instead: every leak must leak, every oracle must tell, on the bare server.
-// Ends with 1 on any leak, distinguishable pair, fault of the runner, or loss of usability.
+// Ends with 1 on any leak, distinguishable pair, fault of the runner, or loss of usability. `--help` says how to call it.
 
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -10,8 +7,21 @@ import { type Case, corpusDirectory, corpusFiles, isFor, readCases, readPolicy }
 import { type CaseResult, Runner } from '../test/bypass/run.ts';
 import { debianPostgres, startDebian, startEmbedded, startWorlds } from '../test/bypass/worlds.ts';
 
+const help = `usage: node scripts/bypass.ts [options]
+
+  --cases FILE                a case file, as often as wanted; default all of the corpus
+  --only ID,ID                these cases
+  --category NAME             the cases of one category
+  --policy FILE               which columns are protected
+  --schema FILE --twin FILE   the two databases
+  --server debian|embedded    default Debian's PostgreSQL with its contrib modules when installed, else the embedded one
+  --raw                       proves the cases on the bare server instead: every leak must leak, every oracle must tell
+  --verbose                   also what passed
+`;
+
 const { values } = parseArgs({
   options: {
+    help: { type: 'boolean', default: false },
     cases: { type: 'string', multiple: true },
     policy: { type: 'string' },
     schema: { type: 'string' },
@@ -24,6 +34,10 @@ const { values } = parseArgs({
   },
 });
 
+if (values.help) {
+  console.log(help);
+  process.exit();
+}
 if ((values.schema === undefined) !== (values.twin === undefined)) throw new Error('--schema and --twin belong together');
 
 const files = values.cases ?? corpusFiles();

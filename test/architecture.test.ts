@@ -120,8 +120,8 @@ test('process.env is read in app/config.ts only', () => {
   const readers = productFiles
     .filter((path) => /process\.env/.test(readFileSync(path, 'utf8')))
     .map((path) => relative(src, path).split(sep).join('/'))
-    // The demo starts child processes with a PATH; the CLI reads its connection from the environment; secrets resolve `env:`.
-    .filter((file) => !['app/config.ts', 'demo/embedded-postgres.ts', 'cli/connection.ts', 'secrets/resolve.ts'].includes(file));
+    // The CLI reads its connection from the environment; secrets resolve `env:`.
+    .filter((file) => !['app/config.ts', 'cli/connection.ts', 'secrets/resolve.ts'].includes(file));
   assert.deepEqual(readers, []);
 });
 

@@ -1,11 +1,13 @@
-// A fresh PostgreSQL from Debian with ordinary durability, as `nobody` when we are root; and its tools.
+// A fresh PostgreSQL from Debian with ordinary durability; and its tools.
 
-import { chmodSync, chownSync, existsSync, globSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { type Processes, type Started, unprivileged } from './processes.ts';
+import { join } from 'node:path';
+import { startCluster } from '../../src/demo/postgres-cluster.ts';
+import { debianPostgresBin } from '../../test/support/debian-postgres.ts';
+import { type Processes, unprivileged } from './processes.ts';
 
 export const host = '127.0.0.1';
 export const database = 'bench';
@@ -55,56 +57,43 @@ export async function freePort(): Promise<number> {
 
 /** Directory of initdb and pgbench. PostgreSQL 15 when there are several: that is Debian 12's. */
 export function postgresBin(): string | null {
-  const found = globSync('/usr/lib/postgresql/*/bin/initdb').filter((path) => existsSync(join(dirname(path), 'pgbench')));
-  const chosen = found.find((path) => path.includes('/15/')) ?? found.sort().at(-1);
-  return chosen === undefined ? null : dirname(chosen);
+  const beside = 'bin/pgbench';
+  return debianPostgresBin({ major: 15, beside }) ?? debianPostgresBin({ beside });
 }
 
-export async function startPostgres(processes: Processes, options: PostgresOptions): Promise<Postgres> {
+export async function startPostgres(processes: Processes, { maxConnections, ...tls }: PostgresOptions): Promise<Postgres> {
   const bin = postgresBin();
   if (bin === null) throw new Error('no PostgreSQL below /usr/lib/postgresql');
-  const home = unprivilegedDirectory(processes, 'postgres');
-  const data = join(home, 'data');
-  const password = 'bench-password';
-  writeFor(join(home, 'password'), password);
-  writeFor(join(home, 'server.crt'), options.certificate);
-  writeFor(join(home, 'server.key'), options.key);
-  if (unprivileged !== null) chownSync(home, unprivileged.uid, unprivileged.gid);
-  const asOwner = { unprivileged: true, cwd: home };
-  const init = `-D ${data} -U postgres --pwfile=${join(home, 'password')} --auth=scram-sha-256 --no-sync --encoding=UTF8 --locale=C.UTF-8`;
-  await processes.run(join(bin, 'initdb'), init.split(' '), asOwner);
-  const port = await freePort();
-  const settings = {
-    listen_addresses: host,
-    unix_socket_directories: '',
-    max_connections: options.maxConnections,
-    shared_buffers: '256MB',
-    max_wal_size: '4GB',
+  const settings = [
+    `max_connections=${maxConnections}`,
+    'shared_buffers=256MB',
+    'max_wal_size=4GB',
     // Statements that the gateway sends are read back from pg_stat_activity.
-    track_activity_query_size: 16_384,
-    ssl: 'on',
-    ssl_cert_file: join(home, 'server.crt'),
-    ssl_key_file: join(home, 'server.key'),
-  };
-  const args = ['-D', data, '-p', String(port), ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])];
-  const server: Started = processes.start(join(bin, 'postgres'), args, asOwner);
-  await server.printed(/database system is ready to accept connections/);
+    'track_activity_query_size=16384',
+  ];
+  const cluster = await startCluster(bin, { tls, settings, durable: true });
+  const { port, pid, user } = cluster;
   const psql = async (sql: string): Promise<string> => {
-    const login = ['-h', host, '-p', String(port), '-U', 'postgres', '-d', 'postgres'];
-    const args = ['-X', '-q', '-At', '-v', 'ON_ERROR_STOP=1', ...login, '-c', sql];
-    return (await processes.run(join(bin, 'psql'), args, { env: { PGPASSWORD: password } })).trim();
+    const args = ['-X', '-q', '-At', '-v', 'ON_ERROR_STOP=1', '-h', host, '-p', String(port), '-U', user, '-d', 'postgres', '-c', sql];
+    return (await processes.run(join(bin, 'psql'), args, { env: { PGPASSWORD: cluster.password } })).trim();
   };
-  await psql(`CREATE ROLE ${role} LOGIN PASSWORD '${password}'`);
-  await psql(`CREATE DATABASE ${database} OWNER ${role}`);
-  return {
-    version: await psql('SHOW server_version'),
-    port,
-    pid: server.pid,
-    password,
-    scramSecret: await psql(`SELECT rolpassword FROM pg_authid WHERE rolname = '${role}'`),
-    psql,
-    stop: () => server.end('SIGINT'),
-  };
+  const password = 'bench-password';
+  try {
+    await psql(`CREATE ROLE ${role} LOGIN PASSWORD '${password}'`);
+    await psql(`CREATE DATABASE ${database} OWNER ${role}`);
+    return {
+      version: await psql('SHOW server_version'),
+      port,
+      pid,
+      password,
+      scramSecret: await psql(`SELECT rolpassword FROM pg_authid WHERE rolname = '${role}'`),
+      psql,
+      stop: () => cluster.stop(),
+    };
+  } catch (fault) {
+    await cluster.stop();
+    throw fault;
+  }
 }
 
 const loadSql = {

@@ -6,8 +6,7 @@ import type { Decision, MaskSet } from '../core/decision.ts';
 import { SallyportError } from '../core/error.ts';
 import type { EntryDraft, Payload } from '../core/event.ts';
 import type { Facts } from '../core/facts.ts';
-import type { Principal } from '../core/identity.ts';
-import type { ApprovalId, Sha256Hex, TargetName } from '../core/ids.ts';
+import type { ApprovalId, Sha256Hex } from '../core/ids.ts';
 import type {
   Approval,
   ApprovalBinding,
@@ -20,58 +19,25 @@ import type {
   Ticket,
 } from '../core/ports.ts';
 import type { Request } from '../core/request.ts';
-import type { Target } from '../core/target.ts';
+import { factsOf as anyFacts, principalOf, requestOf as anyRequest } from '../core/testing.ts';
 import { createGate, type Denied, type GatePolicy, type Held, type OpenGate, type Permitted } from './gate.ts';
 import type { Permit } from './permit.ts';
 import { createSessionSlots } from './session-slots.ts';
 
-export const target: Target = { name: 'clinic' as TargetName, protocol: 'postgres', address: '127.0.0.1:5432' };
+export { clinic as target } from '../core/testing.ts';
 export const masks: MaskSet = { id: 'masks-1', byClass: { 'phi.ssn': 'redact' } };
-export const agent: Principal = {
-  issuer: 'corp',
-  subject: 'agent-1',
-  kind: 'agent',
-  name: 'Agent 1',
-  groups: [],
-  claims: {},
-  onBehalfOf: null,
-  expiresAtMs: 10_000,
-};
+export const agent = principalOf();
 
-export function factsOf(change: Partial<Facts> = {}): Facts {
-  return {
-    verbs: ['SELECT'],
-    statements: 1,
-    effects: ['read'],
-    relations: [{ name: 'public.patients', access: 'read' }],
-    columns: [],
-    classes: ['phi.ssn'],
-    outputs: [],
-    outputClasses: [],
-    predicateClasses: [],
-    unbounded: false,
-    limit: null,
-    unknowns: [],
-    normalised: 'SELECT * FROM patients',
-    fingerprint: null,
-    ...change,
-  };
-}
+export const factsOf = (change: Partial<Facts> = {}): Facts =>
+  anyFacts({ classes: ['phi.ssn'], normalised: 'SELECT * FROM patients', ...change });
 
-export function requestOf(change: Partial<Request> = {}): Request {
-  return {
-    target: target.name,
-    action: 'query',
+export const requestOf = (change: Partial<Request> = {}): Request =>
+  anyRequest({
     facts: factsOf(),
-    textSha256: 'aa' as Sha256Hex,
-    parametersSha256: 'bb' as Sha256Hex,
-    parameters: [],
     maskSetId: masks.id,
-    catalogueVersion: 'c1',
     sealed: { statement: Buffer.from("SELECT * FROM patients WHERE ssn = '123-45-6789'"), parameters: null },
     ...change,
-  };
-}
+  });
 
 export interface StagedTemplate extends EntryTemplate {
   readonly draft: TemplateDraft;

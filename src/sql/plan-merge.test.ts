@@ -1,13 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { catalogue, plan, protection, refusals, TestSession } from '../../test/support/plan.ts';
-
-const refuses = (code: string, texts: readonly string[]): void => {
-  for (const text of texts) assert.ok(refusals(plan(text)).includes(code), text);
-};
-const accepts = (texts: readonly string[]): void => {
-  for (const text of texts) assert.deepEqual(refusals(plan(text)), [], text);
-};
+import { accepts, catalogue, plan, protection, refusals, refuses, TestSession } from '../../test/support/plan.ts';
 
 describe('MERGE', () => {
   it('writes its target as it is, and reads its source through masks', () => {

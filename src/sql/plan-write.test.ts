@@ -1,13 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { clear, plan, refusals, TestSession } from '../../test/support/plan.ts';
-
-const refuses = (code: string, texts: readonly string[]): void => {
-  for (const text of texts) assert.ok(refusals(plan(text)).includes(code), text);
-};
-const accepts = (texts: readonly string[]): void => {
-  for (const text of texts) assert.deepEqual(refusals(plan(text)), [], text);
-};
+import { accepts, clear, plan, refusals, refuses, TestSession } from '../../test/support/plan.ts';
 
 describe('writes', () => {
   it('may not read a masked column of their target', () => {

@@ -5,8 +5,9 @@ import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { type Socket, connect } from 'node:net';
 import type { ExtendedStep, Value } from './cases.ts';
+import { bind, byName, cString, execute, frame, int16, int32, list16, messageOf, parse, startup, valueOf } from './frontend.ts';
 
-/** A server message. Types with `!` are ours: closed, timeout, refused, error. */
+/** A server message. Types with `!` are ours: closed, timeout, refused. */
 export interface Message {
   readonly type: string;
   readonly body: Buffer;
@@ -34,84 +35,10 @@ export class StartupRefused extends Error {
   }
 }
 
-const cString = (text: string): Buffer => Buffer.from(`${text}\0`, 'utf8');
-const zero = Buffer.from([0]);
-
-function int16(value: number): Buffer {
-  const bytes = Buffer.alloc(2);
-  bytes.writeInt16BE(value);
-  return bytes;
-}
-
-function int32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeInt32BE(value);
-  return bytes;
-}
-
-function frame(type: string, ...parts: readonly Buffer[]): Buffer {
-  const body = Buffer.concat(parts);
-  return Buffer.concat([Buffer.from(type), int32(body.length + 4), body]);
-}
-
-function bytesOf(value: Exclude<Value, null>): Buffer {
-  return typeof value === 'object' ? Buffer.from(value.hex, 'hex') : Buffer.from(String(value));
-}
-
-const valueFrame = (value: Value): Buffer => {
-  if (value === null) return int32(-1);
-  const bytes = bytesOf(value);
-  return Buffer.concat([int32(bytes.length), bytes]);
-};
-
-const list16 = (values: readonly number[]): Buffer => Buffer.concat([int16(values.length), ...values.map(int16)]);
-
-const parse = (name: string, text: string, types: readonly number[] = []): Buffer =>
-  frame('P', cString(name), cString(text), int16(types.length), ...types.map(int32));
-
-const bind = (
-  portal: string,
-  statement: string,
-  params: readonly Value[] = [],
-  formats: readonly number[] = [],
-  results: readonly number[] = [],
-): Buffer =>
-  frame('B', cString(portal), cString(statement), list16(formats), int16(params.length), ...params.map(valueFrame), list16(results));
-
-const byName = (type: 'D' | 'C', what: string, name: string): Buffer => frame(type, Buffer.from(what), cString(name));
-const execute = (portal: string, maxRows = 0): Buffer => frame('E', cString(portal), int32(maxRows));
-
-/** One message as a case writes it: `["P", name, text, types?]`, `["B", portal, statement, params?, formats?, results?]`,
- *  `["D", "S" or "P", name]`, `["C", "S" or "P", name]`, `["E", portal, maxRows?]`, `["Q", text]`, `["H"]`, `["S"]`,
- *  `["d", data]`, `["c"]`, `["f", reason]`. */
-function messageOf([type, ...fields]: readonly unknown[]): Buffer {
-  switch (type) {
-    case 'P':
-      return parse(...(fields as Parameters<typeof parse>));
-    case 'B':
-      return bind(...(fields as Parameters<typeof bind>));
-    case 'D':
-    case 'C':
-      return byName(type, String(fields[0]), String(fields[1]));
-    case 'E':
-      return execute(...(fields as Parameters<typeof execute>));
-    case 'Q':
-    case 'f':
-      return frame(type, cString(String(fields[0])));
-    case 'd':
-      return frame('d', Buffer.from(String(fields[0])));
-    case 'H':
-    case 'S':
-    case 'c':
-      return frame(type);
-    default:
-      throw new Error(`no such message in a case: ${String(type)}`);
-  }
-}
-
 export class Client {
   readonly #login: Login;
-  #socket: Socket;
+  readonly #socket: Socket;
+  readonly #patience: number;
   #bytes: Buffer = Buffer.alloc(0);
   readonly #queue: Message[] = [];
   #wakers: (() => void)[] = [];
@@ -119,26 +46,26 @@ export class Client {
   #clientFirst = '';
   isClosed = false;
 
-  private constructor(login: Login, socket: Socket) {
+  private constructor(login: Login, socket: Socket, patience: number) {
     this.#login = login;
     this.#socket = socket;
+    this.#patience = patience;
     socket.on('data', (chunk: Buffer) => this.#data(chunk));
     socket.on('close', () => this.#closed());
     socket.on('error', () => this.#closed());
   }
 
-  /** @throws StartupRefused */
-  static async connect(login: Login): Promise<Client> {
+  /** `patience`: how many times longer than usual it waits for answers.
+   *  @throws StartupRefused; Error when nothing comes, or not all of it */
+  static async connect(login: Login, patience = 1): Promise<Client> {
     const socket = connect({ host: login.host, port: login.port, noDelay: true });
     await once(socket, 'connect');
-    const client = new Client(login, socket);
-    const parameters = { user: login.user, database: login.database, client_encoding: 'UTF8', ...login.startup };
-    const body = Buffer.concat([int32(196_608), ...Object.entries(parameters).flatMap((pair) => pair.map(cString)), zero]);
-    socket.write(Buffer.concat([int32(body.length + 4), body]));
+    const client = new Client(login, socket, patience);
+    socket.write(startup({ user: login.user, database: login.database, client_encoding: 'UTF8', ...login.startup }));
     const seen: Message[] = [];
     for (;;) {
-      const message = await client.#next(15_000);
-      if (message === null) throw new Error('closed during start-up');
+      const message = await client.#next(15_000 * patience);
+      if (message === null) throw new Error(client.isClosed ? 'closed during start-up' : 'silent during start-up');
       seen.push(message);
       if (message.type === 'R') client.#authenticate(message.body);
       else if (message.type === 'E') throw new StartupRefused(seen);
@@ -185,12 +112,12 @@ export class Client {
   }
 
   async fastpath(oid: number, args: readonly Value[]): Promise<Message[]> {
-    return this.#send(frame('F', int32(oid), list16([0]), int16(args.length), ...args.map(valueFrame), int16(0)), 8000);
+    return this.#send(frame('F', int32(oid), list16([0]), int16(args.length), ...args.map(valueOf), int16(0)), 8000);
   }
 
   /** A simple query of any bytes. */
   async rawQuery(text: Buffer): Promise<Message[]> {
-    return this.#send(frame('Q', text, zero), 3000);
+    return this.#send(frame('Q', text, Buffer.from([0])), 3000);
   }
 
   /** What arrives unasked. */
@@ -225,7 +152,7 @@ export class Client {
   async #untilReady(timeoutMs: number): Promise<Message[]> {
     const seen: Message[] = [];
     for (;;) {
-      const message = await this.#next(timeoutMs);
+      const message = await this.#next(timeoutMs * this.#patience);
       if (message === null) return [...seen, { type: this.isClosed ? '!closed' : '!timeout', body: Buffer.alloc(0) }];
       seen.push(message);
       if (message.type === 'Z' || message.type === 'G') return seen;

@@ -4,7 +4,19 @@
 
 import type { Case, CorpusPolicy, Step } from './cases.ts';
 import { Client, type Endpoint, type Login, type Message, StartupRefused, rowValues } from './client.ts';
-import { type Ran, type View, columnOf, errorsIn, isRefused, shows, transcript, viewOf } from './seen.ts';
+import {
+  type Ran,
+  type View,
+  columnOf,
+  errorsIn,
+  firstDifference,
+  isRefused,
+  literals,
+  shows,
+  transcript,
+  viewOf,
+  withNumberedTokens,
+} from './seen.ts';
 
 /** One of the two worlds: a database, and the gateway's targets for it by the role the gateway logs in with. */
 export interface World {
@@ -37,26 +49,24 @@ const timingMs = 150;
 
 export class Runner {
   readonly #worlds: Worlds;
+  readonly #patience: readonly [first: number, again: number];
   /** Every protected value in the database that is long enough to be told from chance. */
   #secrets: ReadonlySet<string> = new Set();
 
-  constructor(worlds: Worlds) {
+  /** `patience`: how many times longer than usual a client waits for an answer, and when that was not enough. */
+  constructor(worlds: Worlds, patience: readonly [first: number, again: number] = [1, 4]) {
     this.#worlds = worlds;
+    this.#patience = patience;
   }
 
   async readSecrets(policy: CorpusPolicy): Promise<void> {
-    const client = await this.#connectDirect(this.#worlds.first.direct);
     const secrets = new Set<string>();
     for (const [relation, columns] of Object.entries(policy.protected)) {
       for (const column of columns) {
-        const answer = await client.simple(`SELECT DISTINCT ${column}::text FROM ${relation} WHERE ${column} IS NOT NULL`);
-        for (const { type, body } of answer) {
-          const value = type === 'D' ? (rowValues(body)[0]?.toString() ?? '') : '';
-          if (value.length >= 7) secrets.add(value);
-        }
+        const text = `SELECT DISTINCT ${column}::text FROM ${relation} WHERE ${column} IS NOT NULL`;
+        for (const value of await this.#administer(text, this.#worlds.first.direct)) if (value.length >= 7) secrets.add(value);
       }
     }
-    client.end();
     this.#secrets = secrets;
   }
 
@@ -79,7 +89,7 @@ export class Runner {
   /** Whether the case behaves as it says on the bare server. Null = it does. */
   async prove(each: Case): Promise<string | null> {
     const direct = (steps: readonly Step[], world = this.#worlds.first): Promise<Ran> =>
-      this.#pass(each, world, () => this.#steps(this.#directLogin(each, world.direct), steps, world.direct));
+      this.#pass(each, world, this.#directLogin(each, world.direct), steps);
     const check = each.raw?.check ?? (each.control !== undefined ? 'oracle' : each.expect === 'clean' ? 'clean' : 'leak');
     // Some of these would change the server for good.
     if (check === 'none') return null;
@@ -140,7 +150,7 @@ export class Runner {
   async #twin(each: Case, ran: Ran): Promise<string | null> {
     const { first } = this.#worlds;
     const twin = each.masks === 'keeping' ? this.#worlds.alike : this.#worlds.twin;
-    const other = await this.#pass(each, twin, () => this.#steps(this.#gatewayLogin(each, twin), each.twinSql ?? each.sql, twin.direct));
+    const other = await this.#pass(each, twin, this.#gatewayLogin(each, twin), each.twinSql ?? each.sql);
     const named = (one: Ran, world: World): string[] => {
       const { database } = world.direct;
       const lines = transcript(one).map((line) => line.replaceAll(new RegExp(`\\b${database}\\b`, 'g'), 'DB'));
@@ -188,23 +198,34 @@ export class Runner {
 
   #gated(each: Case, steps: readonly Step[]): Promise<Ran> {
     const { first } = this.#worlds;
-    return this.#pass(each, first, () => this.#steps(this.#gatewayLogin(each, first), steps, first.direct));
+    return this.#pass(each, first, this.#gatewayLogin(each, first), steps);
   }
 
   #direct(each: Case): Promise<Ran> {
     const { first } = this.#worlds;
-    return this.#pass(each, first, () => this.#steps(this.#directLogin(each, first.direct), each.sql, first.direct));
+    return this.#pass(each, first, this.#directLogin(each, first.direct), each.sql);
+  }
+
+  /** What one client sees, between the set-up and the teardown of the case. An answer that does not come in time says nothing:
+   *  neither that two runs differ nor that a statement was refused. The whole is done once more, with more time.
+   *  @throws Error when an answer is still missing */
+  async #pass(each: Case, { direct }: World, login: Login, steps: readonly Step[]): Promise<Ran> {
+    for (const patience of this.#patience) {
+      const ran = await this.#between(each, direct, () => this.#steps(login, steps, direct, patience));
+      if (!ran.steps.some(({ messages }) => messages.some(({ type }) => type === '!timeout'))) return ran;
+    }
+    throw new Error(`no answer from ${login.database} on port ${login.port}, not even with ${this.#patience[1]} times the usual time`);
   }
 
   /** `work` between the set-up and the teardown of the case. */
-  async #pass(each: Case, { direct }: World, work: () => Promise<Ran>): Promise<Ran> {
+  async #between(each: Case, direct: Endpoint, work: () => Promise<Ran>): Promise<Ran> {
     const side: Client[] = [];
     try {
       for (const text of each.setup ?? []) {
         if (text.startsWith('@side ')) {
           const client = await this.#connectDirect(direct);
           side.push(client);
-          await client.simple(fill(text.slice(6), direct));
+          mustAnswer(text, await client.simple(fill(text.slice(6), direct)));
         } else await this.#administer(text, direct);
       }
       return await work();
@@ -214,11 +235,11 @@ export class Runner {
     }
   }
 
-  async #steps(login: Login, steps: readonly Step[], direct: Endpoint): Promise<Ran> {
+  async #steps(login: Login, steps: readonly Step[], direct: Endpoint, patience: number): Promise<Ran> {
     const done: { messages: readonly Message[]; ms: number }[] = [];
     let client: Client;
     try {
-      client = await Client.connect(login);
+      client = await Client.connect(login, patience);
     } catch (fault) {
       if (!(fault instanceof StartupRefused)) throw fault;
       return { isStartupRefused: true, startup: fault.messages, steps: [], later: [] };
@@ -226,8 +247,9 @@ export class Runner {
     for (const step of steps) {
       if (client.isClosed) {
         try {
-          client = await Client.connect(login);
-        } catch {
+          client = await Client.connect(login, patience);
+        } catch (fault) {
+          if (!(fault instanceof StartupRefused)) throw fault;
           done.push({ messages: [{ type: '!refused', body: Buffer.alloc(0) }], ms: 0 });
           continue;
         }
@@ -258,25 +280,25 @@ export class Runner {
   }
 
   async #functionOid(signature: string): Promise<number> {
-    const client = await this.#connectDirect(this.#worlds.first.direct);
-    const answer = await client.simple(`SELECT '${signature}'::regprocedure::oid::int`);
-    client.end();
-    const row = answer.find(({ type }) => type === 'D');
-    return Number(row === undefined ? 0 : rowValues(row.body)[0]?.toString());
+    const [oid] = await this.#administer(`SELECT '${signature}'::regprocedure::oid::int`, this.#worlds.first.direct);
+    return Number(oid ?? 0);
   }
 
-  async #administer(text: string, direct: Endpoint): Promise<void> {
+  /** As the superuser, on a connection of its own. @returns first values of the rows
+   *  @throws Error with what the server said against it, or when it did not answer */
+  async #administer(text: string, direct: Endpoint): Promise<string[]> {
     const client = await this.#connectDirect(direct);
     try {
-      const answer = await client.simple(fill(text, direct));
+      const answer = mustAnswer(text, await client.simple(fill(text, direct)));
       if (answer.some(({ type }) => type === 'E')) throw new Error(`set-up failed: ${text.slice(0, 80)}: ${errorText(answer)}`);
+      return answer.filter(({ type }) => type === 'D').map(({ body }) => rowValues(body)[0]?.toString() ?? '');
     } finally {
       client.end();
     }
   }
 
   #connectDirect(direct: Endpoint): Promise<Client> {
-    return Client.connect({ ...direct, ...this.#worlds.superuser });
+    return Client.connect({ ...direct, ...this.#worlds.superuser }, this.#patience[1]);
   }
 
   #directLogin(each: Case, direct: Endpoint): Login {
@@ -287,6 +309,11 @@ export class Runner {
   #gatewayLogin(each: Case, world: World): Login {
     return { ...world.gateway[each.masks ?? each.role ?? 'app'], user: 'app', password: this.#worlds.token, startup: each.startup ?? {} };
   }
+}
+
+function mustAnswer(text: string, answer: readonly Message[]): readonly Message[] {
+  if (answer.at(-1)?.type === '!timeout') throw new Error(`set-up had no answer: ${text.slice(0, 80)}`);
+  return answer;
 }
 
 function fill(text: string, { port, database }: Endpoint): string {
@@ -300,33 +327,7 @@ function generated(text: string): string {
     : text;
 }
 
-/** What `sql` and `control` say in quotes may differ, and be quoted back. */
-function literals(each: Case): string[] {
-  const quoted = (steps: readonly Step[] | undefined): string[] => JSON.stringify(steps ?? []).match(/'[^'\\]*'/g) ?? [];
-  const found = [...quoted(each.sql), ...quoted(each.control)].map((text) => text.slice(1, -1)).filter((text) => text.length > 2);
-  return [...new Set(found)].sort((a, b) => b.length - a.length);
-}
-
-/** Tokens and digests are keyed by target: which of them are equal is all that they tell. */
-function withNumberedTokens(lines: readonly string[]): string[] {
-  const numbers = new Map<string, number>();
-  const numberOf = (token: string): string => {
-    if (!numbers.has(token)) numbers.set(token, numbers.size);
-    return `#${numbers.get(token)}`;
-  };
-  return lines.map((line) => line.replaceAll(/tok_[a-z]+_[0-9a-f]{20}|\b[0-9a-f]{32}\b/g, numberOf));
-}
-
 const totalMs = (ran: Ran): number => ran.steps.reduce((sum, step) => sum + step.ms, 0);
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 const errorText = (answer: readonly Message[]): string =>
   errorsIn({ isStartupRefused: false, startup: [], steps: [{ messages: answer, ms: 0 }], later: [] });
-
-function firstDifference(a: readonly string[], b: readonly string[]): string | null {
-  const length = Math.max(a.length, b.length);
-  for (let index = 0; index < length; index += 1) {
-    if (a[index] !== b[index])
-      return `${JSON.stringify((a[index] ?? '').slice(0, 140))} <> ${JSON.stringify((b[index] ?? '').slice(0, 140))}`;
-  }
-  return null;
-}

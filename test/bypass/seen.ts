@@ -1,6 +1,7 @@
 // What a client saw: every byte of it, searched for secrets in the forms that an attacker can turn back, and compared
 // between two runs.
 
+import type { Case, Step } from './cases.ts';
 import { type Message, type ResultColumn, errorFields, resultColumns, rowValues } from './client.ts';
 
 export interface Ran {
@@ -120,7 +121,7 @@ function lineOf({ type, body }: Message): string | null {
     const { C, M } = errorFields(body);
     return `${C} ${M}`;
   }
-  return ['D', 'd', 'C', 'n', 's', 'I', 'G', 'H', 'V', 'A', '!closed', '!timeout'].includes(type) ? body.toString('latin1') : null;
+  return ['D', 'd', 'C', 'n', 's', 'I', 'G', 'H', 'V', 'A', '!closed'].includes(type) ? body.toString('latin1') : null;
 }
 
 export function errorsIn(ran: Ran): string {
@@ -128,4 +129,31 @@ export function errorsIn(ran: Ran): string {
     .filter((line) => /^[E!]/.test(line))
     .join('; ')
     .slice(0, 240);
+}
+
+/** What `sql` and `control` say in quotes may differ, and be quoted back. */
+export function literals(each: Case): string[] {
+  const quoted = (steps: readonly Step[] | undefined): string[] => JSON.stringify(steps ?? []).match(/'[^'\\]*'/g) ?? [];
+  const found = [...quoted(each.sql), ...quoted(each.control)].map((text) => text.slice(1, -1)).filter((text) => text.length > 2);
+  return [...new Set(found)].sort((a, b) => b.length - a.length);
+}
+
+/** Tokens and digests are keyed by target: which of them are equal is all that they tell. */
+export function withNumberedTokens(lines: readonly string[]): string[] {
+  const numbers = new Map<string, number>();
+  const numberOf = (token: string): string => {
+    if (!numbers.has(token)) numbers.set(token, numbers.size);
+    return `#${numbers.get(token)}`;
+  };
+  return lines.map((line) => line.replaceAll(/tok_[a-z]+_[0-9a-f]{20}|\b[0-9a-f]{32}\b/g, numberOf));
+}
+
+/** Null = there is none. */
+export function firstDifference(a: readonly string[], b: readonly string[]): string | null {
+  const length = Math.max(a.length, b.length);
+  for (let index = 0; index < length; index += 1) {
+    if (a[index] !== b[index])
+      return `${JSON.stringify((a[index] ?? '').slice(0, 140))} <> ${JSON.stringify((b[index] ?? '').slice(0, 140))}`;
+  }
+  return null;
 }

@@ -7,6 +7,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type pg from 'pg';
+import { clerkOf, officerOf } from '../support/clinic-tests.ts';
 import { ensureDebianPackages } from '../support/debian.ts';
 import { type TestGateway, startTestGateway } from '../support/gateway.ts';
 import {
@@ -32,8 +33,8 @@ before(async () => {
   ensureDebianPackages(['postgresql-client']);
   clinic = await startSmallClinic();
   gateway = await startTestGateway({ targets: [clinic.target], policy: smallClinicPolicy });
-  officer = await gateway.issuer.token('olivia', { groups: ['privacy'], kind: 'person' });
-  clerk = await gateway.issuer.token('clerk-1', { groups: ['clerks'] });
+  officer = await officerOf(gateway);
+  clerk = await clerkOf(gateway);
 });
 after(async () => {
   await gateway?.close();
@@ -213,7 +214,7 @@ test('threat: more groups at the retry do not turn what was approved masked into
   try {
     const plain = await own.issuer.token('clerk-2', { groups: ['clerks'] });
     const more = await own.issuer.token('clerk-2', { groups: ['clerks', 'clinicians'] });
-    const reviewer = await own.issuer.token('olivia', { groups: ['privacy'], kind: 'person' });
+    const reviewer = await officerOf(own);
     const client = await connect(own, own.port, plain);
     const waiting = await hold(client, 'SELECT ssn FROM patients');
     const { id } = waiting;

@@ -7,43 +7,20 @@ import { createServer, connect as connectTcp } from 'node:net';
 import { once } from 'node:events';
 import { readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, afterEach, before, test } from 'node:test';
+import { test } from 'node:test';
 import type pg from 'pg';
 import type { GatewayPorts } from '../../src/app/compose.ts';
-import { nodeDisk, verifyLog } from '../../src/audit/index.ts';
-import type { EntryHeader } from '../../src/core/event.ts';
+import { nodeDisk } from '../../src/audit/index.ts';
 import type { Logger } from '../../src/core/ports.ts';
 import { queryMessage } from '../../src/protocols/postgres/messages.ts';
-import { type TestGateway, type TestGatewayOptions, startTestGateway } from '../support/gateway.ts';
+import { clerkOf, clinicTests, entriesOf, isWholeAndSigned, officerOf } from '../support/clinic-tests.ts';
+import { type TestGateway, startTestGateway } from '../support/gateway.ts';
 import { RawPostgres, shape } from '../support/raw-postgres.ts';
-import {
-  type Running,
-  type ServedGateway,
-  type SmallClinic,
-  auditEntries,
-  callApi,
-  connect,
-  run,
-  sallyport,
-  serve,
-  smallClinicPolicy,
-  startSmallClinic,
-  until,
-} from '../support/small-clinic.ts';
+import { callApi, connect, run, sallyport, smallClinicPolicy, startSmallClinic, until } from '../support/small-clinic.ts';
 import { startTcpProxy } from '../support/tcp-proxy.ts';
 
-let clinic: SmallClinic;
-const open: { close(): Promise<void> }[] = [];
-const children: Running[] = [];
-
-before(async () => {
-  clinic = await startSmallClinic();
-});
-afterEach(async () => {
-  for (const child of children.splice(0)) child.kill('SIGKILL');
-  for (const each of open.splice(0).toReversed()) await each.close();
-});
-after(() => clinic?.stop());
+const tests = clinicTests();
+const { children, gatewayOf, open, served } = tests;
 
 interface Log extends Logger {
   readonly text: () => string;
@@ -56,36 +33,9 @@ function keptLog(): Log {
   return { info: keep, warn: keep, error: keep, text: () => lines.join('\n') };
 }
 
-async function gatewayOf(options: Partial<TestGatewayOptions> = {}): Promise<TestGateway> {
-  const gateway = await startTestGateway({ targets: [clinic.target], policy: smallClinicPolicy, ...options });
-  open.push(gateway);
-  return gateway;
-}
-
-const clerkOf = (gateway: TestGateway): Promise<string> => gateway.issuer.token('clerk-1', { groups: ['clerks'] });
-const officerOf = (gateway: TestGateway): Promise<string> => gateway.issuer.token('olivia', { groups: ['privacy'], kind: 'person' });
-
 async function clientOf(gateway: TestGateway, port = gateway.port): Promise<pg.Client> {
   return connect(gateway, port, await clerkOf(gateway));
 }
-
-async function entriesOf(gateway: TestGateway, apiPort = gateway.running.api.port): Promise<EntryHeader[]> {
-  return auditEntries(gateway, apiPort, await officerOf(gateway));
-}
-
-async function served(gateway: TestGateway): Promise<ServedGateway> {
-  const child = await serve(gateway.configFile);
-  children.push(child);
-  return child;
-}
-
-const isWholeAndSigned = async (gateway: TestGateway): Promise<number> => {
-  const vkey = readFileSync(join(gateway.directory, 'keys', 'log.vkey'), 'utf8').trim();
-  const verdict = await verifyLog(join(gateway.directory, 'data', 'audit'), { vkey });
-  assert.deepEqual(verdict.problems, []);
-  assert.ok(verdict.ok);
-  return verdict.size;
-};
 
 const napping = `SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT nap(60)%' AND state = 'active' AND pid <> pg_backend_pid()`;
 
@@ -93,7 +43,7 @@ test('threat: wrong, expired, foreign and garbage tokens are refused alike, reco
   const logger = keptLog();
   const ports: Partial<GatewayPorts> = { logger };
   const gateway = await gatewayOf({ ports });
-  const stranger = await startTestGateway({ targets: [clinic.target], policy: smallClinicPolicy, start: false });
+  const stranger = await startTestGateway({ targets: [tests.clinic.target], policy: smallClinicPolicy, start: false });
   open.push(stranger);
   const tokens = [
     await stranger.issuer.token('clerk-1', { groups: ['clerks'] }),
@@ -121,9 +71,9 @@ test('threat: wrong, expired, foreign and garbage tokens are refused alike, reco
 });
 
 test('a statement that cannot be parsed is refused natively, with the exact transaction state, and never sent', async () => {
-  const proxy = await startTcpProxy({ host: clinic.server.host, port: clinic.server.port });
+  const proxy = await startTcpProxy({ host: tests.clinic.server.host, port: tests.clinic.server.port });
   open.push(proxy);
-  const gateway = await gatewayOf({ insecure: true, targets: [{ ...clinic.target, port: proxy.port }] });
+  const gateway = await gatewayOf({ insecure: true, targets: [{ ...tests.clinic.target, port: proxy.port }] });
   const client = await RawPostgres.logIn(gateway.port, await clerkOf(gateway), {});
   const ask = async (text: string): Promise<string> => {
     client.send(queryMessage(text));
@@ -141,10 +91,10 @@ test('a statement that cannot be parsed is refused natively, with the exact tran
 });
 
 test('without a readable catalogue the gateway starts, refuses statements as retriable, and recovers by itself', async () => {
-  const proxy = await startTcpProxy({ host: clinic.server.host, port: clinic.server.port });
+  const proxy = await startTcpProxy({ host: tests.clinic.server.host, port: tests.clinic.server.port });
   open.push(proxy);
   proxy.admit = (first) => !first.includes('sallyport catalogue');
-  const gateway = await gatewayOf({ targets: [{ ...clinic.target, port: proxy.port }] });
+  const gateway = await gatewayOf({ targets: [{ ...tests.clinic.target, port: proxy.port }] });
   const ready = async (): Promise<number> => (await callApi(gateway, gateway.running.api.port, null, '/readyz')).status;
   assert.equal(await ready(), 503);
   const client = await clientOf(gateway);
@@ -230,7 +180,7 @@ test('INVARIANT: a full audit disk stops traffic with 58030, loses nothing ackno
   assert.ok(done.length >= acknowledged, `${done.length} recorded, ${acknowledged} acknowledged`);
   for (const { intent } of done) assert.ok(intents.has(intent ?? -1));
   // Whatever ran was intended first: the table never holds more than the log.
-  const { rows } = await clinic.direct.query(`SELECT count(*)::int AS n FROM scratch WHERE body LIKE 'full %'`);
+  const { rows } = await tests.clinic.direct.query(`SELECT count(*)::int AS n FROM scratch WHERE body LIKE 'full %'`);
   const meant = [...intents.values()].filter(({ action, facts }) => action === 'execute' && facts?.effects.includes('write')).length;
   assert.ok((rows[0] as { n: number }).n <= meant);
   again.kill('SIGTERM');
@@ -266,7 +216,7 @@ test('INVARIANT: an audit directory that turned read-only stops traffic and tell
   isReadOnly = true;
   await assert.rejects(client.query("INSERT INTO scratch (body) VALUES ('read-only disk')"), { code: '58030' });
   assert.equal(await fatal.promise, 'SP_AUDIT_UNWRITABLE');
-  assert.equal((await clinic.direct.query(`SELECT 1 FROM scratch WHERE body = 'read-only disk'`)).rowCount, 0);
+  assert.equal((await tests.clinic.direct.query(`SELECT 1 FROM scratch WHERE body = 'read-only disk'`)).rowCount, 0);
   await assert.rejects(clientOf(gateway), { code: '58030' });
   assert.equal((await callApi(gateway, gateway.running.api.port, null, '/readyz')).status, 503);
 });
@@ -357,11 +307,11 @@ test('SIGTERM lets a running statement finish; a second one stops at once, witho
   const first = await served(gateway);
   const patient = await clientOf(gateway, first.port);
   // It waits for a lock of ours: it runs for as long as it must, however slow the machine is.
-  const blocker = await clinic.admin();
+  const blocker = await tests.clinic.admin();
   await blocker.query('BEGIN; SELECT 1 FROM visits WHERE id = 1 FOR UPDATE');
   const finishing = patient.query('UPDATE visits SET cost = cost WHERE id = 1 RETURNING id');
   const blocked = `SELECT 1 FROM pg_stat_activity WHERE query LIKE 'UPDATE visits%' AND wait_event_type = 'Lock'`;
-  await until('it runs', async () => (await clinic.direct.query(blocked)).rowCount === 1);
+  await until('it runs', async () => (await tests.clinic.direct.query(blocked)).rowCount === 1);
   first.kill('SIGTERM');
   await drains(first.port);
   await blocker.query('COMMIT');
@@ -372,7 +322,7 @@ test('SIGTERM lets a running statement finish; a second one stops at once, witho
   const second = await served(gateway);
   const client = await clientOf(gateway, second.port);
   const cut = assert.rejects(client.query('SELECT nap(60)'), (fault: pg.DatabaseError) => /^57P01$/.test(fault.code ?? ''));
-  await until('it runs', async () => (await clinic.direct.query(napping)).rowCount === 1);
+  await until('it runs', async () => (await tests.clinic.direct.query(napping)).rowCount === 1);
   second.kill('SIGTERM');
   await drains(second.port);
   const startedMs = performance.now();
@@ -382,7 +332,7 @@ test('SIGTERM lets a running statement finish; a second one stops at once, witho
   // Neither the end of the statement nor the end of the drain was waited for.
   assert.ok(performance.now() - startedMs < drainMs / 2);
   await isWholeAndSigned(gateway);
-  await until('the statement is cancelled at the target', async () => (await clinic.direct.query(napping)).rowCount === 0);
+  await until('the statement is cancelled at the target', async () => (await tests.clinic.direct.query(napping)).rowCount === 0);
 });
 
 test('a second gateway on the same data directory does not start and says why', async () => {

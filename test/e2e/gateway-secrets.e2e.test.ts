@@ -11,56 +11,24 @@ import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { after, afterEach, before, test } from 'node:test';
+import { test } from 'node:test';
 import type pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import { nodeDisk } from '../../src/audit/index.ts';
+import { clerkOf, clinicTests, entriesOf, officerOf } from '../support/clinic-tests.ts';
 import { ensureDebianPackages } from '../support/debian.ts';
-import { type TestGateway, type TestGatewayOptions, startTestGateway } from '../support/gateway.ts';
-import {
-  type Running,
-  type SmallClinic,
-  apiEnvironment,
-  auditEntries,
-  callApi,
-  connect,
-  psql,
-  sallyport,
-  serve,
-  smallClinicPolicy,
-  startSmallClinic,
-  until,
-} from '../support/small-clinic.ts';
+import { type TestGateway, type TestGatewayOptions } from '../support/gateway.ts';
+import { apiEnvironment, callApi, connect, psql, sallyport, until } from '../support/small-clinic.ts';
 import { type TcpProxy, startTcpProxy } from '../support/tcp-proxy.ts';
 
-let clinic: SmallClinic;
-const open: { close(): Promise<void> }[] = [];
-const children: Running[] = [];
-
-before(async () => {
-  ensureDebianPackages(['postgresql-client']);
-  clinic = await startSmallClinic();
-});
-afterEach(async () => {
-  for (const child of children.splice(0)) child.kill('SIGKILL');
-  for (const each of open.splice(0).toReversed()) await each.close();
-});
-after(() => clinic?.stop());
-
-async function gatewayOf(options: Partial<TestGatewayOptions> = {}): Promise<TestGateway> {
-  const gateway = await startTestGateway({ targets: [clinic.target], policy: smallClinicPolicy, ...options });
-  open.push(gateway);
-  return gateway;
-}
+const tests = clinicTests(() => ensureDebianPackages(['postgresql-client']));
+const { gatewayOf, open, served } = tests;
 
 async function proxied(): Promise<{ proxy: TcpProxy; target: TestGatewayOptions['targets'][number] }> {
-  const proxy = await startTcpProxy({ host: clinic.server.host, port: clinic.server.port });
+  const proxy = await startTcpProxy({ host: tests.clinic.server.host, port: tests.clinic.server.port });
   open.push(proxy);
-  return { proxy, target: { ...clinic.target, port: proxy.port } };
+  return { proxy, target: { ...tests.clinic.target, port: proxy.port } };
 }
-
-const clerkOf = (gateway: TestGateway): Promise<string> => gateway.issuer.token('clerk-1', { groups: ['clerks'] });
-const officerOf = (gateway: TestGateway): Promise<string> => gateway.issuer.token('olivia', { groups: ['privacy'], kind: 'person' });
 
 /** Result as JSON, or every field of the error. */
 const told = (answer: Promise<pg.QueryResult>): Promise<string> =>
@@ -74,7 +42,7 @@ const told = (answer: Promise<pg.QueryResult>): Promise<string> =>
 function credentialsOf(gateway: TestGateway): Map<string, string> {
   const tokenKey = readFileSync(join(gateway.directory, 'keys', 'token.key'), 'utf8');
   return new Map([
-    ['upstream password', clinic.password],
+    ['upstream password', tests.clinic.password],
     ['token key', tokenKey],
     ['token key of the target', createHmac('sha256', tokenKey).update('sallyport token key\0clinic').digest('hex')],
     [
@@ -143,12 +111,11 @@ const canary = Object.fromEntries(
 
 test('threat: what clients send and tables hold is in no file, no output and no API answer in clear, and is sealed all the same', async () => {
   const gateway = await gatewayOf({ start: false });
-  const child = await serve(gateway.configFile);
-  children.push(child);
+  const child = await served(gateway);
   const [clerk, officer] = [await clerkOf(gateway), await officerOf(gateway)];
-  await clinic.direct.query(`UPDATE patients SET ssn = $1, name = $1 WHERE id = 1`, [canary.masked]);
-  await clinic.direct.query(`CREATE TABLE IF NOT EXISTS "${canary.table}" (id int)`);
-  await clinic.direct.query('INSERT INTO scratch (body) VALUES ($1)', [canary.row]);
+  await tests.clinic.direct.query(`UPDATE patients SET ssn = $1, name = $1 WHERE id = 1`, [canary.masked]);
+  await tests.clinic.direct.query(`CREATE TABLE IF NOT EXISTS "${canary.table}" (id int)`);
+  await tests.clinic.direct.query('INSERT INTO scratch (body) VALUES ($1)', [canary.row]);
 
   const client = await connect(gateway, child.port, clerk, { application_name: canary.application, user: canary.user });
   const seen: string[] = [];
@@ -218,7 +185,7 @@ test('threat: what clients send and tables hold is in no file, no output and no 
   ]) {
     answers.push((await api(path)).text);
   }
-  answers.push(JSON.stringify(await auditEntries(gateway, child.apiPort, officer)));
+  answers.push(JSON.stringify(await entriesOf(gateway, child.apiPort)));
 
   const identity = join(gateway.directory, 'auditor.age');
   writeFileSync(identity, gateway.sealingIdentity.reveal(), { mode: 0o600 });
@@ -348,7 +315,7 @@ test('INVARIANT: the upstream credential and the token key cannot be read by SQL
   const lines: string[] = [];
   const keep = (fields: object, message: string): void => void lines.push(`${message} ${JSON.stringify(fields)}`);
   const wrong = await gatewayOf({
-    targets: [{ ...clinic.target, password: 'wrong-canary-password' }],
+    targets: [{ ...tests.clinic.target, password: 'wrong-canary-password' }],
     ports: { logger: { info: keep, warn: keep, error: keep } },
   });
   const refused = await connect(wrong, wrong.port, await clerkOf(wrong)).then(
@@ -390,7 +357,7 @@ test('INVARIANT: no bytes of a request reach an upstream before its intent entry
   // Everything that ran has its intent, one to one.
   for (let n = 0; n < 5; n += 1) await client.query(`INSERT INTO scratch (body) VALUES ('ran_${n}')`);
   for (let n = 5; n < 10; n += 1) await client.query(`SELECT 'ran_${n}' AS v`);
-  const entries = await auditEntries(gateway, gateway.running.api.port, officer);
+  const entries = await entriesOf(gateway);
   assert.equal(proxy.sent().match(/ran_\d/g)?.length, 10);
   assert.equal(entries.filter(({ type, action }) => type === 'request.intent' && action === 'query').length, 10);
   assert.equal(entries.filter(({ type, action }) => type === 'request.result' && action === 'query').length, 10);
@@ -419,5 +386,5 @@ test('INVARIANT: no bytes of a request reach an upstream before its intent entry
   await assert.rejects(reader.query("SELECT 'read_g' AS v"), { code: '58030' });
   await assert.rejects(extended.query("UPDATE scratch SET body = 'refused_h' WHERE id = $1", [1]), { code: '58030' });
   assert.doesNotMatch(proxy.sent(), /refused_[a-g]/);
-  assert.equal((await clinic.direct.query(`SELECT 1 FROM scratch WHERE body LIKE 'refused%'`)).rowCount, 0);
+  assert.equal((await tests.clinic.direct.query(`SELECT 1 FROM scratch WHERE body LIKE 'refused%'`)).rowCount, 0);
 });

@@ -6,60 +6,19 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { connect as dial, createServer } from 'node:net';
 import { join } from 'node:path';
-import { after, afterEach, before, test } from 'node:test';
+import { test } from 'node:test';
 import type pg from 'pg';
-import { verifyLog } from '../../src/audit/index.ts';
 import type { EntryHeader } from '../../src/core/event.ts';
 import { cancelRequest } from '../../src/protocols/postgres/startup.ts';
-import { type TestGateway, type TestGatewayOptions, startTestGateway } from '../support/gateway.ts';
-import {
-  type Running,
-  type ServedGateway,
-  type SmallClinic,
-  apiEnvironment,
-  auditEntries,
-  callApi,
-  connect,
-  sallyport,
-  serve,
-  smallClinicPolicy,
-  startSmallClinic,
-  until,
-} from '../support/small-clinic.ts';
+import { clerkOf, clinicTests, entriesOf, isWholeAndSigned, officerOf } from '../support/clinic-tests.ts';
+import { type TestGateway, type TestGatewayOptions } from '../support/gateway.ts';
+import { apiEnvironment, callApi, connect, sallyport, until } from '../support/small-clinic.ts';
 
 const threads = 3;
-let clinic: SmallClinic;
-const open: { close(): Promise<void> }[] = [];
-const children: Running[] = [];
-
-before(async () => {
-  clinic = await startSmallClinic();
-});
-afterEach(async () => {
-  for (const child of children.splice(0)) child.kill('SIGKILL');
-  for (const each of open.splice(0).toReversed()) await each.close();
-});
-after(() => clinic?.stop());
-
-async function gatewayOf(options: Partial<TestGatewayOptions> = {}): Promise<TestGateway> {
-  const gateway = await startTestGateway({
-    targets: [clinic.target],
-    policy: smallClinicPolicy,
-    ...options,
-    limits: { workers: threads, ...options.limits },
-  });
-  open.push(gateway);
-  return gateway;
-}
-
-async function served(gateway: TestGateway, env: Readonly<Record<string, string>> = {}): Promise<ServedGateway> {
-  const child = await serve(gateway.configFile, env);
-  children.push(child);
-  return child;
-}
-
-const clerkOf = (gateway: TestGateway): Promise<string> => gateway.issuer.token('clerk-1', { groups: ['clerks'] });
-const officerOf = (gateway: TestGateway): Promise<string> => gateway.issuer.token('olivia', { groups: ['privacy'], kind: 'person' });
+const tests = clinicTests();
+const { served } = tests;
+const gatewayOf = (options: Partial<TestGatewayOptions> = {}): Promise<TestGateway> =>
+  tests.gatewayOf({ ...options, limits: { workers: threads, ...options.limits } });
 
 type Ports = { readonly port: number; readonly apiPort: number };
 const portsOf = (gateway: TestGateway): Ports => ({ port: gateway.port, apiPort: gateway.running.api.port });
@@ -103,17 +62,6 @@ async function spread(gateway: TestGateway, ports: Ports): Promise<Spread> {
 
 const endAll = ({ all }: Spread): Promise<unknown> => Promise.all(all.map((client) => client.end()));
 
-async function isWholeAndSigned(gateway: TestGateway): Promise<void> {
-  const vkey = readFileSync(join(gateway.directory, 'keys', 'log.vkey'), 'utf8').trim();
-  const verdict = await verifyLog(join(gateway.directory, 'data', 'audit'), { vkey });
-  assert.deepEqual(verdict.problems, []);
-  assert.ok(verdict.ok);
-}
-
-async function entriesOf(gateway: TestGateway, { apiPort }: Ports): Promise<EntryHeader[]> {
-  return auditEntries(gateway, apiPort, await officerOf(gateway));
-}
-
 /** Dense numbers in the whole log and inside each session; results after their intents. */
 function assertDense(entries: readonly EntryHeader[]): void {
   assert.deepEqual(
@@ -144,7 +92,7 @@ function nextHold(client: pg.Client): Promise<string> {
 }
 
 const napping = `SELECT count(*)::int AS n FROM pg_stat_activity WHERE query LIKE 'SELECT nap(60)%' AND state = 'active' AND pid <> pg_backend_pid()`;
-const nappers = async (): Promise<number> => ((await clinic.direct.query(napping)).rows[0] as { n: number }).n;
+const nappers = async (): Promise<number> => ((await tests.clinic.direct.query(napping)).rows[0] as { n: number }).n;
 
 test('connections spread over all threads; each masks, metrics are sums, and one log has it all without a gap', async () => {
   const gateway = await gatewayOf();
@@ -175,7 +123,7 @@ test('connections spread over all threads; each masks, metrics are sums, and one
 
   await endAll(reached);
   await until('all sessions are closed', async () => (await sessionsByThread(gateway, ports)).every((count) => count === 0));
-  const entries = await entriesOf(gateway, ports);
+  const entries = await entriesOf(gateway, ports.apiPort);
   assertDense(entries);
   assert.equal(entries.filter(({ type }) => type === 'session.close').length, reached.all.length);
   await gateway.running.stop();
@@ -209,7 +157,7 @@ test('a statement held on any thread waits for its approval, is released by it, 
   await lost;
   await approve(gateway, ports, id);
   assert.equal((await second.query('SELECT name, ward FROM patients')).rowCount, 200);
-  const entries = await entriesOf(gateway, ports);
+  const entries = await entriesOf(gateway, ports.apiPort);
   assertDense(entries);
   assert.equal(entries.filter(({ type }) => type === 'approval.used').length, threads + 1);
   assert.equal(entries.filter(({ type, approval }) => type === 'approval.used' && approval === id).length, 1);
@@ -300,7 +248,7 @@ test('SIGTERM drains all threads: running statements finish, held ones are told 
   assert.equal(code, 0, err);
   await isWholeAndSigned(gateway);
   const again = await served(gateway);
-  const entries = await entriesOf(gateway, again);
+  const entries = await entriesOf(gateway, again.apiPort);
   assertDense(entries);
   assert.equal(entries.filter(({ type }) => type === 'session.close').length, reached.all.length + 6);
   again.kill('SIGTERM');
@@ -354,7 +302,7 @@ test('INVARIANT: a worker that dies takes the gateway with it, says nothing of w
   await Promise.all(running);
   await isWholeAndSigned(gateway);
   const again = await served(gateway);
-  assertDense(await entriesOf(gateway, again));
+  assertDense(await entriesOf(gateway, again.apiPort));
   again.kill('SIGTERM');
   assert.equal((await again.ended).code, 0);
 });

@@ -3,8 +3,9 @@
 
 import { once } from 'node:events';
 import { type Socket, connect } from 'node:net';
-import type { ExtendedStep, Value } from '../bypass/cases.ts';
+import type { ExtendedStep } from '../bypass/cases.ts';
 import type { Endpoint } from '../bypass/client.ts';
+import { bind, byName, cString, execute, frame, parse, startup } from '../bypass/frontend.ts';
 
 /** What a lane can send: the steps of a case that need no answer before the next one. */
 export type LaneStep = string | (ExtendedStep & { readonly copyData?: never; readonly portal?: never });
@@ -12,47 +13,18 @@ export type LaneStep = string | (ExtendedStep & { readonly copyData?: never; rea
 /** All bytes up to and with each ReadyForQuery, or null where the connection ended or fell silent before. */
 export type Answer = Buffer | null;
 
-const cString = (text: string): Buffer => Buffer.from(`${text}\0`, 'utf8');
-
-function int16s(...values: readonly number[]): Buffer {
-  const bytes = Buffer.alloc(values.length * 2);
-  for (const [index, value] of values.entries()) bytes.writeInt16BE(value, index * 2);
-  return bytes;
-}
-
-function int32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeInt32BE(value);
-  return bytes;
-}
-
-function frame(type: string, ...parts: readonly Buffer[]): Buffer {
-  const length = parts.reduce((sum, part) => sum + part.length, 4);
-  return Buffer.concat([Buffer.from(type), int32(length), ...parts]);
-}
-
-function valueBytes(value: Value): Buffer {
-  if (value === null) return int32(-1);
-  const bytes = typeof value === 'object' ? Buffer.from(value.hex, 'hex') : Buffer.from(String(value));
-  return Buffer.concat([int32(bytes.length), bytes]);
-}
-
 /** One step as messages; answered by one ReadyForQuery. */
 export function encode(step: LaneStep): Buffer {
   if (typeof step === 'string') return frame('Q', cString(step));
   const { q, name = '', params = [], paramFormats = [], paramTypes = [], resultFormats = [], maxRows = 0, describe = 'P' } = step;
-  const described = (what: 'S' | 'P'): Buffer => frame('D', Buffer.from(what), cString(what === 'S' ? name : ''));
-  const bind = [int16s(paramFormats.length, ...paramFormats), int16s(params.length), ...params.map(valueBytes)];
-  const execute = frame('E', cString(''), int32(maxRows));
   return Buffer.concat([
     // Left behind when an error skipped what follows it.
-    ...(name === '' ? [] : [frame('C', Buffer.from('S'), cString(name))]),
-    frame('P', cString(name), cString(q), int16s(paramTypes.length), ...paramTypes.map(int32)),
-    ...(describe === 'S' || describe === 'SP' ? [described('S')] : []),
-    frame('B', cString(''), cString(name), ...bind, int16s(resultFormats.length, ...resultFormats)),
-    ...(describe === 'P' || describe === 'SP' ? [described('P')] : []),
-    execute,
-    ...(maxRows > 0 ? [execute, execute] : []),
+    ...(name === '' ? [] : [byName('C', 'S', name)]),
+    parse(name, q, paramTypes),
+    ...(describe === 'S' || describe === 'SP' ? [byName('D', 'S', name)] : []),
+    bind('', name, params, paramFormats, resultFormats),
+    ...(describe === 'P' || describe === 'SP' ? [byName('D', 'P', '')] : []),
+    ...Array.from({ length: maxRows > 0 ? 3 : 1 }, () => execute('', maxRows)),
     frame('S'),
   ]);
 }
@@ -82,9 +54,7 @@ export class Lane {
     const socket = connect({ host, port, noDelay: true });
     await once(socket, 'connect');
     const lane = new Lane(socket);
-    const parameters = ['user', 'app', 'database', database, 'client_encoding', 'UTF8'];
-    const body = Buffer.concat([int32(196_608), ...parameters.map(cString), Buffer.from([0])]);
-    socket.write(Buffer.concat([int32(body.length + 4), body]));
+    socket.write(startup({ user: 'app', database, client_encoding: 'UTF8' }));
     const [answer] = await lane.#send(frame('p', cString(token)), 1, 15_000);
     if (answer === null || answer === undefined) throw new Error(`no log-in to ${database}`);
     return lane;

