@@ -9,8 +9,8 @@ import { test } from 'node:test';
 const root = resolve(import.meta.dirname, '..');
 const src = join(root, 'src');
 
-const engines = ['wire', 'sql', 'policy', 'masking', 'audit/tlog'] as const;
-const services = ['store', 'identity', 'approvals', 'audit', 'secrets'] as const;
+const engines = ['wire', 'sql', 'policy', 'masking', 'recognisers', 'audit/tlog'] as const;
+const services = ['store', 'identity', 'approvals', 'grants', 'audit', 'notify', 'reports', 'secrets'] as const;
 
 /** Folder -> folders it may import, besides itself. */
 const table: Record<string, readonly string[]> = {
@@ -19,6 +19,7 @@ const table: Record<string, readonly string[]> = {
   sql: ['core'],
   policy: ['core'],
   masking: ['core'],
+  recognisers: [],
   'audit/tlog': ['core'],
   session: ['core', ...engines],
   transport: ['core', ...engines],
@@ -35,7 +36,8 @@ const nodeModules: Record<string, readonly string[]> = {
   core: [],
   wire: [],
   policy: ['node:crypto'],
-  masking: [],
+  masking: ['node:crypto'],
+  recognisers: [],
   sql: ['node:crypto'],
   'audit/tlog': ['node:crypto'],
 };
@@ -113,6 +115,13 @@ test('pure layers use no node modules beyond their row', () => {
 
 test('INVARIANT: only the gate mints permits', () => {
   const minters = productFiles.filter((path) => /\bPermit\.mint\(/.test(readFileSync(path, 'utf8'))).map((path) => relative(src, path));
+  assert.deepEqual(minters, [join('session', 'gate.ts')]);
+});
+
+test('INVARIANT: only the gate lets a held statement be previewed', () => {
+  const minters = productFiles
+    .filter((path) => /\bPreviewPass\.mint\(/.test(readFileSync(path, 'utf8')))
+    .map((path) => relative(src, path));
   assert.deepEqual(minters, [join('session', 'gate.ts')]);
 });
 

@@ -10,6 +10,7 @@ import { protect } from '../../src/sql/protection.ts';
 import { catalogue, parser } from '../../test/support/plan.ts';
 import type { BenchOptions, Section } from './lab.ts';
 import { format, median, table } from './numbers.ts';
+import { testTokens } from '../../test/support/tokens.ts';
 
 /** Texts that differ in a literal are different texts: every one is a miss. */
 const statements: readonly { readonly name: string; readonly text: (n: number) => string; readonly goalUs: number | null }[] = [
@@ -45,6 +46,7 @@ export async function planning(options: BenchOptions): Promise<Section[]> {
     policy: () => policy,
     catalogue: () => catalogue,
     searchPath: ['public'],
+    tokens: testTokens,
     maxCachedTexts: 2000,
   });
   const msEach = (options.seconds * 1000) / 2;

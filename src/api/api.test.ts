@@ -55,7 +55,8 @@ describe('API', () => {
       Object.keys(methods ?? {}).map((method) => ({ path, method: method.toUpperCase() as 'GET' })),
     );
     assert.ok(routes.length >= 20);
-    const open = new Set(['/healthz', '/readyz', '/metrics']);
+    // The last one is proven by Slack's signature: notifications.test.ts.
+    const open = new Set(['/healthz', '/readyz', '/metrics', '/v1/notifications/channels/{channel}/slack']);
     for (const { path, method } of routes.filter((route) => !open.has(route.path))) {
       const url = path.replace('{id}', approvalId('a')).replace('{*}', '0/000');
       const answer = await app.inject({ method, url, ...(method === 'GET' ? {} : { payload: {} }) });
@@ -364,6 +365,16 @@ describe('API events', () => {
     await turn();
     assert.match(officer.text(), /event: ready[\s\S]*event: approval\ndata: .*"mayAnswer":true/);
     assert.doesNotMatch(other.text(), /event: approval/);
+    await app.close();
+  });
+
+  test('a stream that was opened before its principal was locked tells nothing after', async () => {
+    const { app, fakes } = await open();
+    const officer = await stream(app, 'officer');
+    await fakes.deps.locks.lock(person('operator'), 'principal', 'corp/olga');
+    fakes.publish(approvalOf('d', person('agent')));
+    await turn();
+    assert.doesNotMatch(officer.text(), /event: approval/);
     await app.close();
   });
 

@@ -1,5 +1,5 @@
-// The HTTP API: fastify with everything optional made explicit. Every route but those of routes/public.ts runs the
-// authentication hook; a route that is not listed as public cannot be reached without a verified principal.
+// The HTTP API: fastify with everything optional made explicit. Every route but those of routes/public.ts and the one that Slack
+// signs runs the authentication hook; a route that is not listed as public cannot be reached without a verified principal.
 // REFUSES: forwarded headers (trustProxy is off), unknown body keys, bodies over the limit, answers that are cached.
 
 import helmet from '@fastify/helmet';
@@ -21,8 +21,14 @@ import type { Problem } from './problem.ts';
 import { problemOf } from './problem.ts';
 import { approvalRoutes } from './routes/approvals.ts';
 import { auditRoutes } from './routes/audit.ts';
+import { delegationRoutes } from './routes/delegations.ts';
+import { grantRoutes } from './routes/grants.ts';
+import { lockRoutes } from './routes/locks.ts';
+import { notificationRoutes, slackRoutes } from './routes/notifications.ts';
 import { policyRoutes } from './routes/policy.ts';
+import { policyToolRoutes } from './routes/policy-tools.ts';
 import { publicRoutes } from './routes/public.ts';
+import { recertificationRoutes } from './routes/recertification.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 
 export type ApiApp = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>;
@@ -109,13 +115,20 @@ export async function buildApi(deps: ApiDeps, tls: ApiTls | null): Promise<ApiAp
   app.addHook('preClose', async () => streams.closeAll());
 
   publicRoutes(app, deps, authenticate);
+  await app.register(async (scope) => slackRoutes(scope.withTypeProvider<ZodTypeProvider>(), deps));
   await app.register(async (scope) => {
     scope.addHook('onRequest', authenticate);
     const inner = scope.withTypeProvider<ZodTypeProvider>();
     approvalRoutes(inner, deps, limits, streams);
+    grantRoutes(inner, deps, limits);
+    delegationRoutes(inner, deps);
+    recertificationRoutes(inner, deps);
+    lockRoutes(inner, deps);
     sessionRoutes(inner, deps, limits);
     auditRoutes(inner, deps);
     policyRoutes(inner, deps);
+    policyToolRoutes(inner, deps);
+    notificationRoutes(inner, deps, limits);
   });
   await app.ready();
   return app;

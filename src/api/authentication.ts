@@ -33,6 +33,12 @@ export function createAuthentication(app: FastifyInstance, deps: ApiDeps, limits
     try {
       const principal = await deps.authenticator.authenticate(token, untilGone(reply));
       if (principal.expiresAtMs <= deps.clock.nowMs()) throw new SallyportError('SP_AUTH_EXPIRED', 'expired');
+      if (deps.locks.isLockedOut(principal)) {
+        const { issuer, subject, kind } = principal;
+        const detail = { surface: 'api', fault: 'locked', address: request.ip };
+        await deps.audit.log.append({ type: 'auth.fail', principal: { issuer, subject, kind }, detail });
+        throw new SallyportError('SP_LOCKED', 'the principal is locked');
+      }
       request.viewer = new Viewer(principal, deps);
     } catch (error) {
       if (!(error instanceof SallyportError) || error.category !== 'identity') throw error;

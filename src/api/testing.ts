@@ -9,8 +9,10 @@ import type { Facts } from '../core/facts.ts';
 import type { Principal } from '../core/identity.ts';
 import { principalKey } from '../core/identity.ts';
 import type { ApprovalId, SessionId, Sha256Hex, TargetName } from '../core/ids.ts';
-import type { Approval, SessionRow } from '../core/ports.ts';
+import type { Approval, QueuedNotification, SessionRow } from '../core/ports.ts';
 import type { ApiDeps, PolicyFile } from './ports.ts';
+import { type AccessFakes, createAccessFakes } from './testing-grants.ts';
+import { createPolicyToolFakes, type PolicyToolFakes } from './testing-policy-tools.ts';
 
 export const NOW_MS = Date.UTC(2026, 10, 21, 9, 0, 0);
 export const CLINIC = 'clinic' as TargetName;
@@ -57,7 +59,7 @@ export function approvalOf(letter: string, requester: Principal, change: Partial
     binding: {
       principal: principalKey(requester),
       target: CLINIC,
-      textSha256: 'cd'.repeat(32) as Sha256Hex,
+      statementSha256: 'cd'.repeat(32) as Sha256Hex,
       parametersSha256: 'ef'.repeat(32) as Sha256Hex,
       policySha256: POLICY,
       catalogueVersion: 'v1',
@@ -117,13 +119,19 @@ const PLACE = { file: 'policy.yaml', line: 3, column: 5 };
 export const MASKS: MaskSet = { id: 'm1', byClass: { 'phi.ssn': 'partial' } };
 
 export interface Fakes {
+  readonly access: AccessFakes;
+  readonly tools: PolicyToolFakes;
   readonly deps: ApiDeps;
   readonly approvals: Approval[];
   readonly sessions: SessionRow[];
   readonly entries: EntryHeader[];
   readonly appended: { readonly entry: EntryDraft; readonly payloads: readonly Payload[] }[];
   readonly explained: Principal[];
+  readonly checked: { readonly proposals: string; readonly by: string }[];
   readonly logged: unknown[];
+  readonly queued: QueuedNotification[];
+  /** What Slack sent. */
+  readonly clicks: { readonly channel: string; readonly timestamp: string; readonly body: string }[];
   publish(approval: Approval): void;
   listeners(): number;
   fail: { audit: boolean; analyse: boolean };
@@ -135,13 +143,20 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
   const entries: EntryHeader[] = [];
   const appended: Fakes['appended'] = [];
   const explained: Principal[] = [];
+  const checked: Fakes['checked'] = [];
   const logged: unknown[] = [];
+  const queued: QueuedNotification[] = [];
+  const clicks: Fakes['clicks'][number][] = [];
   const listeners = new Set<(approval: Approval) => void>();
   const fail = { audit: false, analyse: false };
   const log = (fields: unknown): void => void logged.push(fields);
 
   const rolesOf = (principal: Principal): string[] => principal.groups.flatMap((group) => ROLE_OF_GROUP[group] ?? []);
+  const access = createAccessFakes(rolesOf);
+  const tools = createPolicyToolFakes(POLICY);
   const deps: ApiDeps = {
+    ...access.surfaces,
+    policyTools: tools.surface,
     authenticator: {
       authenticate: async (token) => {
         const principal = PEOPLE[token];
@@ -172,6 +187,23 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
       subscribe: (listener) => {
         listeners.add(listener);
         return () => listeners.delete(listener);
+      },
+    },
+    notifications: {
+      channels: async () => [{ name: 'reviewers', kind: 'slack', queued: 1 }],
+      list: async ({ channel, state, limit }) =>
+        queued
+          .filter((row) => channel === undefined || row.channel === channel)
+          .filter((row) => state === undefined || row.state === state)
+          .slice(0, limit),
+      test: async (channel) => {
+        if (channel === 'broken') return { isSent: false, fault: 'unreachable' };
+        if (channel !== 'reviewers') throw new SallyportError('SP_API_NOT_FOUND', 'x');
+        return { isSent: true };
+      },
+      slack: async (channel, request) => {
+        if (channel !== 'reviewers' || request.signature !== 'v0=good') throw new SallyportError('SP_AUTH_INVALID_TOKEN', 'x');
+        clicks.push({ channel, timestamp: request.timestamp, body: new TextDecoder().decode(request.body) });
       },
     },
     sessions: {
@@ -223,7 +255,10 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
           return { facts: FACTS, forward: 'SELECT mask(ssn) FROM patients' };
         },
         protectedColumns: async () => new Map(),
+        under: () => ({ analyse: async () => ({ facts: FACTS, forward: null }), protectedColumns: async () => new Map() }),
         knowsColumn: async () => true,
+        columns: async () => [],
+        sample: async () => null,
       },
     ],
     policy: {
@@ -253,7 +288,19 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
         faults: [],
         tests: [{ name: 'a test', place: PLACE, passed: files === null, differences: files === null ? [] : ['decision: want hold'] }],
       }),
-      check: async () => ({ ok: true, sha256: POLICY, faults: [] }),
+      check: async (_files, { proposals, by }) => {
+        checked.push({ proposals, by: by.subject });
+        const byContent = proposals === 'by-sample' ? { kind: 'ssn', matched: 187, of: 200 } : null;
+        const proposal = {
+          column: 'clinic:public.t.ssn',
+          class: 'phi.ssn',
+          isDeclared: true,
+          evidence: 'its name says "ssn"',
+          byName: 'ssn',
+          byContent,
+        };
+        return { ok: true, sha256: POLICY, faults: [], proposals: proposals === 'none' ? [] : [proposal], notes: [] };
+      },
     },
     metrics: new Registry(),
     metricsAccess: 'loopback',
@@ -265,13 +312,18 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
     limits,
   };
   return {
+    access,
+    tools,
     deps,
     approvals,
     sessions,
     entries,
     appended,
     explained,
+    checked,
     logged,
+    queued,
+    clicks,
     fail,
     publish: (approval) => listeners.forEach((listener) => listener(approval)),
     listeners: () => listeners.size,

@@ -3,6 +3,7 @@
 
 import type { FastifyRequest } from 'fastify';
 import { SallyportError } from '../core/error.ts';
+import type { Grant } from '../core/grant.ts';
 import type { ActorRef, Principal } from '../core/identity.ts';
 import { principalKey } from '../core/identity.ts';
 import type { Approval, SessionRow } from '../core/ports.ts';
@@ -50,6 +51,15 @@ export class Viewer {
 
   maySeeSession(session: SessionRow): boolean {
     return this.rights.has('oversight') || this.#owns(session.principal, session.onBehalfOf);
+  }
+
+  maySeeGrant(grant: Grant): boolean {
+    return this.rights.has('oversight') || this.roles.includes(grant.approvers.role) || this.#owns(grant.requester, grant.onBehalfOf);
+  }
+
+  /** What a held request would do is for those who answer: its requester would learn more than the answer to it. */
+  maySeePreview({ requester, onBehalfOf }: Approval): boolean {
+    return !this.#owns(requester, onBehalfOf);
   }
 
   maySeeApproval(approval: Approval): boolean {

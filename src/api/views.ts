@@ -3,6 +3,7 @@
 
 import { z } from 'zod';
 import type { Approval, SessionRow, TargetStatus } from '../core/ports.ts';
+import { NOT_COUNTED } from '../core/preview.ts';
 import type { ApprovalsSurface } from './ports.ts';
 import type { Viewer } from './viewer.ts';
 
@@ -44,16 +45,25 @@ export const approvalSchema = z.object({
   onBehalfOf: actorSchema.nullable(),
   action: z.string(),
   statement: z.string().nullable().describe('Redacted: every constant and comment replaced'),
-  textSha256: z.string(),
+  statementSha256: z.string(),
   policySha256: z.string(),
   effects: z.array(z.string()),
   relations: z.array(z.object({ name: z.string(), access: z.enum(['read', 'write']) })),
   outputs: z.array(z.object({ name: z.string(), classes: z.array(z.string()), mask: z.string() })),
   unbounded: z.boolean(),
+  preview: z
+    .object({
+      estimatedRows: z.number().nullable().describe("By the target's planner; null = unknown"),
+      affectedRows: z.int().nullable().describe('By a trial run that was rolled back; null = not counted'),
+      notCounted: z.enum(NOT_COUNTED).nullable().describe('Why a write was not counted'),
+    })
+    .nullable()
+    .describe('What it would do; null until it is known, and always for its requester'),
   rules: z.array(z.string()),
   say: z.string().nullable(),
   approvers: z.object({ role: z.string(), count: z.int() }),
-  answers: z.array(z.object({ by: actorSchema, verdict: z.enum(['approve', 'deny']), at: time })),
+  answers: z.array(z.object({ by: actorSchema, verdict: z.enum(['approve', 'deny']), at: time, forMs: z.int().nullable() })),
+  uses: z.int().nullable().describe('How often it ran so far, where it may run until it expires; null = it may run once'),
   createdAt: time,
   expiresAt: time,
   mayAnswer: z.boolean().describe('Whether the caller could answer it now'),
@@ -92,16 +102,18 @@ export function approvalView(approval: Approval, viewer: Viewer, desk: Pick<Appr
     onBehalfOf: approval.onBehalfOf,
     action: approval.action,
     statement: approval.statement,
-    textSha256: approval.binding.textSha256,
+    statementSha256: approval.binding.statementSha256,
     policySha256: approval.binding.policySha256,
     effects: [...approval.effects],
     relations: [...approval.relations],
     outputs: approval.outputs.map((output) => ({ ...output, classes: [...output.classes] })),
     unbounded: approval.unbounded,
+    preview: viewer.maySeePreview(approval) ? (approval.preview ?? null) : null,
     rules: [...approval.rules],
     say: approval.say,
     approvers: approval.approvers,
-    answers: approval.answers.map(({ by, verdict, atMs }) => ({ by, verdict, at: at(atMs) })),
+    answers: approval.answers.map(({ by, verdict, atMs, forMs }) => ({ by, verdict, at: at(atMs), forMs: forMs ?? null })),
+    uses: approval.repeated?.uses ?? null,
     createdAt: at(approval.createdAtMs),
     expiresAt: at(approval.expiresAtMs),
     mayAnswer: desk.mayAnswer(approval, viewer.principal),

@@ -2,6 +2,7 @@
 // Order matters and is the order of trust: lock the data directory, open the record, then state, identity, policy, and
 // listeners last. Whatever fails on the way closes what was opened.
 
+import { createHmac } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createApi } from '../api/index.ts';
@@ -10,21 +11,29 @@ import { type Disk, type OpenAuditLog, openAuditLog } from '../audit/index.ts';
 import { SallyportError } from '../core/error.ts';
 import type { TargetName } from '../core/ids.ts';
 import type { Clock, Logger, Random } from '../core/ports.ts';
-import type { Secret } from '../core/secret.ts';
+import { Secret } from '../core/secret.ts';
 import type { Target } from '../core/target.ts';
-import { type Policy, rolesOf } from '../policy/index.ts';
+import { type Policy, type PolicyText, rolesOf } from '../policy/index.ts';
 import type { PostgresAdapter } from '../protocols/postgres/adapter.ts';
 import { resolveSecret } from '../secrets/index.ts';
+import { claimDigests } from '../session/identity-facts.ts';
 import { createSessionSlots, createSlotMemory } from '../session/session-slots.ts';
 import { createParser } from '../sql/parser.ts';
-import { lockDataDirectory, openStore, type Store } from '../store/index.ts';
+import { lockDataDirectory, openStore } from '../store/index.ts';
+import { createGatewayAccess } from './access.ts';
+import { createVersionMemory, sharedBoundColumns } from './bound-columns.ts';
 import type { ConfigDocument } from './config-schema.ts';
 import { environment, type LoadedConfig } from './config.ts';
 import { failuresOfThread } from './login-failures.ts';
 import { ThreadsRegistry } from './metrics.ts';
+import { createGatewayNotifications, readChannels } from './notifications.ts';
+import { PolicyRuntime, recordStart, startingPolicy } from './policy-runtime.ts';
 import { readPolicyTexts, requirePolicy } from './policy-source.ts';
 import { createPolicySurface } from './policy-surface.ts';
+import { createPolicyTools } from './policy-tools.ts';
 import { startSessionIndexer } from './session-indexer.ts';
+import { ThreadPolicy } from './thread-policy.ts';
+import { readTokenKeys } from './token-keys.ts';
 import { authenticatorOf, catalogueChecks, createTraffic, policySettingOf, readServerTls, readTrafficSettings } from './traffic.ts';
 import { VERSION } from './version.ts';
 import { startWorkers, type WorkerPool } from './worker-pool.ts';
@@ -73,15 +82,15 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
 
   // Everything that can be wrong in the files is found before anything is opened.
   const setting = policySettingOf(document);
-  const policyTexts = await readPolicyTexts(document.policy.files.map(config.path), dirname(config.file));
-  const policy = requirePolicy(policyTexts, setting);
-  requireRoles(policy, [...document.api.auditors, ...document.api.operators]);
-  const [signingKey, tokenKey] = await Promise.all([secret(document.audit.signingKey), secret(document.tokenKey)]);
-  if (tokenKey.reveal().length < 32) {
-    throw new SallyportError('SP_CONFIG_INVALID', 'tokenKey: shorter than 32 characters; `sallyport init` makes one');
-  }
+  const readFiles = (): Promise<PolicyText[]> => readPolicyTexts(document.policy.files.map(config.path), dirname(config.file));
+  const policyTexts = await readFiles();
+  const policyOfFiles = requirePolicy(policyTexts, setting);
+  requireRoles(policyOfFiles, [...document.api.auditors, ...document.api.operators]);
+  const [signingKey, tokenKeys] = await Promise.all([secret(document.audit.signingKey), readTokenKeys(document, secret)]);
   const threads = threadsOf(document.limits.workers);
-  const settings = await readTrafficSettings(config, policyTexts, tokenKey);
+  const claimKey = claimKeyOf(signingKey);
+  const ofFiles = await readTrafficSettings(config, policyOfFiles.source, { tokenKeys, claimKey });
+  const channels = await readChannels(config, { secret, knownRoles: policyOfFiles.roles.map((role) => role.role), clock });
   const apiTls = document.api.tls === undefined ? null : await readServerTls(config, document.api.tls);
   const authenticator = authenticatorOf(document, { clock, logger });
   const parser = await createParser();
@@ -105,41 +114,94 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   undo.push(() => audit.close());
   const store = await openStore({ dir: join(dataDirectory, 'state') });
   undo.push(() => store.close());
-  await recordPolicy(store, audit, policy, clock);
+  const starting = await startingPolicy(policyOfFiles, policyTexts, { versions: store.policies, setting, logger });
+  requireRoles(starting.policy, requiredRoles(document));
+  await recordStart(starting, { versions: store.policies, audit, clock });
+  const settings = { ...ofFiles, policySource: starting.policy.source };
+  const threadPolicy = new ThreadPolicy(starting.policy, document.targets);
+  const runtime = new PolicyRuntime({
+    policy: starting.policy,
+    versions: store.policies,
+    audit,
+    clock,
+    targets: document.targets.map(({ name }) => name),
+    readFiles,
+    threads: {
+      prepare: ({ source, sha256 }) => workers.preparePolicy({ source, sha256 }),
+      use(policy) {
+        usePolicy(policy);
+        return workers.usePolicy(policy.sha256);
+      },
+    },
+    voidHeld: () => approvals.voidAll('policy-changed'),
+  });
 
+  const registry = new ThreadsRegistry(async () => [await metrics.snapshot(), ...(await workers.metrics())]);
+  const access = createGatewayAccess({
+    document,
+    store,
+    audit,
+    policy: () => runtime.policy,
+    clock,
+    random,
+    logger,
+    registry,
+    uses: { sessions: store.sessions, reader: audit, claims: claimDigests(claimKey) },
+    later: {
+      notifier: () => notifications.service,
+      approvals: () => approvals,
+      publish: (snapshot) => workers.access(snapshot),
+      rowsReleased: (grant, rows) => workers.rowsReleased({ grant, rows }),
+    },
+  });
+  undo.push(() => access.stop());
   const approvals = createApprovalDesk({
     store: store.approvals,
     audit,
     clock,
     random,
     logger,
-    rolesOf: (principal) => rolesOf(principal, policy),
-    policySha: () => policy.sha256,
+    authoritiesOf: access.authoritiesOf,
+    policySha: () => runtime.policy.sha256,
   });
+  const { publicUrl } = document.api;
+  const notifications = createGatewayNotifications(
+    { channels, publicUrl, queue: store.notifications, approvals, grants: access.grants, clock, random, logger },
+    registry,
+  );
+  undo.push(() => notifications.stop());
   await approvals.recover();
+  await notifications.start();
   const failures = failuresOfThread(clock, (address) => workers.loginFailed(address));
   const slots = createSlotMemory();
+  const boundVersion = createVersionMemory();
+  const boundColumns = sharedBoundColumns(store.boundColumns, boundVersion);
   const workers = await startWorkers({
     workers: threads - 1,
     settings,
-    policySha256: policy.sha256,
+    policySha256: starting.policy.sha256,
     connectAudit: () => audit.connect(),
     slots,
+    boundVersion,
+    boundColumns,
     approvals,
     // Nobody asks before there are clients.
     cancel: ({ pid, key }) => adapter.cancel(pid, key),
     loginFailed: (address) => failures.recordElsewhere(address),
+    rowsReleased: ({ grant, rows }) => access.table.addRows(grant, rows),
     logger,
     onDeath: ports.onFatal,
   });
   undo.push(() => workers.close());
-  const { gate, adapter, metrics, listen } = createTraffic({
+  const { gate, adapter, metrics, usePolicy, listen } = createTraffic({
     settings,
-    policy,
+    policy: threadPolicy,
     parser,
     authenticator,
     audit,
     approvals,
+    boundColumns,
+    access: access.table,
     slots: createSessionSlots(document.limits.maxSessions, slots),
     failures: failures.limiter,
     cancelElsewhere: (pid, key) => workers.cancel({ pid, key }),
@@ -152,6 +214,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   undo.push(() => gate.close());
   undo.push(() => adapter.close());
   await adapter.start();
+  await access.start();
   const targets = new Map<TargetName, Target>();
   for (const { name, protocol, address, database } of document.targets) {
     targets.set(name as TargetName, { name: name as TargetName, protocol, address: `${address.host}:${address.port}/${database}` });
@@ -161,13 +224,38 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
 
   const api = createApi({
     authenticator,
-    rolesOf: (principal) => rolesOf(principal, policy),
+    rolesOf: (principal) => rolesOf(principal, runtime.policy),
     approvals,
+    grants: access.grants,
+    locks: access.locks,
+    delegations: access.delegations,
+    recertification: access.recertification,
     sessions: store.sessions,
     audit: { log: audit, reader: audit, file: (path) => audit.file(path) },
     analysts: () => adapter.analysts(),
-    policy: createPolicySurface({ policy, files: policyTexts, setting, targets, analysts: () => adapter.analysts(), clock }),
-    metrics: new ThreadsRegistry(async () => [await metrics.snapshot(), ...(await workers.metrics())]),
+    policy: createPolicySurface({
+      runtime,
+      setting,
+      targets,
+      analysts: () => adapter.analysts(),
+      grantsOf: (principal, target) => access.table.grantsOf(principal, target),
+      audit,
+      clock,
+    }),
+    policyTools: createPolicyTools({
+      runtime,
+      setting,
+      requiredRoles: requiredRoles(document),
+      readFiles,
+      versions: store.policies,
+      targets,
+      analysts: () => adapter.analysts(),
+      source: { reader: audit, sessions: store.sessions },
+      claims: claimDigests(claimKey),
+      clock,
+    }),
+    metrics: registry,
+    notifications: notifications.surface,
     metricsAccess: document.api.metrics,
     readiness: () => readinessOf(audit, adapter, workers),
     surfaceRoles: { auditors: document.api.auditors, operators: document.api.operators },
@@ -210,6 +298,8 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
         () => approvals.drain(),
         () => drainAll(deadline(), adapter, workers),
         () => workers.close(),
+        () => access.stop(),
+        () => notifications.stop(),
         () => api.close(),
         () => gate.close(),
         () => indexer.stop().catch(() => undefined),
@@ -252,10 +342,15 @@ function threadsOf(configured: ConfigDocument['limits']['workers']): number {
   return configured;
 }
 
-/** Every applied version is kept by its hash, and its first use is an entry. */
-async function recordPolicy(store: Store, audit: OpenAuditLog, policy: Policy, clock: Clock): Promise<void> {
-  await store.policies.put({ sha256: policy.sha256, source: policy.source, appliedAtMs: clock.nowMs() });
-  await audit.append({ type: 'policy.applied', policy: { sha256: policy.sha256 } });
+/** Digests in the record stay comparable as long as the log has the same key. */
+function claimKeyOf(signingKey: Secret): Secret {
+  return new Secret(createHmac('sha256', signingKey.reveal()).update('sallyport claims of the record').digest('hex'));
+}
+
+/** Roles that the configuration names. */
+function requiredRoles({ api, grants, notifications }: ConfigDocument): readonly string[] {
+  const escalation = grants.escalation === undefined ? [] : [grants.escalation.role];
+  return [...new Set([...api.auditors, ...api.operators, ...escalation, ...notifications.flatMap(({ roles }) => roles ?? [])])];
 }
 
 function requireRoles(policy: Policy, names: readonly string[]): void {

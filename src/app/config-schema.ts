@@ -4,6 +4,10 @@
 import { z } from 'zod';
 import { isLoopback } from '../core/address.ts';
 import { ALGORITHMS } from '../identity/index.ts';
+import { TOKEN_KEY_STATES } from '../masking/index.ts';
+import { name, path, roleName, secretRef } from './config-parts.ts';
+import { grantsSection } from './grants-schema.ts';
+import { notificationChannel } from './notifications-schema.ts';
 
 /** `host:port`, with `[::1]:port` for IPv6. */
 const address = z.string().transform((text, context) => {
@@ -17,24 +21,6 @@ const address = z.string().transform((text, context) => {
 });
 
 export type Address = z.output<typeof address>;
-
-const path = z.string().min(1);
-const name = z
-  .string()
-  .regex(/^[a-z][a-z0-9_-]{0,62}$/, 'expected lower-case letters, digits, dashes and underscores, starting with a letter');
-const roleName = name;
-
-/** Where a secret comes from; exactly one key. */
-const secretRef = z.union(
-  [
-    z.strictObject({ env: z.string().min(1) }),
-    z.strictObject({ file: path }),
-    z.strictObject({ command: z.array(z.string().min(1)).min(1) }),
-  ],
-  {
-    error: 'expected one of { env: NAME }, { file: path } or { command: [program, argument, ...] }; a secret is never written here itself',
-  },
-);
 
 const serverTls = z.strictObject({ certificate: path, key: path });
 
@@ -71,6 +57,7 @@ const api = z
     insecure: z.literal(true).optional(),
     auditors: z.array(roleName).default([]),
     operators: z.array(roleName).default([]),
+    publicUrl: z.url({ protocol: /^https?$/ }).optional(),
     metrics: z.enum(['loopback', 'public']).default('loopback'),
   })
   .superRefine(secured);
@@ -110,6 +97,19 @@ const target = z.strictObject({
   partitionOrder: z.enum(['shown', 'hidden']).default('hidden'),
 });
 
+const tokenKeyEntry = z
+  .strictObject({
+    id: z.string().regex(/^[a-z0-9]{1,8}$/, 'expected 1 to 8 lower-case letters and digits'),
+    secret: secretRef.optional(),
+    state: z.enum(TOKEN_KEY_STATES),
+  })
+  .superRefine(({ secret, state }, context) => {
+    // An expired key opens nothing: it is listed so that its tokens are told from forged ones.
+    if (secret === undefined && state !== 'expired') {
+      context.addIssue({ code: 'custom', path: ['secret'], message: `is missing: a key that is ${state} needs it` });
+    }
+  });
+
 /** Threads that serve traffic; `auto` = one for each core. Where ports cannot be shared there is one. */
 const workers = z.union([z.literal('auto'), z.int().min(1).max(256)], { error: 'expected a number of threads from 1 to 256, or auto' });
 
@@ -119,6 +119,7 @@ const limits = z.strictObject({
   loginMs: z.int().min(100).max(300_000).default(15_000),
   idleMs: z.int().min(1000).max(86_400_000).default(3_600_000),
   maxMessageBytes: z.int().min(1024).max(1_073_741_824).default(67_108_864),
+  maxRowBytes: z.int().min(1024).max(1_073_741_824).default(268_435_456),
   recordBytes: z.int().min(0).max(16_777_216).default(262_144),
   drainMs: z.int().min(0).max(600_000).default(10_000),
 });
@@ -145,13 +146,18 @@ export const configSchema = z
         .refine((list) => list.length > 0, 'no recipient: sealed payloads could never be opened; `sallyport init` makes one'),
       durability: z.enum(['durable', 'buffered']).default('durable'),
     }),
-    tokenKey: secretRef,
+    tokenKey: secretRef.optional(),
+    tokenKeys: z.array(tokenKeyEntry).min(1).max(32).optional(),
+    notifications: z.array(notificationChannel).max(50).default([]),
+    grants: grantsSection.prefault({}),
     limits: limits.prefault({}),
   })
   .superRefine((config, context) => {
+    tokenKeysAreUsable(config, context);
     for (const [list, key] of [
       [config.targets, 'targets'],
       [config.identity.providers, 'identity.providers'],
+      [config.notifications, 'notifications'],
     ] as const) {
       const seen = new Set<string>();
       list.forEach((item, index) => {
@@ -160,6 +166,15 @@ export const configSchema = z
         seen.add(item.name);
       });
     }
+    const providers = new Set(config.identity.providers.map((item) => item.name));
+    config.notifications.forEach((channel, index) => {
+      if (channel.kind !== 'slack') return;
+      channel.answers?.people.forEach(({ issuer }, at) => {
+        if (providers.has(issuer)) return;
+        const path = ['notifications', index, 'answers', 'people', at, 'issuer'];
+        context.addIssue({ code: 'custom', path, message: `no identity provider is called ${issuer}` });
+      });
+    });
     const issuers = new Set<string>();
     config.identity.providers.forEach((item, index) => {
       const url = new URL(item.issuer);
@@ -175,6 +190,23 @@ export const configSchema = z
       issuers.add(item.issuer);
     });
   });
+
+/** One way to give the keys, and one key that tokens are made with. */
+function tokenKeysAreUsable(
+  { tokenKey, tokenKeys }: { readonly tokenKey?: unknown; readonly tokenKeys?: readonly z.output<typeof tokenKeyEntry>[] | undefined },
+  context: z.RefinementCtx,
+): void {
+  const refuse = (path: (string | number)[], message: string): void => context.addIssue({ code: 'custom', path, message });
+  if (tokenKey === undefined && tokenKeys === undefined) refuse(['tokenKey'], 'is missing: give tokenKey, or tokenKeys to rotate keys');
+  if (tokenKey !== undefined && tokenKeys !== undefined) refuse(['tokenKeys'], 'contradicts tokenKey: remove one of them');
+  if (tokenKeys === undefined) return;
+  if (tokenKeys.filter(({ state }) => state === 'active').length !== 1) refuse(['tokenKeys'], 'exactly one key must be active');
+  const seen = new Set<string>();
+  tokenKeys.forEach(({ id }, index) => {
+    if (seen.has(id)) refuse(['tokenKeys', index, 'id'], `${id} is defined twice`);
+    seen.add(id);
+  });
+}
 
 /** The configuration as written, validated; paths are still relative to the file. */
 export type ConfigDocument = z.output<typeof configSchema>;

@@ -131,6 +131,25 @@ test('a target or provider defined twice is refused', async () => {
   assert.match(await faultsOf(twice), /clinic is defined twice/);
 });
 
+test('token keys are given in one way, one of them is active, and only an expired one needs no secret', async () => {
+  const keys = (list: string): string => good.replace('tokenKey: { file: ./keys/token.key }', `tokenKeys: [${list}]`);
+  const active = '{ id: k2, state: active, secret: { file: a } }';
+  assert.equal(await faultsOf(keys(`${active}, { id: k1, state: decrypt-only, secret: { env: OLD } }, { id: k0, state: expired }`)), '');
+  assert.match(
+    await faultsOf(good.replace('tokenKey: { file: ./keys/token.key }\n', '')),
+    /tokenKey: is missing: give tokenKey, or tokenKeys/,
+  );
+  assert.match(await faultsOf(`${good}tokenKeys: [${active}]\n`), /tokenKeys: contradicts tokenKey/);
+  assert.match(await faultsOf(keys('{ id: k1, state: expired }')), /exactly one key must be active/);
+  assert.match(await faultsOf(keys(`${active}, { id: k1, state: active, secret: { file: b } }`)), /exactly one key must be active/);
+  assert.match(
+    await faultsOf(keys(`${active}, { id: k1, state: decrypt-only }`)),
+    /tokenKeys\[1\]\.secret: is missing: a key that is decrypt-only needs it/,
+  );
+  assert.match(await faultsOf(keys(`${active}, { id: k2, state: expired }`)), /tokenKeys\[1\]\.id: k2 is defined twice/);
+  assert.match(await faultsOf(keys('{ id: K_1, state: active, secret: { file: a } }')), /expected 1 to 8 lower-case letters and digits/);
+});
+
 test('a missing file says how to make one', async () => {
   await assert.rejects(loadConfig(join(folder, 'absent.yaml')), { code: 'SP_CONFIG_INVALID', message: /sallyport init/ });
 });

@@ -83,7 +83,7 @@ tests:
     as: { issuer: demo, subject: reporting-agent, groups: [ai-agents], kind: agent }
     target: clinic
     sql: SELECT name, ssn, dob FROM patients
-    expect: { decision: hold, rules: [bulk-read-of-phi], masks: { name: redact, ssn: redact, dob: year } }
+    expect: { decision: hold, rules: [bulk-read-of-phi], masks: { name: redact, ssn: redact, dob: age-90 } }
   - name: counting encounters is nobody's secret
     as: { issuer: demo, subject: reporting-agent, groups: [ai-agents], kind: agent }
     target: clinic

@@ -54,7 +54,7 @@ test('hipaa-agents has a class for each of the 18 Safe Harbor identifiers, and n
   ];
   assert.equal(identifiers.length, 18);
   const masks = masksFor(agent, 'clinic', hipaa).byClass;
-  for (const name of [...identifiers, 'zip', 'age', 'text']) {
+  for (const name of [...identifiers, 'birth-date', 'zip', 'age', 'text']) {
     assert.ok(
       classRules(hipaa, 'clinic').some((rule) => rule.class === `phi.${name}`),
       name,
@@ -62,16 +62,35 @@ test('hipaa-agents has a class for each of the 18 Safe Harbor identifiers, and n
     assert.notEqual(masks[`phi.${name}`] ?? 'clear', 'clear', name);
   }
   assert.deepEqual(
-    ['date', 'age', 'zip', 'mrn', 'ssn'].map((name) => masks[`phi.${name}`]),
-    ['year', 'age-90', 'zip3', 'token', 'redact'],
+    ['date', 'birth-date', 'age', 'zip', 'mrn', 'ssn'].map((name) => masks[`phi.${name}`]),
+    ['year', 'age-90', 'age-90', 'zip3', 'token', 'redact'],
   );
+});
+
+test('hipaa-agents knows where each identifier is in JSON, and all but vehicles in FHIR resources', () => {
+  const kinds = new Map<string, Set<string>>();
+  for (const { class: name, places } of hipaa.classes) kinds.set(name, new Set(places.map(({ location }) => location.kind)));
+  for (const [name, found] of kinds) {
+    assert.deepEqual([...found].toSorted(), name === 'phi.vehicle' ? ['json'] : ['fhir', 'json'], name);
+  }
+  assert.equal(kinds.size, 22);
+});
+
+test('hipaa-agents lets record numbers be looked up, and nothing that describes people', () => {
+  const lookups = classRules(hipaa, 'clinic').filter(({ lookup }) => lookup === true);
+  assert.deepEqual([...new Set(lookups.map((rule) => rule.class))].toSorted(), [
+    'phi.account',
+    'phi.health-plan',
+    'phi.mrn',
+    'phi.other-id',
+  ]);
 });
 
 test('hipaa-agents finds the usual columns and leaves ordinary ones alone', () => {
   for (const [column, expected] of [
     ['public.patients.name', 'phi.name'],
     ['public.patients.ssn', 'phi.ssn'],
-    ['public.patients.dob', 'phi.date'],
+    ['public.patients.dob', 'phi.birth-date'],
     ['public.patients.email', 'phi.email'],
     ['public.patients.phone', 'phi.phone'],
     ['public.patients.address', 'phi.address'],
@@ -115,6 +134,9 @@ test('hipaa-agents holds bulk reads and exports of patient data, and refuses sch
     return [decision.outcome, ...decision.rules];
   };
   assert.deepEqual(outcome({ unbounded: true, classes: ['phi.ssn'] }), ['hold', 'bulk-read-of-phi']);
+  assert.deepEqual(outcome({ limit: 10_001, classes: ['phi.ssn'] }), ['hold', 'bulk-read-of-phi']);
+  assert.deepEqual(outcome({ limit: 10_000, classes: ['phi.ssn'] }), ['allow']);
+  assert.deepEqual(outcome({ limit: 1_000_000 }), ['allow']);
   assert.deepEqual(outcome({ effects: ['copy-out'], classes: ['phi.ssn'] }), ['hold', 'copy-out-of-phi']);
   assert.deepEqual(outcome({ effects: ['ddl'] }), ['deny', 'no-ddl-for-agents']);
   assert.deepEqual(outcome({ effects: ['admin'] }), ['deny', 'no-admin-for-agents']);
@@ -145,4 +167,12 @@ test('change-control holds whatever changes something', () => {
   );
   assert.equal(decide(requestOf({ effects: ['read'] }), agent, policy, context).outcome, 'allow');
   assert.equal(decide(requestOf({ effects: ['read', 'write'] }), agent, policy, context).outcome, 'hold');
+});
+
+test('look-ups that hipaa-agents allows are closed by one entry of the policy', () => {
+  const closed = policyOf(`packs: [hipaa-agents]\n${people}classes: [{ class: phi.mrn, predicates: any }]\n`, { packs });
+  const lookups = (policy: typeof closed): string[] =>
+    classRules(policy, 'clinic').flatMap((rule) => (rule.lookup === true && rule.class === 'phi.mrn' ? [rule.pattern] : []));
+  assert.ok(lookups(hipaa).length > 0);
+  assert.deepEqual(lookups(closed), []);
 });

@@ -1,18 +1,28 @@
 // What serves traffic, once in every thread: identity, gate and PostgreSQL adapter. The main thread and each worker build it
 // from the same settings and the same policy texts; what they share (log, approvals, session slots) comes in as ports.
 
-import { createHmac } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { SallyportError } from '../core/error.ts';
 import type { SessionId, TargetName } from '../core/ids.ts';
-import type { ApprovalDesk, AuditLog, Authenticator, Clock, FailureLimiter, Logger, Random, TargetStatus } from '../core/ports.ts';
+import type {
+  ApprovalDesk,
+  AuditLog,
+  Authenticator,
+  Clock,
+  FailureLimiter,
+  Logger,
+  Random,
+  SharedBoundColumns,
+  TargetStatus,
+} from '../core/ports.ts';
 import { Secret } from '../core/secret.ts';
 import { createOidcAuthenticator } from '../identity/index.ts';
-import { classRules, decide, hasAccess, masksFor, type Policy, type PolicyText } from '../policy/index.ts';
 import { createPostgresAdapter, type PostgresAdapter, type PostgresTargetConfig } from '../protocols/postgres/adapter.ts';
 import { resolveSecret } from '../secrets/index.ts';
-import { createGate, type GatePolicy, type OpenGate } from '../session/gate.ts';
+import { createGate, type OpenGate } from '../session/gate.ts';
+import { claimDigests } from '../session/identity-facts.ts';
+import type { AccessTable } from '../session/access-table.ts';
 import type { SessionSlots } from '../session/session-slots.ts';
 import type { Parser } from '../sql/parser.ts';
 import type { ListenerConfig, Listening } from '../transport/listener.ts';
@@ -21,27 +31,36 @@ import type { ConfigDocument } from './config-schema.ts';
 import { environment, type LoadedConfig } from './config.ts';
 import { createMetrics, type GatewayMetrics } from './metrics.ts';
 import type { PolicySetting } from './policy-source.ts';
+import type { Policy } from '../policy/index.ts';
+import type { ThreadPolicy } from './thread-policy.ts';
+import { type TokenKeySetting, tokenSpaceOf } from './token-keys.ts';
 
 /** Everything that was read from files, and all that threads build from. */
 export interface TrafficSettings {
   readonly document: ConfigDocument;
   /** The configuration file; references to secrets are relative to it. */
   readonly file: string;
-  readonly policyTexts: readonly PolicyText[];
+  /** `Policy.source` of the version in force when the threads start. */
+  readonly policySource: string;
   /** By name of the target: PEM of its certificate authority, where the configuration names one. */
   readonly authorities: ReadonlyMap<string, string>;
   /** One for each listener of the document; null = plaintext. */
   readonly listenerTls: readonly (ServerTls | null)[];
-  readonly tokenKey: Secret;
+  readonly tokenKeys: readonly TokenKeySetting[];
+  /** Digests claims for the record. */
+  readonly claimKey: Secret;
 }
 
 export interface TrafficDeps {
   readonly settings: TrafficSettings;
-  readonly policy: Policy;
+  readonly policy: ThreadPolicy;
   readonly parser: Parser;
   readonly authenticator: Authenticator;
   readonly audit: AuditLog;
   readonly approvals: ApprovalDesk;
+  /** Kept current by the main thread. */
+  readonly access: AccessTable;
+  readonly boundColumns: SharedBoundColumns;
   readonly slots: SessionSlots;
   readonly failures: FailureLimiter;
   readonly cancelElsewhere: (pid: number, key: Uint8Array) => Promise<boolean>;
@@ -57,6 +76,8 @@ export interface Traffic {
   readonly gate: OpenGate;
   readonly adapter: PostgresAdapter;
   readonly metrics: GatewayMetrics;
+  /** Another version is in force in this thread from now on. */
+  readonly usePolicy: (policy: Policy) => void;
   /** Starts the listener at `index` of the configuration. @param port in place of the configured one */
   readonly listen: (index: number, place: { readonly port?: number; readonly sharing?: 'first' | 'further' }) => Promise<Listening>;
 }
@@ -64,8 +85,8 @@ export interface Traffic {
 /** @throws SP_CONFIG_INVALID */
 export async function readTrafficSettings(
   config: LoadedConfig,
-  policyTexts: readonly PolicyText[],
-  tokenKey: Secret,
+  policySource: string,
+  secrets: Pick<TrafficSettings, 'tokenKeys' | 'claimKey'>,
 ): Promise<TrafficSettings> {
   const { document, file } = config;
   const authorities = new Map<string, string>();
@@ -74,7 +95,7 @@ export async function readTrafficSettings(
   }
   const listenerTls: (ServerTls | null)[] = [];
   for (const { tls } of document.listeners) listenerTls.push(tls === undefined ? null : await readServerTls(config, tls));
-  return { document, file, policyTexts, authorities, listenerTls, tokenKey };
+  return { document, file, policySource, authorities, listenerTls, ...secrets };
 }
 
 /** @throws SP_CONFIG_INVALID */
@@ -111,49 +132,32 @@ export function createTraffic(deps: TrafficDeps): Traffic {
   const { settings, policy, audit, approvals, clock, random, logger } = deps;
   const { document } = settings;
   const metrics = createMetrics({ planLookups: () => adapter.planLookups(), thread: deps.thread });
-  const gatePolicy: GatePolicy = {
-    isTimeless: policy.isTimeless,
-    decide: (request, principal, target, nowMs) => decide(request, principal, policy, { target, nowMs }),
-    masksFor: (principal, target) => masksFor(principal, target.name, policy),
-    hasAccess: (principal, target) => hasAccess(principal, target.name, policy),
-  };
   const gate = createGate({
     audit,
-    policy: () => gatePolicy,
+    policy: () => policy.forGate,
     approvals,
+    access: deps.access,
     clock,
     random,
+    claims: claimDigests(settings.claimKey),
     metrics: metrics.gate,
     slots: deps.slots,
     onSessionClosed: deps.onSessionClosed,
   });
-  const targetPolicies = new Map(
-    document.targets.map(({ name, safeFunctions, catalogueTexts, partitionOrder }) => [
-      name,
-      {
-        version: policy.sha256,
-        classRules: classRules(policy, name as TargetName),
-        safeFunctions: new Set(safeFunctions),
-        residuals: { catalogueTexts, partitionOrder },
-      },
-    ]),
-  );
   const adapter = createPostgresAdapter({
     gate,
     authenticator: deps.authenticator,
     failures: deps.failures,
     targets: targetsOf(settings),
-    policy(target) {
-      const found = targetPolicies.get(target);
-      if (found === undefined) throw new SallyportError('SP_INTERNAL', `no target ${target}`);
-      return found;
-    },
+    policy: (target) => policy.forTarget(target),
+    boundColumns: deps.boundColumns,
     parser: deps.parser,
     clock,
     random,
     logger,
     limits: {
       maxMessageBytes: document.limits.maxMessageBytes,
+      maxRowBytes: document.limits.maxRowBytes,
       idleMs: document.limits.idleMs,
       loginTimeoutMs: document.limits.loginMs,
       recordBytes: document.limits.recordBytes,
@@ -164,6 +168,10 @@ export function createTraffic(deps: TrafficDeps): Traffic {
     gate,
     adapter,
     metrics,
+    usePolicy(next) {
+      policy.replace(next);
+      gate.policyChanged();
+    },
     async listen(index, { port, sharing }) {
       const listener = document.listeners[index];
       const tls = settings.listenerTls[index];
@@ -187,7 +195,7 @@ export function catalogueChecks(statuses: readonly Pick<TargetStatus, 'name' | '
 }
 
 function targetsOf(settings: TrafficSettings): PostgresTargetConfig[] {
-  const { document, file, authorities, tokenKey } = settings;
+  const { document, file, authorities, tokenKeys } = settings;
   return document.targets.map((target) => {
     const { name, password, tls } = target;
     const ca = authorities.get(name);
@@ -207,7 +215,7 @@ function targetsOf(settings: TrafficSettings): PostgresTargetConfig[] {
               ...(tls.servername === undefined ? {} : { servername: tls.servername }),
             },
       searchPath: target.searchPath,
-      tokenKey: new Secret(createHmac('sha256', tokenKey.reveal()).update(`sallyport token key\0${name}`).digest('hex')),
+      tokens: tokenSpaceOf(tokenKeys, name),
       statementTimeoutMs: null,
       idleInTransactionTimeoutMs: null,
     };

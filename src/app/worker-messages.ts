@@ -3,9 +3,12 @@
 
 import type { MetricObjectWithValues, MetricValue } from 'prom-client';
 import type { AuditConnection } from '../audit/index.ts';
-import type { Sha256Hex } from '../core/ids.ts';
+import type { AccessSnapshot } from '../core/grant.ts';
+import type { GrantId, Sha256Hex } from '../core/ids.ts';
 import type { TargetStatus } from '../core/ports.ts';
 import { Secret } from '../core/secret.ts';
+import type { TokenKeyState } from '../masking/index.ts';
+import type { BoundColumnCalls } from './bound-columns.ts';
 import type { DeskCalls } from './remote-desk.ts';
 import type { TrafficSettings } from './traffic.ts';
 
@@ -17,13 +20,21 @@ export interface CancelKey {
 }
 
 /** What workers ask of the main thread. */
-export type MainCalls = DeskCalls & {
-  /** Cancels a session of any other thread with exactly this key. */
-  readonly cancel: { readonly argument: CancelKey; readonly value: boolean };
-  /** Told: a failed log-in, to be counted on every thread. */
-  readonly loginFailed: { readonly argument: string; readonly value: void };
-  readonly log: { readonly argument: LogLine; readonly value: void };
-};
+export type MainCalls = DeskCalls &
+  BoundColumnCalls & {
+    /** Cancels a session of any other thread with exactly this key. */
+    readonly cancel: { readonly argument: CancelKey; readonly value: boolean };
+    /** Told: a failed log-in, to be counted on every thread. */
+    readonly loginFailed: { readonly argument: string; readonly value: void };
+    /** Told: rows that were released under a grant with a limit, to be counted on every thread. */
+    readonly rowsReleased: { readonly argument: ReleasedRows; readonly value: void };
+    readonly log: { readonly argument: LogLine; readonly value: void };
+  };
+
+export interface ReleasedRows {
+  readonly grant: GrantId;
+  readonly rows: number;
+}
 
 export interface LogLine {
   readonly level: 'info' | 'warn' | 'error';
@@ -38,6 +49,13 @@ export type WorkerCalls = {
   readonly listen: { readonly argument: { readonly index: number; readonly port: number }; readonly value: void };
   readonly cancel: { readonly argument: CancelKey; readonly value: boolean };
   readonly loginFailed: { readonly argument: string; readonly value: void };
+  readonly rowsReleased: { readonly argument: ReleasedRows; readonly value: void };
+  /** Grants and locks as they are now; those whom they end have been told on return. */
+  readonly access: { readonly argument: AccessSnapshot; readonly value: void };
+  /** Loads a version, so that `usePolicy` cannot fail. @param source `Policy.source` */
+  readonly preparePolicy: { readonly argument: { readonly source: string; readonly sha256: Sha256Hex }; readonly value: void };
+  /** The prepared version is in force; sessions that it ends have been told on return. */
+  readonly usePolicy: { readonly argument: Sha256Hex; readonly value: void };
   readonly status: { readonly argument: null; readonly value: readonly TargetStatus[] };
   readonly metrics: { readonly argument: null; readonly value: MetricsSnapshot };
   /** No new sessions from now on. */
@@ -48,9 +66,10 @@ export type WorkerCalls = {
   readonly close: { readonly argument: null; readonly value: void };
 };
 
-type PlainSettings = Omit<TrafficSettings, 'listenerTls' | 'tokenKey'> & {
+type PlainSettings = Omit<TrafficSettings, 'listenerTls' | 'tokenKeys' | 'claimKey'> & {
   readonly listenerTls: readonly ({ readonly certificate: string; readonly key: string } | null)[];
-  readonly tokenKey: string;
+  readonly tokenKeys: readonly { readonly id: string; readonly state: TokenKeyState; readonly secret: string }[];
+  readonly claimKey: string;
 };
 
 export interface WorkerData {
@@ -63,6 +82,8 @@ export interface WorkerData {
   /** Its port is in the `transferList`. */
   readonly audit: AuditConnection;
   readonly slots: SharedArrayBuffer;
+  /** See `bound-columns.ts`. */
+  readonly boundVersion: SharedArrayBuffer;
 }
 
 export function isWorkerData(data: unknown): data is WorkerData {
@@ -73,7 +94,8 @@ export function toPlain(settings: TrafficSettings): PlainSettings {
   return {
     ...settings,
     listenerTls: settings.listenerTls.map((tls) => tls && { certificate: tls.certificate, key: tls.key.reveal() }),
-    tokenKey: settings.tokenKey.reveal(),
+    tokenKeys: settings.tokenKeys.map((key) => ({ ...key, secret: key.secret.reveal() })),
+    claimKey: settings.claimKey.reveal(),
   };
 }
 
@@ -81,6 +103,7 @@ export function fromPlain(settings: PlainSettings): TrafficSettings {
   return {
     ...settings,
     listenerTls: settings.listenerTls.map((tls) => tls && { certificate: tls.certificate, key: new Secret(tls.key) }),
-    tokenKey: new Secret(settings.tokenKey),
+    tokenKeys: settings.tokenKeys.map((key) => ({ ...key, secret: new Secret(key.secret) })),
+    claimKey: new Secret(settings.claimKey),
   };
 }

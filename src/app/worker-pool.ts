@@ -4,12 +4,22 @@
 import { Worker } from 'node:worker_threads';
 import type { AuditConnection } from '../audit/index.ts';
 import { SallyportError } from '../core/error.ts';
+import type { AccessSnapshot } from '../core/grant.ts';
 import type { Sha256Hex } from '../core/ids.ts';
-import type { ApprovalDesk, Logger } from '../core/ports.ts';
+import type { ApprovalDesk, Logger, SharedBoundColumns } from '../core/ports.ts';
+import { boundColumnHandlers } from './bound-columns.ts';
 import { deskHandlers } from './remote-desk.ts';
 import { ThreadCalls } from './thread-calls.ts';
 import { catalogueChecks, type TrafficSettings } from './traffic.ts';
-import { type CancelKey, type MainCalls, type MetricsSnapshot, toPlain, type WorkerCalls, type WorkerData } from './worker-messages.ts';
+import {
+  type CancelKey,
+  type MainCalls,
+  type MetricsSnapshot,
+  type ReleasedRows,
+  toPlain,
+  type WorkerCalls,
+  type WorkerData,
+} from './worker-messages.ts';
 import { workerSource } from './worker-source.ts';
 
 export interface WorkerPoolDeps {
@@ -19,10 +29,13 @@ export interface WorkerPoolDeps {
   readonly policySha256: Sha256Hex;
   readonly connectAudit: () => Promise<AuditConnection>;
   readonly slots: SharedArrayBuffer;
+  readonly boundVersion: SharedArrayBuffer;
+  readonly boundColumns: SharedBoundColumns;
   readonly approvals: ApprovalDesk;
   /** Of the main thread's own sessions. */
   readonly cancel: (key: CancelKey) => boolean;
   readonly loginFailed: (address: string) => void;
+  readonly rowsReleased: (released: ReleasedRows) => void;
   readonly logger: Logger;
   /** Called once. The process must stop taking traffic and end. */
   readonly onDeath: (fault: SallyportError) => void;
@@ -34,8 +47,16 @@ export interface WorkerPool {
   /** @returns whether a session of a worker has exactly this key. */
   cancel(key: CancelKey): Promise<boolean>;
   loginFailed(address: string): void;
+  rowsReleased(released: ReleasedRows): void;
+  /** Tells all workers. A worker that does not answer in time is reported, not waited for: it has the message all the same.
+   *  Never rejects. */
+  access(snapshot: AccessSnapshot): Promise<void>;
   /** @throws SP_INTERNAL when a worker does not answer: a sum without it would be wrong. */
   metrics(): Promise<MetricsSnapshot[]>;
+  /** All have loaded the version on return. @throws SP_INTERNAL when one has not: none uses it then */
+  preparePolicy(version: { readonly source: string; readonly sha256: Sha256Hex }): Promise<void>;
+  /** Never rejects: a worker that does not follow ends the gateway, because it would go on under another policy. */
+  usePolicy(sha256: Sha256Hex): Promise<void>;
   /** Name of each check -> `ok` or what is wrong. */
   checks(): Promise<Map<string, string>>;
   refuseSessions(): Promise<void>;
@@ -47,6 +68,10 @@ export interface WorkerPool {
 
 /** How long an answer about a worker's state may take. */
 const answerMs = 5_000;
+/** How long they may take to confirm a change of grants or locks. */
+const accessMs = 1_000;
+/** How long they may take to load a policy. */
+const policyMs = 60_000;
 /** How long after its time limit a worker may take to end. */
 const graceMs = 5_000;
 
@@ -67,6 +92,7 @@ export async function startWorkers(deps: WorkerPoolDeps): Promise<WorkerPool> {
         policySha256: deps.policySha256,
         audit: await deps.connectAudit(),
         slots: deps.slots,
+        boundVersion: deps.boundVersion,
       };
       threads.push(new WorkerThread(data, (asker) => handlersFor(asker, threads, deps)));
     }
@@ -83,6 +109,22 @@ export async function startWorkers(deps: WorkerPoolDeps): Promise<WorkerPool> {
     cancel: (key) => cancelOn(threads, key),
     loginFailed(address) {
       for (const { calls } of threads) calls.tell('loginFailed', address);
+    },
+    rowsReleased(released) {
+      for (const { calls } of threads) calls.tell('rowsReleased', released);
+    },
+    async access(snapshot) {
+      const told = await Promise.allSettled(threads.map(({ calls }) => inTime(calls.call('access', snapshot), accessMs)));
+      const late = threads.filter((_, index) => told[index]?.status === 'rejected').map(({ number }) => number);
+      if (late.length > 0) deps.logger.error({ workers: late.join(' ') }, 'workers have not confirmed a change of grants or locks in time');
+    },
+    async preparePolicy(version) {
+      await Promise.all(threads.map(({ calls }) => inTime(calls.call('preparePolicy', version), policyMs)));
+    },
+    async usePolicy(sha256) {
+      const told = await Promise.allSettled(threads.map(({ calls }) => inTime(calls.call('usePolicy', sha256))));
+      const late = threads.find((_, index) => told[index]?.status === 'rejected');
+      if (late !== undefined) onDeath(new SallyportError('SP_INTERNAL', `worker ${late.number} has not taken over the policy`));
     },
     metrics: () => Promise.all(threads.map(({ calls }) => inTime(calls.call('metrics', null)))),
     async checks() {
@@ -158,10 +200,15 @@ function handlersFor(asker: WorkerThread, threads: readonly WorkerThread[], deps
   const others = (): readonly WorkerThread[] => threads.filter((thread) => thread !== asker);
   return {
     ...deskHandlers(deps.approvals),
+    ...boundColumnHandlers(deps.boundColumns),
     cancel: async (key: CancelKey) => deps.cancel(key) || cancelOn(others(), key),
     async loginFailed(address: string) {
       deps.loginFailed(address);
       for (const { calls } of others()) calls.tell('loginFailed', address);
+    },
+    async rowsReleased(released: ReleasedRows) {
+      deps.rowsReleased(released);
+      for (const { calls } of others()) calls.tell('rowsReleased', released);
     },
     async log({ level, fields, message }: MainCalls['log']['argument']) {
       deps.logger[level](fields, message);
@@ -175,8 +222,8 @@ async function cancelOn(threads: readonly WorkerThread[], key: CancelKey): Promi
   return answers.includes(true);
 }
 
-async function inTime<T>(answer: Promise<T>): Promise<T> {
-  const tooLate = sleep(answerMs).then((): never => {
+async function inTime<T>(answer: Promise<T>, withinMs = answerMs): Promise<T> {
+  const tooLate = sleep(withinMs).then((): never => {
     throw new SallyportError('SP_INTERNAL', 'a worker does not answer');
   });
   return Promise.race([answer, tooLate]);

@@ -5,47 +5,61 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { connectAuditLog } from '../audit/index.ts';
 import { SallyportError } from '../core/error.ts';
+import type { Sha256Hex } from '../core/ids.ts';
 import type { Logger } from '../core/ports.ts';
+import { loadVersion, type Policy } from '../policy/index.ts';
+import { AccessTable } from '../session/access-table.ts';
 import { createSessionSlots } from '../session/session-slots.ts';
 import { createParser } from '../sql/parser.ts';
+import { remoteBoundColumns } from './bound-columns.ts';
 import { failuresOfThread } from './login-failures.ts';
-import { requirePolicy } from './policy-source.ts';
 import { systemClock, systemRandom } from './ports.ts';
 import { remoteDesk } from './remote-desk.ts';
 import { ThreadCalls } from './thread-calls.ts';
+import { ThreadPolicy } from './thread-policy.ts';
 import { authenticatorOf, createTraffic, policySettingOf, type Traffic } from './traffic.ts';
 import { fromPlain, isWorkerData, type MainCalls, type WorkerCalls } from './worker-messages.ts';
 
 export function runWorker(): void {
   if (parentPort === null || !isWorkerData(workerData)) throw new SallyportError('SP_INTERNAL', 'not a worker thread of the gateway');
-  const { thread, policySha256, slots } = workerData;
+  const { thread, policySha256, slots, boundVersion } = workerData;
   const settings = fromPlain(workerData.settings);
   const clock = systemClock;
-  const audit = connectAuditLog(workerData.audit, clock);
+  // The main thread hears of it by itself and ends the gateway; until then nobody here goes on without a record.
+  const audit = connectAuditLog(workerData.audit, clock, (fault) => started?.gate.endAll(fault));
   const failures = failuresOfThread(clock, (address) => calls.tell('loginFailed', address));
 
+  // Nobody has access by grant before the main thread has told of it.
+  const access = new AccessTable({ clock, onRows: (grant, rows) => calls.tell('rowsReleased', { grant, rows }) });
+
   let started: Traffic | null = null;
+  let prepared: Policy | null = null;
+  const setting = policySettingOf(settings.document);
+  const versionOf = (source: string, sha256: Sha256Hex): Policy => {
+    const loaded = loadVersion(source, setting);
+    if (!loaded.ok || loaded.policy.sha256 !== sha256)
+      throw new SallyportError('SP_INTERNAL', 'a worker has loaded another policy than the main thread');
+    return loaded.policy;
+  };
   const traffic = (): Traffic => {
     if (started === null) throw new SallyportError('SP_INTERNAL', 'the worker has not started');
     return started;
   };
   const calls = new ThreadCalls<MainCalls, WorkerCalls>(parentPort, {
     async start() {
-      const policy = requirePolicy(settings.policyTexts, policySettingOf(settings.document));
-      if (policy.sha256 !== policySha256)
-        throw new SallyportError('SP_INTERNAL', 'a worker has loaded another policy than the main thread');
       started = createTraffic({
         settings,
-        policy,
+        policy: new ThreadPolicy(versionOf(settings.policySource, policySha256), settings.document.targets),
         parser: await createParser(),
         authenticator: authenticatorOf(settings.document, { clock, logger }),
         audit,
         approvals: remoteDesk(calls),
+        boundColumns: remoteBoundColumns(calls, boundVersion),
         slots: createSessionSlots(settings.document.limits.maxSessions, slots),
+        access,
         failures: failures.limiter,
         cancelElsewhere: (pid, key) => calls.call('cancel', { pid, key: Uint8Array.from(key) }),
-        // The writer forgets a session's key with its `session.close`.
-        onSessionClosed: () => undefined,
+        onSessionClosed: (id) => audit.forgetSession(id),
         thread,
         clock,
         random: systemRandom,
@@ -58,6 +72,16 @@ export function runWorker(): void {
     },
     cancel: async ({ pid, key }) => traffic().adapter.cancel(pid, key),
     loginFailed: async (address) => failures.recordElsewhere(address),
+    rowsReleased: async ({ grant, rows }) => access.addRows(grant, rows),
+    access: async (snapshot) => access.replace(snapshot),
+    async preparePolicy({ source, sha256 }) {
+      prepared = versionOf(source, sha256);
+    },
+    async usePolicy(sha256) {
+      if (prepared?.sha256 !== sha256) throw new SallyportError('SP_INTERNAL', 'the worker has not prepared this policy');
+      traffic().usePolicy(prepared);
+      prepared = null;
+    },
     status: async () =>
       traffic()
         .adapter.analysts()

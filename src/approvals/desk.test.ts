@@ -1,90 +1,9 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, it, type TestContext } from 'node:test';
-import { approvalOf } from '../../test/conformance/approval-store.ts';
-import { createMemoryStore, type MemoryStore } from '../../test/support/memory-store.ts';
-import { SallyportError, type ErrorCode } from '../core/error.ts';
-import type { EntryDraft, Payload } from '../core/event.ts';
-import type { Principal } from '../core/identity.ts';
-import type { ApprovalId, Sha256Hex } from '../core/ids.ts';
-import type { Approval } from '../core/ports.ts';
+import { SallyportError } from '../core/error.ts';
+import type { ApprovalId, DelegationId, Sha256Hex } from '../core/ids.ts';
 import { createApprovalDesk, MAX_JUSTIFICATION_LENGTH, type ApprovalsService } from './desk.ts';
-
-const code = (wanted: ErrorCode) => (fault: unknown) => fault instanceof SallyportError && fault.code === wanted;
-const policySha256 = '3'.repeat(64);
-const never = new AbortController().signal;
-
-function person(subject: string, changes: Partial<Principal> = {}): Principal {
-  return {
-    issuer: 'corp',
-    subject,
-    kind: 'person',
-    name: subject,
-    groups: ['privacy'],
-    claims: {},
-    onBehalfOf: null,
-    expiresAtMs: Number.MAX_SAFE_INTEGER,
-    ...changes,
-  };
-}
-
-interface Bench {
-  readonly memory: MemoryStore;
-  readonly log: { entry: EntryDraft; payloads: readonly Payload[] }[];
-  readonly seen: Approval[];
-  desk: ApprovalsService;
-  nowMs: number;
-  policy: string;
-  auditFails: boolean;
-  /** A desk of a new process on the same store. */
-  restart(): ApprovalsService;
-  types(): string[];
-}
-
-function createBench(): Bench {
-  const memory = createMemoryStore();
-  let counter = 0;
-  const bench: Omit<Bench, 'desk'> & { desk: ApprovalsService | null } = {
-    memory,
-    log: [],
-    seen: [],
-    desk: null,
-    nowMs: 1_000_000,
-    policy: policySha256,
-    auditFails: false,
-    types: () => bench.log.map(({ entry }) => entry.type),
-    restart: () =>
-      createApprovalDesk({
-        store: memory.approvals,
-        audit: {
-          writable: true,
-          async append(entry, payloads = []) {
-            if (bench.auditFails) throw new SallyportError('SP_AUDIT_UNWRITABLE', 'test: disk full');
-            return bench.log.push({ entry, payloads }) - 1;
-          },
-        },
-        clock: { nowMs: () => bench.nowMs, monotonicMs: () => bench.nowMs },
-        random: { bytes: (length) => new Uint8Array(length).fill((counter += 1)) },
-        logger: { info() {}, warn() {}, error() {} },
-        rolesOf: (principal) => (principal.groups.includes('privacy') ? ['privacy-officer'] : []),
-        policySha: () => bench.policy,
-      }),
-  };
-  const desk = bench.restart();
-  desk.subscribe((approval) => bench.seen.push(approval));
-  return Object.assign(bench, { desk });
-}
-
-function draft(changes: Partial<Approval> & { withinMs?: number } = {}): Parameters<ApprovalsService['open']>[0] {
-  const {
-    id: _id,
-    state: _state,
-    answers: _answers,
-    createdAtMs: _created,
-    expiresAtMs: _expires,
-    ...rest
-  } = approvalOf({ approvers: { role: 'privacy-officer', count: 1 }, ...changes });
-  return { withinMs: 900_000, ...rest };
-}
+import { type Bench, code, createBench, draft, never, person, policySha256 } from '../../test/support/desk-bench.ts';
 
 /** Lets promise chains that are ready run. */
 const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
@@ -211,6 +130,20 @@ describe('the approvals desk', () => {
     await assert.rejects(desk.answer(id, person('bob', { groups: [] }), 'approve'), code('SP_API_FORBIDDEN'));
     await assert.rejects(desk.answer(id, person('bob', { expiresAtMs: bench.nowMs }), 'approve'), code('SP_AUTH_EXPIRED'));
     assert.equal((await desk.show(id))?.state, 'pending');
+  });
+
+  it('takes the answer of somebody whom the role was lent, and says whose right it was', async () => {
+    const carol = { issuer: 'corp', subject: 'carol', kind: 'person' } as const;
+    bench.lent = (groups) => (groups.includes('lent') ? [{ kind: 'delegation', id: 'dlg_1' as DelegationId, from: carol }] : []);
+    const { id } = await desk.open(draft({ approvers: { role: 'privacy-officer', count: 2 } }));
+    const dave = person('dave', { groups: ['lent'] });
+    const row = await desk.answer(id, dave, 'approve');
+    assert.deepEqual(row.answers[0]?.lentBy, carol);
+    assert.equal(row.state, 'pending');
+    assert.equal(bench.log[1]?.entry.detail?.['delegation'], 'dlg_1');
+    // Who lent the right and who used it are one: the second answer has to be somebody else's.
+    await assert.rejects(desk.answer(id, person('carol'), 'approve'), code('SP_APPROVAL_CONFLICT'));
+    assert.equal((await desk.answer(id, person('erin'), 'approve')).state, 'approved');
   });
 
   it('needs as many different people as the policy says', async () => {
@@ -412,7 +345,7 @@ describe('the approvals desk', () => {
       clock: { nowMs: () => bench.nowMs, monotonicMs: () => 0 },
       random: { bytes: (length) => new Uint8Array(length) },
       logger: { info() {}, warn() {}, error() {} },
-      rolesOf: () => [],
+      authoritiesOf: () => [],
       policySha: () => policySha256,
     });
     await assert.rejects(broken.wait(id, never), code('SP_STORE_UNAVAILABLE'));

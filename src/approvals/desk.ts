@@ -2,7 +2,9 @@
 // before an answer takes effect and before a used approval releases anything. Free text goes to sealed payloads only.
 // Deadlines are wall-clock times in the store; timers only say when to look again.
 
+import { type Authority, authorityOf, refusalOf, verdictOf } from '../core/answering.ts';
 import { sameBinding } from '../core/binding.ts';
+import { Deadline } from '../core/deadline.ts';
 import { SallyportError } from '../core/error.ts';
 import type { EntryDraft, Payload } from '../core/event.ts';
 import type { Principal } from '../core/identity.ts';
@@ -19,14 +21,19 @@ import type {
   Logger,
   Random,
 } from '../core/ports.ts';
-import { hasAnswered, refusalOf, stateAfter } from './rules.ts';
-import { createTurns } from './turns.ts';
+import { createTurns } from '../core/turns.ts';
 
 /** Longest justification, in characters. */
 export const MAX_JUSTIFICATION_LENGTH = 4_000;
-/** An approval is looked at again at least this often, so that a stepped clock or another process is noticed. */
-const RECHECK_MS = 1_000;
-const MAX_LISTED = 1_000;
+/** Longest time for which an approval may be given. */
+export const MAX_REPEAT_MS = 8 * 3_600_000;
+const MIN_REPEAT_MS = 60_000;
+/** How often approvals that are waited for are looked at: all against the clock, so that a step of it is noticed, and some of them,
+ *  each in its turn, in the store, so that another process is. */
+const SWEEP_MS = 1_000;
+const MAX_READ_IN_SWEEP = 50;
+/** As many as can be open. */
+const MAX_LISTED = 100_000;
 /** Longest delay that `setTimeout` can hold. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 /** Relations named in an audit header; the sealed statement has them all. */
@@ -41,7 +48,8 @@ export interface ApprovalDeskDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  readonly rolesOf: (principal: Principal) => readonly string[];
+  /** By which rights the principal answers for `role`, now, what was asked at `askedAtMs`. */
+  readonly authoritiesOf: (principal: Principal, role: string, askedAtMs: number) => readonly Authority[];
   /** Hash of the policy in force. */
   readonly policySha: () => string;
 }
@@ -55,15 +63,23 @@ export interface ApprovalsService extends ApprovalDesk {
    *  @throws SP_APPROVAL_NOT_FOUND, SP_APPROVAL_CONFLICT (not pending, or answered before by this person),
    *  SP_APPROVAL_VOID (the policy has changed), SP_API_FORBIDDEN, SP_AUTH_EXPIRED, SP_API_BAD_REQUEST,
    *  SP_AUDIT_UNWRITABLE, SP_STORE_UNAVAILABLE */
-  answer(id: ApprovalId, principal: Principal, verdict: 'approve' | 'deny', justification?: string): Promise<Approval>;
+  answer(
+    id: ApprovalId,
+    principal: Principal,
+    verdict: 'approve' | 'deny',
+    justification?: string,
+    /** Approves every use of the same request within this time, from a minute to MAX_REPEAT_MS; of several answers the shortest
+     *  counts, and one without it allows one use. */
+    forMs?: number,
+  ): Promise<Approval>;
   /** Whether `answer` would accept this reviewer now, for surfaces. */
   mayAnswer(approval: Approval, principal: Principal): boolean;
   /** Calls `listener` after every change of an approval. @returns a function that ends the subscription. */
   subscribe(listener: (approval: Approval) => void): () => void;
   /** Call once before the first client: ends what an earlier process left pending. Approved ones stay usable. */
   recover(): Promise<void>;
-  /** Ends every open approval: a changed policy or a lock. Waiting requests get `void`. */
-  voidAll(reason: 'policy-changed' | 'locked'): Promise<void>;
+  /** Ends the open approvals that `concerns` names, all without it: a changed policy or a lock. Waiting requests get `void`. */
+  voidAll(reason: 'policy-changed' | 'locked', concerns?: (approval: Approval) => boolean): Promise<void>;
   /** No new approvals; waiting requests get `shutting-down`, pending approvals are cancelled. */
   drain(): Promise<void>;
 }
@@ -77,10 +93,11 @@ export function createApprovalDesk(deps: ApprovalDeskDeps): ApprovalsService {
   const listeners = new Set<(approval: Approval) => void>();
   /** Waiting requests by approval; calling one looks at the approval again, or ends the wait. */
   const waiting = new Map<ApprovalId, Set<(end?: WaitEnd) => void>>();
-  /** Opened for a request that does not wait yet. */
-  const claimed = new Set<ApprovalId>();
-  /** Ends approvals in time that nobody waits for. */
-  const deadlines = new Map<ApprovalId, NodeJS.Timeout>();
+  /** Pending, and their clients were lost while they waited. Looked for here: in the store there may be thousands of the same. */
+  const orphans = new Set<ApprovalId>();
+  /** Ends approvals in time. */
+  const deadlines = new Map<ApprovalId, { readonly timer: NodeJS.Timeout; readonly end: Deadline }>();
+  let sweeping: NodeJS.Timeout | null = null;
   let draining = false;
 
   function notify(approval: Approval): void {
@@ -98,16 +115,38 @@ export function createApprovalDesk(deps: ApprovalDeskDeps): ApprovalsService {
   }
 
   function forget(id: ApprovalId): void {
-    claimed.delete(id);
-    clearTimeout(deadlines.get(id));
+    orphans.delete(id);
+    clearTimeout(deadlines.get(id)?.timer);
     deadlines.delete(id);
+  }
+
+  /** Its time is over by either clock: setting the wall clock back wins none. */
+  const isOver = (approval: Approval): boolean =>
+    clock.nowMs() >= approval.expiresAtMs || deadlines.get(approval.id)?.end.isOver() === true;
+
+  function sweep(): void {
+    let left = MAX_READ_IN_SWEEP;
+    const due: ApprovalId[] = [];
+    for (const id of waiting.keys()) if (deadlines.get(id)?.end.isOver() === true || left-- > 0) due.push(id);
+    for (const id of due) {
+      const lookers = waiting.get(id);
+      if (lookers === undefined) continue;
+      // To the end of the line: the next sweep begins with others.
+      waiting.delete(id);
+      waiting.set(id, lookers);
+      wake(id);
+    }
   }
 
   function watchDeadline(approval: Approval): void {
     const timer = setTimeout(
       () => {
         current(approval.id).then(
-          (now) => (now !== null && isOpen(now) ? watchDeadline(now) : forget(approval.id)),
+          (now) => {
+            if (now !== null && isOpen(now)) return watchDeadline(now);
+            forget(approval.id);
+            wake(approval.id);
+          },
           (cause: unknown) => {
             // Nothing is released by this: whoever looks at the approval next meets the same time limit.
             logger.error(
@@ -121,7 +160,11 @@ export function createApprovalDesk(deps: ApprovalDeskDeps): ApprovalsService {
       Math.min(MAX_TIMER_MS, Math.max(1, approval.expiresAtMs - clock.nowMs())),
     );
     timer.unref();
-    deadlines.set(approval.id, timer);
+    clearTimeout(deadlines.get(approval.id)?.timer);
+    // The same deadline as long as the approval ends at the same time: a new one would believe a clock that was set back.
+    const before = deadlines.get(approval.id)?.end;
+    const end = before?.endMs === approval.expiresAtMs ? before : new Deadline(approval.expiresAtMs, clock);
+    deadlines.set(approval.id, { timer, end });
   }
 
   function entryOf(type: EntryDraft['type'], approval: Approval, more: Partial<EntryDraft> = {}): EntryDraft {
@@ -152,12 +195,15 @@ export function createApprovalDesk(deps: ApprovalDeskDeps): ApprovalsService {
     return true;
   }
 
+  const rightsOf = (principal: Principal, { approvers, createdAtMs }: Approval): readonly Authority[] =>
+    deps.authoritiesOf(principal, approvers.role, createdAtMs);
+
   const isOpen = (approval: Approval): boolean => approval.state === 'pending' || approval.state === 'approved';
 
   /** The approval as it is now: ends it first if its time is over. */
   async function current(id: ApprovalId): Promise<Approval | null> {
     const approval = await store.get(id);
-    if (approval === null || !isOpen(approval) || clock.nowMs() < approval.expiresAtMs) return approval;
+    if (approval === null || !isOpen(approval) || !isOver(approval)) return approval;
     await end(approval, 'time');
     return store.get(id);
   }
@@ -184,11 +230,12 @@ export function createApprovalDesk(deps: ApprovalDeskDeps): ApprovalsService {
 
   /** A pending approval for the same thing that nobody waits for: its client was lost and asks again. */
   async function abandoned(draft: Draft): Promise<Approval | null> {
-    for (const approval of await store.find(draft.binding, 'pending')) {
+    for (const id of orphans) {
+      const approval = await current(id);
+      if (approval?.state !== 'pending' || !sameBinding(approval.binding, draft.binding)) continue;
       const { role, count } = approval.approvers;
-      if (role !== draft.approvers.role || count !== draft.approvers.count) continue;
-      if ((await current(approval.id))?.state !== 'pending') continue;
-      if (!waiting.has(approval.id) && !claimed.has(approval.id)) return approval;
+      // Another one may have taken it over meanwhile.
+      if (role === draft.approvers.role && count === draft.approvers.count && orphans.delete(id)) return approval;
     }
     return null;
   }
@@ -201,10 +248,7 @@ export function createApprovalDesk(deps: ApprovalDeskDeps): ApprovalsService {
         throw new SallyportError('SP_INTERNAL', 'an approval needs a role, at least one answer and some time');
       }
       const again = await abandoned(draft);
-      if (again !== null) {
-        claimed.add(again.id);
-        return again;
-      }
+      if (again !== null) return again;
       const { withinMs, ...rest } = draft;
       const nowMs = clock.nowMs();
       const approval: Approval = {
@@ -217,10 +261,14 @@ export function createApprovalDesk(deps: ApprovalDeskDeps): ApprovalsService {
       };
       await audit.append(entryOf('approval.requested', approval, { detail: { role, count, withinMs } }));
       await store.create(approval);
-      claimed.add(approval.id);
       watchDeadline(approval);
       notify(approval);
       return approval;
+    },
+
+    async preview(id, preview) {
+      const row = await store.preview(id, preview);
+      if (row !== null) notify(row);
     },
 
     async find(binding) {
@@ -232,17 +280,19 @@ export function createApprovalDesk(deps: ApprovalDeskDeps): ApprovalsService {
 
     wait(id, signal) {
       return new Promise<ApprovalOutcome>((resolve, reject) => {
-        let timer: NodeJS.Timeout | undefined;
         let settled = false;
 
         const finish = (settle: () => void): void => {
           if (settled) return;
           settled = true;
-          clearTimeout(timer);
           signal.removeEventListener('abort', abort);
           const others = waiting.get(id);
           others?.delete(look);
           if (others?.size === 0) waiting.delete(id);
+          if (waiting.size === 0 && sweeping !== null) {
+            clearInterval(sweeping);
+            sweeping = null;
+          }
           settle();
         };
         const finishWith = (outcome: WaitEnd): void => finish(() => resolve({ outcome, approval: id }));
@@ -253,15 +303,11 @@ export function createApprovalDesk(deps: ApprovalDeskDeps): ApprovalsService {
           const approval = await current(id);
           if (settled) return;
           const outcome = outcomeOf(approval);
-          if (outcome !== null || approval === null) return finishWith(outcome ?? 'void');
-          // Two checks may overlap (an answer and the timer); only one timer stays.
-          clearTimeout(timer);
-          timer = setTimeout(look, Math.min(RECHECK_MS, Math.max(1, approval.expiresAtMs - clock.nowMs())));
+          if (outcome !== null) finishWith(outcome);
         };
 
         const look = (ended?: WaitEnd): void => {
           if (ended !== undefined) return finishWith(ended);
-          clearTimeout(timer);
           check().catch(fail);
         };
 
@@ -276,14 +322,17 @@ export function createApprovalDesk(deps: ApprovalDeskDeps): ApprovalsService {
 
         const abort = (): void => {
           const lost = signal.reason instanceof SallyportError && signal.reason.code === 'SP_CLIENT_LOST';
-          if (lost) finishWith('cancelled');
-          else cancel().catch(fail);
+          if (lost) {
+            finishWith('cancelled');
+            if (!waiting.has(id) && deadlines.has(id)) orphans.add(id);
+          } else cancel().catch(fail);
         };
 
         if (draining) return finishWith('shutting-down');
         const others = waiting.get(id) ?? new Set();
         waiting.set(id, others.add(look));
-        claimed.delete(id);
+        sweeping ??= setInterval(sweep, SWEEP_MS);
+        orphans.delete(id);
         signal.addEventListener('abort', abort, { once: true });
         if (signal.aborted) abort();
         else look();
@@ -293,7 +342,14 @@ export function createApprovalDesk(deps: ApprovalDeskDeps): ApprovalsService {
     async use(id, binding) {
       const approval = await current(id);
       if (approval?.state !== 'approved' || !sameBinding(approval.binding, binding)) return false;
-      if (stateAfter(approval, approval.answers) !== 'approved') return false;
+      if (verdictOf(approval, approval.answers) !== 'approved') return false;
+      if (approval.repeated !== undefined) {
+        const row = await store.useAgain(id);
+        if (row?.repeated === undefined) return false;
+        await audit.append(entryOf('approval.used', approval, { detail: { use: row.repeated.uses } }));
+        notify(row);
+        return true;
+      }
       // INVARIANT: durable transition first, so it is used at most once even if the entry or the process fails now.
       if (!(await store.transition(id, 'approved', 'used'))) return false;
       forget(id);
@@ -303,49 +359,71 @@ export function createApprovalDesk(deps: ApprovalDeskDeps): ApprovalsService {
     },
 
     async list(filter) {
-      const nowMs = clock.nowMs();
-      const overdue = (await store.list(filter)).filter((approval) => isOpen(approval) && approval.expiresAtMs <= nowMs);
+      const overdue = (await store.list(filter)).filter((approval) => isOpen(approval) && isOver(approval));
       for (const approval of overdue) await end(approval, 'time');
       return store.list(filter);
     },
     show: (id) => current(id),
 
-    answer(id, principal, verdict, justification) {
+    answer(id, principal, verdict, justification, forMs) {
       // One at a time per approval, so that what the log says about an answer is what happened to it.
       return turns.take(id, async () => {
         if (justification !== undefined && justification.length > MAX_JUSTIFICATION_LENGTH) {
           throw new SallyportError('SP_API_BAD_REQUEST', `a justification has at most ${MAX_JUSTIFICATION_LENGTH} characters`);
         }
+        if (forMs !== undefined && (verdict !== 'approve' || !Number.isInteger(forMs) || forMs < MIN_REPEAT_MS || forMs > MAX_REPEAT_MS)) {
+          throw new SallyportError('SP_API_BAD_REQUEST', 'an approval is given once, or for 1 minute to 8 hours');
+        }
         const approval = await current(id);
         if (approval === null) throw new SallyportError('SP_APPROVAL_NOT_FOUND', 'no such approval');
         const nowMs = clock.nowMs();
-        const refusal = refusalOf(approval, principal, deps.rolesOf(principal), nowMs);
+        const authorities = rightsOf(principal, approval);
+        const refusal = refusalOf(approval, principal, authorities, nowMs);
         if (refusal !== null) throw refusal;
         if (approval.state !== 'pending') throw new SallyportError('SP_APPROVAL_CONFLICT', `it is ${approval.state} already`);
-        if (hasAnswered(approval, principal)) throw new SallyportError('SP_APPROVAL_CONFLICT', 'this person has answered already');
+        const authority = authorityOf(approval, principal, authorities);
+        if (authority === null)
+          throw new SallyportError('SP_APPROVAL_CONFLICT', 'this person, or whose right they have, has answered already');
         if (approval.binding.policySha256 !== deps.policySha()) {
           await end(approval, 'policy-changed');
           wake(id);
           throw new SallyportError('SP_APPROVAL_VOID', 'the policy has changed since it was requested');
         }
         const by = { issuer: principal.issuer, subject: principal.subject, kind: principal.kind };
-        const answer: ApprovalAnswer = { by, verdict, atMs: nowMs };
-        const state = stateAfter(approval, [...approval.answers, answer]);
+        const lent = authority.kind === 'delegation' ? authority : null;
+        const answer: ApprovalAnswer = {
+          by,
+          verdict,
+          atMs: nowMs,
+          ...(lent === null ? {} : { lentBy: lent.from }),
+          ...(forMs === undefined ? {} : { forMs }),
+        };
+        const answers = [...approval.answers, answer];
+        const state = verdictOf(approval, answers);
+        const repeatMs = state === 'approved' ? repeatMsOf(answers) : null;
         const payloads: Payload[] = justification ? [{ kind: 'justification', bytes: new TextEncoder().encode(justification) }] : [];
         await audit.append(
           entryOf('approval.answered', approval, {
             answer: { by, verdict },
-            detail: { role: approval.approvers.role, count: approval.approvers.count, state },
+            detail: {
+              role: approval.approvers.role,
+              count: approval.approvers.count,
+              state,
+              ...(authority.kind === 'role' && authority.role !== approval.approvers.role ? { as: authority.role } : {}),
+              ...(lent === null ? {} : { delegation: lent.id }),
+              ...(forMs === undefined ? {} : { forMs }),
+            },
           }),
           payloads,
         );
-        let row = await store.answer(id, answer, state);
+        let row = await (repeatMs === null ? store.answer(id, answer, state) : store.answer(id, answer, state, nowMs + repeatMs));
         if (row === null) throw new SallyportError('SP_APPROVAL_CONFLICT', 'it was answered or ended at the same moment');
         // Another gateway's answer may have come between: the answers in the row decide.
-        const settled = stateAfter(row, row.answers);
+        const settled = verdictOf(row, row.answers);
         if (row.state === 'pending' && settled !== 'pending' && (await store.transition(id, 'pending', settled))) {
           row = { ...row, state: settled };
         }
+        if (row.repeated !== undefined) watchDeadline(row);
         notify(row);
         wake(id);
         return row;
@@ -354,11 +432,12 @@ export function createApprovalDesk(deps: ApprovalDeskDeps): ApprovalsService {
 
     mayAnswer(approval, principal) {
       const nowMs = clock.nowMs();
+      const authorities = rightsOf(principal, approval);
       return (
         approval.state === 'pending' &&
-        nowMs < approval.expiresAtMs &&
-        !hasAnswered(approval, principal) &&
-        refusalOf(approval, principal, deps.rolesOf(principal), nowMs) === null
+        !isOver(approval) &&
+        authorityOf(approval, principal, authorities) !== null &&
+        refusalOf(approval, principal, authorities, nowMs) === null
       );
     },
 
@@ -378,8 +457,9 @@ export function createApprovalDesk(deps: ApprovalDeskDeps): ApprovalsService {
       }
     },
 
-    async voidAll(reason) {
+    async voidAll(reason, concerns = () => true) {
       for (const approval of await openOnes()) {
+        if (!concerns(approval)) continue;
         const ended = await turns.take(approval.id, async () => {
           const now = await store.get(approval.id);
           return now !== null && isOpen(now) && end(now, reason);
@@ -390,10 +470,20 @@ export function createApprovalDesk(deps: ApprovalDeskDeps): ApprovalsService {
 
     async drain() {
       draining = true;
-      for (const timer of deadlines.values()) clearTimeout(timer);
+      for (const { timer } of deadlines.values()) clearTimeout(timer);
       deadlines.clear();
       for (const id of waiting.keys()) wake(id, 'shutting-down');
       for (const approval of await store.list({ state: 'pending', limit: MAX_LISTED })) await end(approval, 'shutting-down');
     },
   };
+}
+
+/** For how long all of them approve; null = for one use. */
+function repeatMsOf(answers: readonly ApprovalAnswer[]): number | null {
+  let shortest = Number.POSITIVE_INFINITY;
+  for (const { forMs } of answers) {
+    if (forMs === undefined) return null;
+    shortest = Math.min(shortest, forMs);
+  }
+  return shortest;
 }

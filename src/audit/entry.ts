@@ -25,12 +25,22 @@ const detailText = z.string().regex(/^[A-Za-z0-9 ._:/@+,=[\]()%*#-]{0,128}$/);
 const actor = z.strictObject({ issuer: name, subject: name, kind: z.enum(['person', 'agent', 'service']) });
 const parameter = z.strictObject({ type: name, bytes: z.int().min(-1) });
 
+const digest = z.string().regex(/^[0-9a-f]{16}$/);
+const cut = codes.optional();
+const identity = z.strictObject({
+  groups: names,
+  claims: z.strictObject({ key: digest, values: z.record(name, z.array(digest).max(1000)) }),
+  grants: z.array(z.strictObject({ id: code, role: name, effects: codes, relations: names.optional() })).max(100),
+  cut,
+});
+
 const draftSchema = z.strictObject({
   type: z.enum(ENTRY_TYPES),
   principal: actor.optional(),
   onBehalfOf: actor.optional(),
   session: code.optional(),
   n: count.optional(),
+  identity: identity.optional(),
   grant: code.optional(),
   approval: code.optional(),
   resource: z.strictObject({ target: code, objects: names.optional() }).optional(),
@@ -57,6 +67,16 @@ const draftSchema = z.strictObject({
       predicateClasses: codes,
       unbounded: z.boolean(),
       unknowns: z.array(z.strictObject({ code, what: name })).max(1000),
+      statements: count.optional(),
+      limit: z.number().nonnegative().optional(),
+      columns: z
+        .array(z.strictObject({ relation: name, shown: names.optional(), tested: names.optional(), read: names.optional() }))
+        .max(1000)
+        .optional(),
+      open: names.optional(),
+      estimatedRows: count.optional(),
+      session: z.strictObject({ ageSeconds: count, statements: count }).optional(),
+      cut,
     })
     .optional(),
   result: z

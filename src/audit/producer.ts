@@ -186,7 +186,7 @@ export class Producer implements AuditLog {
 
   recorded(ticket: Ticket): Promise<void> {
     if (this.isRecorded(ticket)) return Promise.resolve();
-    if (this.#fault !== null) return Promise.reject(refusal(this.#fault));
+    if (this.#fault !== null || this.#deps.link.hasFailed) return Promise.reject(refusal(this.#fault));
     if (ticket >= this.#nextTicket) return Promise.reject(refused('there is no such ticket'));
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const waiting = this.#waiting;

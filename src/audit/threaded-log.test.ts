@@ -161,7 +161,7 @@ test('other threads of the gateway write to the same log over connections of the
     import { workerData, parentPort } from 'node:worker_threads';
     import { connectAuditLog } from ${JSON.stringify(new URL('./index.ts', import.meta.url).href)};
     const { connection, session } = workerData;
-    const log = connectAuditLog(connection, { nowMs: () => Date.now(), monotonicMs: () => performance.now() });
+    const log = connectAuditLog(connection, { nowMs: () => Date.now(), monotonicMs: () => performance.now() }, (fault) => { throw fault; });
     const intent = log.template({ type: 'request.intent', session, statement: {} });
     const result = log.template({ type: 'request.result', session, result: {} });
     for (let n = 0; n < 200; n += 2) {

@@ -28,8 +28,14 @@ export interface AuditConnection {
 
 /** The log for a further thread of the gateway. */
 export interface ConnectedAuditLog extends AuditLog {
+  /** Drops the data key and the templates of a session. `session.close` does it too. */
+  forgetSession(session: string): void;
   /** Resolves when all that was accepted is durable. The log itself stays open. */
   close(): Promise<void>;
+}
+
+function writerEnded(why?: string): SallyportError {
+  return new SallyportError('SP_AUDIT_UNWRITABLE', `audit log: the writer's thread has ended${why === undefined ? '' : ` (${why})`}`);
 }
 
 class RingLink implements WriterLink {
@@ -67,11 +73,23 @@ function listen(port: MessagePort, producer: Producer, onFault: (fault: Sallypor
   });
 }
 
-/** Connects this thread to the log that another thread of the process has opened. */
-export function connectAuditLog(connection: AuditConnection, clock: Clock): ConnectedAuditLog {
+/** Connects this thread to the log that another thread of the process has opened.
+ *  @param onFatal called once, when the log can no longer promise durability: this thread must stop taking traffic. */
+export function connectAuditLog(connection: AuditConnection, clock: Clock, onFatal: (fault: SallyportError) => void): ConnectedAuditLog {
   const { port, durability } = connection;
-  const producer = new Producer({ link: new RingLink(connection), durability, clock });
-  listen(port, producer, (fault) => producer.failed(fault));
+  const link = new RingLink(connection);
+  const producer = new Producer({ link, durability, clock });
+  let isClosed = false;
+  const onFault = (fault: SallyportError): void => {
+    if (isClosed || producer.isFailed) return;
+    producer.failed(fault);
+    onFatal(fault);
+  };
+  listen(port, producer, onFault);
+  // The other end is in the writer's thread and closes with it, however that ends. Nobody else would tell this thread.
+  port.on('close', () => onFault(writerEnded()));
+  // It has stopped before: no message will come. Told later, as any fault.
+  if (link.hasFailed) setImmediate(() => onFault(refusal(null)));
   return {
     append: (entry, payloads, signal) => producer.append(entry, payloads, signal),
     template: (draft, payloads) => producer.template(draft, payloads),
@@ -79,11 +97,13 @@ export function connectAuditLog(connection: AuditConnection, clock: Clock): Conn
     post: (template, variables, payloads) => producer.post(template, variables, payloads),
     isRecorded: (ticket) => producer.isRecorded(ticket),
     recorded: (ticket) => producer.recorded(ticket),
+    forgetSession: (session) => producer.forgetSession(session),
     get writable() {
       return producer.writable;
     },
     async close() {
       await producer.close();
+      isClosed = true;
       port.close();
     },
   };
@@ -133,14 +153,14 @@ class WriterClient {
       this.#worker.once('exit', () => {
         resolve();
         port1.close();
+        // WHY only its name: what it says may quote what it worked on.
+        const fault = writerEnded(cause instanceof Error ? cause.name : 'no error');
+        // Whether it was to end or not: nobody will answer these.
+        for (const { reject } of this.#pending.values()) reject(fault);
+        this.#pending.clear();
         if (this.#isOver) return;
         this.#isOver = true;
         this.state.fail();
-        // WHY only its name: what it says may quote what it worked on.
-        const name = cause instanceof Error ? cause.name : 'no error';
-        const fault = new SallyportError('SP_AUDIT_UNWRITABLE', `audit log: the writer's thread has ended (${name})`);
-        for (const { reject } of this.#pending.values()) reject(fault);
-        this.#pending.clear();
         onDeath(fault);
       });
     });

@@ -63,6 +63,8 @@ export class LogWriter {
   readonly #keys: DataKeys;
   readonly #group: CommitGroup;
   readonly #connections: Connection[] = [];
+  /** Whose turn it is. */
+  #first = 0;
   /** Durable entries that are not in a full bundle yet. */
   readonly #tail: Buffer[];
   #tailStart: number;
@@ -252,15 +254,23 @@ export class LogWriter {
     }
   }
 
-  /** Moves records into the group. @returns false when it had to stop before the end. */
+  /** Moves records into the group, a connection at a time. Where it had to stop, the next one comes first: whoever sends without
+   *  end keeps nobody waiting for more than a commit for each of the others. @returns false when it had to stop before the end. */
   #take(): boolean {
-    for (const connection of this.#connections) {
+    const count = this.#connections.length;
+    for (let turn = 0; turn < count; turn += 1) {
+      const at = (this.#first + turn) % count;
+      const connection = this.#connections[at];
+      if (connection === undefined) continue;
+      let taken = 0;
       for (let code = connection.records.next(); code !== null; code = connection.records.next()) {
         const isFull = this.#group.bytes >= MAX_COMMIT_BYTES || (this.#group.entries === 0 && this.#deps.segments.isFull);
         if (isFull || !this.#takeRecord(connection, code)) {
           connection.records.putBack();
+          this.#first = taken === 0 ? at : at + 1;
           return false;
         }
+        taken += 1;
       }
     }
     return true;

@@ -17,10 +17,14 @@ export const approvalAnswer = z.object({
   relations: z.array(z.object({ name: z.string(), access: z.string() })),
   outputs: z.array(z.object({ name: z.string(), classes: z.array(z.string()), mask: z.string() })),
   unbounded: z.boolean(),
+  preview: z
+    .object({ estimatedRows: z.number().nullable(), affectedRows: z.number().nullable(), notCounted: z.string().nullable() })
+    .nullable(),
   rules: z.array(z.string()),
   say: z.string().nullable(),
   approvers: z.object({ role: z.string(), count: z.number() }),
-  answers: z.array(z.object({ by: actor, verdict: z.string(), at: z.string() })),
+  answers: z.array(z.object({ by: actor, verdict: z.string(), at: z.string(), forMs: z.number().nullable() })),
+  uses: z.number().nullable(),
   createdAt: z.string(),
   expiresAt: z.string(),
 });
@@ -107,6 +111,24 @@ export const targetsAnswer = z.object({
   ),
 });
 
+export const notificationsAnswer = z.object({
+  channels: z.array(z.object({ name: z.string(), kind: z.string(), queued: z.number() })),
+  notifications: z.array(
+    z.object({
+      id: z.string(),
+      channel: z.string(),
+      kind: z.string(),
+      about: z.string(),
+      state: z.string(),
+      attempts: z.number(),
+      fault: z.string().nullable(),
+      createdAt: z.string(),
+      nextAttemptAt: z.string().nullable(),
+    }),
+  ),
+});
+export const notificationTestAnswer = z.object({ channel: z.string(), sent: z.boolean(), fault: z.string().nullable() });
+
 const fault = z.object({
   severity: z.enum(['error', 'warning']),
   file: z.string(),
@@ -117,7 +139,13 @@ const fault = z.object({
   suggestion: z.string().nullable(),
 });
 export type PolicyFaultView = z.infer<typeof fault>;
-export const checkAnswer = z.object({ ok: z.boolean(), sha256: z.string().nullable(), faults: z.array(fault) });
+export const checkAnswer = z.object({
+  ok: z.boolean(),
+  sha256: z.string().nullable(),
+  faults: z.array(fault),
+  proposals: z.array(z.object({ column: z.string(), class: z.string(), isDeclared: z.boolean(), evidence: z.string() })).default([]),
+  notes: z.array(z.string()).default([]),
+});
 export const testAnswer = z.object({
   ok: z.boolean(),
   faults: z.array(fault),
@@ -165,6 +193,81 @@ export const explainAnswer = z.object({
   ),
   forward: z.string().nullable(),
 });
+
+export const grantAnswer = z.object({
+  id: z.string(),
+  kind: z.string(),
+  state: z.string(),
+  requester: actor.extend({ name: z.string() }),
+  onBehalfOf: actor.nullable(),
+  role: z.string(),
+  target: z.string(),
+  effects: z.array(z.string()),
+  relations: z.array(z.string()).nullable(),
+  rowsPerHour: z.number().nullable(),
+  durationMs: z.number(),
+  approvers: z.object({ role: z.string(), count: z.number() }),
+  answers: z.array(z.object({ by: actor, verdict: z.string(), at: z.string(), lentBy: actor.nullable() })),
+  requestedAt: z.string(),
+  answerBy: z.string(),
+  openedAt: z.string().nullable(),
+  expiresAt: z.string().nullable(),
+  endedAt: z.string().nullable(),
+  end: z.string().nullable(),
+  endedBy: actor.nullable(),
+  review: z.string(),
+  reviewedBy: actor.nullable(),
+  reviewedAt: z.string().nullable(),
+});
+export type GrantAnswerView = z.infer<typeof grantAnswer>;
+export const grantsAnswer = z.object({ grants: z.array(grantAnswer) });
+
+export const offersAnswer = z.object({
+  offers: z.array(
+    z.object({
+      target: z.string(),
+      kind: z.string(),
+      role: z.string(),
+      effects: z.array(z.string()),
+      maxDurationMs: z.number(),
+      approvers: z.object({ role: z.string(), count: z.number() }),
+    }),
+  ),
+});
+
+const delegation = z.object({
+  id: z.string(),
+  role: z.string(),
+  from: actor,
+  to: z.object({ issuer: z.string(), subject: z.string() }),
+  expiresAt: z.string(),
+});
+export const delegationAnswer = delegation;
+export const delegationsAnswer = z.object({ delegations: z.array(delegation) });
+export const delegationEndedAnswer = z.object({ ended: z.literal(true) });
+
+export const recertificationAnswer = z.object({
+  sha256: z.string(),
+  asOf: z.string(),
+  items: z.array(
+    z.object({
+      item: z.string(),
+      kind: z.string(),
+      role: z.string(),
+      targets: z.array(z.string()),
+      effects: z.array(z.string()),
+      who: z.string(),
+      lastUsedAt: z.string().nullable(),
+      usedBy: z.array(z.string()),
+      expiresAt: z.string().nullable(),
+    }),
+  ),
+});
+export const recertifiedAnswer = z.object({ kept: z.number(), revoked: z.number(), grantsEnded: z.array(z.string()) });
+
+export const lockAnswer = z.object({ kind: z.string(), name: z.string(), by: actor, at: z.string() });
+export const locksAnswer = z.object({ locks: z.array(lockAnswer) });
+export const lockLiftedAnswer = z.object({ lifted: z.literal(true) });
 
 export function actorText(actor: Actor, onBehalfOf: Actor | null = null): string {
   const text = `${actor.issuer}/${actor.subject}`;

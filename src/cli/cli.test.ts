@@ -28,10 +28,12 @@ const approval = {
   relations: [{ name: 'public.patients', access: 'read' }],
   outputs: [{ name: 'ssn', classes: ['phi.ssn'], mask: 'redact' }],
   unbounded: true,
+  preview: { estimatedRows: 12, affectedRows: null, notCounted: 'cascade' },
   rules: ['bulk-read-of-phi'],
   say: null,
   approvers: { role: 'privacy-officer', count: 2 },
   answers: [],
+  uses: null,
   createdAt: '2026-11-21T09:00:00.000Z',
   expiresAt: '2026-11-21T09:15:00.000Z',
 };
@@ -64,7 +66,7 @@ describe('command line', () => {
   test('every command has help with examples', async () => {
     const commands = [
       'serve, init, demo, targets ls, policy check, policy test, policy explain, approvals ls, approvals show',
-      'approvals approve, approvals deny, session ls, session show, session replay, audit verify, audit tail',
+      'approvals approve, approvals deny, notifications ls, notifications test, session ls, session show, session replay, audit verify, audit tail',
     ];
     for (const command of commands.join(', ').split(', ')) {
       const { code, out } = await cli([...command.split(' '), '--help']);
@@ -188,7 +190,7 @@ describe('command line', () => {
   });
 
   test('approve and deny send verdict and reason, and say what is still missing', async () => {
-    api.answer = () => ({ body: { ...approval, answers: [{ by: actor, verdict: 'approve', at: 'now' }] } });
+    api.answer = () => ({ body: { ...approval, answers: [{ by: actor, verdict: 'approve', at: 'now', forMs: null }] } });
     const { code, out, err } = await call(['approvals', 'approve', approval.id, '--reason', 'ticket 4711']);
     assert.equal(code, 0);
     assert.equal(api.last?.path, `/v1/approvals/${approval.id}/answer`);
@@ -197,6 +199,10 @@ describe('command line', () => {
     assert.match(err, /1 more of role privacy-officer/);
     await call(['approvals', 'deny', approval.id]);
     assert.deepEqual(api.last?.body, { verdict: 'deny' });
+    assert.equal((await call(['approvals', 'approve', approval.id, '--for', '1h30m'])).code, 0);
+    assert.deepEqual(api.last?.body, { verdict: 'approve', forMs: 5_400_000 });
+    assert.equal((await call(['approvals', 'deny', approval.id, '--for', '15m'])).code, 2);
+    assert.equal((await call(['approvals', 'approve', approval.id, '--for', 'ever'])).code, 2);
   });
 
   test('an id from the command line cannot change the path', async () => {
@@ -207,7 +213,14 @@ describe('command line', () => {
   test('showing an approval tells everything a reviewer needs', async () => {
     api.answer = () => ({ body: approval });
     const { out } = await call(['approvals', 'show', approval.id]);
-    for (const part of ['corp/agent-1', 'can return whole tables', '2 of role privacy-officer', 'ssn\tphi.ssn\tredact']) {
+    for (const part of [
+      'corp/agent-1',
+      'can return whole tables',
+      '2 of role privacy-officer',
+      'ssn\tphi.ssn\tredact',
+      'about 12 rows',
+      'a foreign key would',
+    ]) {
       assert.ok(out.includes(part), part);
     }
   });
@@ -290,6 +303,29 @@ describe('command line', () => {
     assert.equal(tested.code, 1);
     assert.match(tested.out, /FAIL {2}a\n {6}decision: want hold\n1 tests, 1 failed/);
     assert.equal((await call(['policy', 'check', 'absent.yaml'])).code, 2);
+  });
+
+  test('policy files bring what they include, and folders what is in them; nothing from outside of them', async () => {
+    api.answer = () => ({ body: { ok: true, sha256: 'aa', faults: [] } });
+    const files = {
+      'policy/main.yaml': 'version: 1\ninclude: [teams/, missing.yaml]\n',
+      'policy/teams/a.yaml': 'version: 1\n',
+      'policy/teams/notes.md': 'no',
+      'policy/unused.yml': 'version: 1\n',
+    };
+    const sent = async (...paths: string[]): Promise<string[]> => {
+      assert.equal((await call(['policy', 'check', ...paths], { files })).code, 0);
+      const body = api.last?.body as { files: { path: string }[] } | undefined;
+      return body?.files.map(({ path }) => path) ?? [];
+    };
+    assert.deepEqual(await sent('policy/main.yaml'), ['policy/main.yaml', 'policy/teams/a.yaml']);
+    assert.deepEqual(await sent('./policy/main.yaml', 'policy/teams/a.yaml'), ['policy/main.yaml', 'policy/teams/a.yaml']);
+    assert.deepEqual(await sent('policy/'), ['policy/main.yaml', 'policy/unused.yml', 'policy/teams/a.yaml']);
+    const links = { 'policy/teams/a.yaml': '/home/somebody/.ssh/id_ed25519' };
+    const outside = await call(['policy', 'check', 'policy/main.yaml'], { files, links });
+    assert.equal(outside.code, 2);
+    assert.match(outside.err, /policy\/teams\/a\.yaml leads out of the folder of the policy/);
+    assert.equal((await call(['policy', 'check', 'policy/teams/'], { files: { 'policy/teams/notes.md': 'no' } })).code, 2);
   });
 
   test('tail follows until Ctrl-C, from where the log ended', async () => {

@@ -21,12 +21,23 @@ export interface ClientOptions {
 
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
+export interface Progress {
+  readonly done: number;
+  readonly total: number;
+}
+
 const problemSchema = z.object({
   code: z.string(),
   title: z.string(),
   remedy: z.string(),
   request: z.string(),
   faults: z.array(z.object({ path: z.string(), what: z.string() })).optional(),
+});
+
+const lineSchema = z.object({
+  progress: z.object({ done: z.number(), total: z.number() }).optional(),
+  result: z.unknown().optional(),
+  problem: problemSchema.extend({ status: z.number() }).optional(),
 });
 
 export class ApiClient {
@@ -56,6 +67,29 @@ export class ApiClient {
     return this.#call('POST', path, {}, body, schema);
   }
 
+  /** A post that is answered by lines of JSON: progress, then the result. */
+  async work<T>(
+    path: string,
+    body: unknown,
+    onProgress: (progress: Progress) => void,
+    schema: z.ZodType<T>,
+  ): Promise<{ raw: unknown; value: T }> {
+    const url = new URL(path, this.#options.url);
+    url.searchParams.set('progress', 'true');
+    let last: z.infer<typeof lineSchema> = {};
+    const { status, text } = await this.#exchange('POST', url, body, (line) => {
+      const parsed = lineSchema.safeParse(parseJson(line));
+      last = parsed.success ? parsed.data : {};
+      if (last.progress !== undefined) onProgress(last.progress);
+    });
+    if (status < 200 || status > 299) throw refused(url, status, parseJson(text));
+    if (last.problem !== undefined) throw refused(url, last.problem.status, last.problem);
+    if (last.result === undefined) throw notUnderstood(url, 'the answer ended without a result');
+    const checked = schema.safeParse(last.result);
+    if (!checked.success) throw notUnderstood(url, 'the result has another shape than this version expects');
+    return { raw: last.result, value: checked.data };
+  }
+
   async #call<T>(method: string, path: string, query: Query, body: unknown, schema: z.ZodType<T>) {
     const url = new URL(path, this.#options.url);
     for (const [key, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(key, String(value));
@@ -67,7 +101,8 @@ export class ApiClient {
     return { raw, value: checked.data };
   }
 
-  #exchange(method: string, url: URL, body: unknown): Promise<{ status: number; text: string }> {
+  /** @param onLine called with each line of newline-delimited JSON as it comes; such an answer has no text then. */
+  #exchange(method: string, url: URL, body: unknown, onLine?: (line: string) => void): Promise<{ status: number; text: string }> {
     const { token, ca, signal } = this.#options;
     const payload = body === undefined ? null : JSON.stringify(body);
     const headers: Record<string, string> = { accept: 'application/json', authorization: `Bearer ${token.reveal()}` };
@@ -84,10 +119,16 @@ export class ApiClient {
       outgoing.once('response', (answer) => {
         const chunks: Buffer[] = [];
         let bytes = 0;
+        const lines = onLine !== undefined && answer.headers['content-type']?.startsWith('application/x-ndjson') === true ? onLine : null;
         answer.on('data', (chunk: Buffer) => {
           bytes += chunk.length;
           if (bytes > MAX_ANSWER_BYTES) outgoing.destroy(new Error('the answer is too large'));
           else chunks.push(chunk);
+          if (lines === null || !chunk.includes(0x0a)) return;
+          const whole = Buffer.concat(chunks.splice(0));
+          const end = whole.lastIndexOf(0x0a);
+          chunks.push(whole.subarray(end + 1));
+          for (const line of whole.toString('utf8', 0, end).split('\n')) lines(line);
         });
         answer.once('end', () => resolve({ status: answer.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }));
         answer.once('error', (error) => reject(signal.aborted ? error : unreachable(url, error)));

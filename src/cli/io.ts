@@ -1,6 +1,6 @@
 // What the command line touches of the process: streams, environment, files, time. Tests hand in their own.
 
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile, realpath } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -16,6 +16,10 @@ export interface CliIo {
   readonly stderr: CliStream;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly readText: (path: string) => Promise<string>;
+  /** Names in a folder; null when there is no such folder. */
+  readonly listFolder: (path: string) => Promise<readonly string[] | null>;
+  /** Absolute, with all links followed; null when there is nothing there. */
+  readonly realPath: (path: string) => Promise<string | null>;
   readonly readStdin: () => Promise<string>;
   sleep(ms: number, signal: AbortSignal): Promise<void>;
   /** Calls `listener` on Ctrl-C. @returns a function that stops listening. */
@@ -34,6 +38,8 @@ export function processIo(env: CliIo['env']): CliIo {
     stderr: streamOf(process.stderr),
     env,
     readText: (path) => readFile(path, 'utf8'),
+    listFolder: (path) => orNull(() => readdir(path)),
+    realPath: (path) => orNull(() => realpath(path)),
     readStdin: () => text(process.stdin),
     sleep: async (ms, signal) => {
       await sleep(ms, undefined, { signal });
@@ -43,6 +49,17 @@ export function processIo(env: CliIo['env']): CliIo {
       return () => process.off('SIGINT', listener);
     },
   };
+}
+
+/** Null when there is no such thing. */
+async function orNull<T>(ask: () => Promise<T>): Promise<T | null> {
+  try {
+    return await ask();
+  } catch (fault) {
+    const { code } = fault as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+    throw fault;
+  }
 }
 
 function streamOf(stream: NodeJS.WriteStream): CliStream {

@@ -5,8 +5,13 @@ import { Command, CommanderError } from 'commander';
 import { portNumber } from './arguments.ts';
 import { approvalCommands } from './commands/approvals.ts';
 import { auditCommands } from './commands/audit.ts';
+import { grantCommands } from './commands/grants.ts';
 import { initCommand } from './commands/init.ts';
+import { notificationCommands } from './commands/notifications.ts';
+import { lockCommands } from './commands/locks.ts';
+import { accessCommands, policyToolCommands } from './commands/policy-tools.ts';
 import { policyCommands } from './commands/policy.ts';
+import { requestCommand } from './commands/request.ts';
 import { sessionCommands } from './commands/sessions.ts';
 import { targetCommands } from './commands/targets.ts';
 import { EXIT } from './failure.ts';
@@ -98,8 +103,13 @@ export function buildProgram(deps: CliDeps, setting: CommandSetting, listenForIn
       }),
     ['sallyport demo', 'sallyport demo --once', 'sallyport demo --postgres-port 5433'],
   );
-  policyCommands(program, setting);
+  policyToolCommands(policyCommands(program, setting), setting);
+  accessCommands(program, setting);
   approvalCommands(program, setting);
+  requestCommand(program, setting);
+  grantCommands(program, setting);
+  lockCommands(program, setting);
+  notificationCommands(program, setting);
   sessionCommands(program, setting);
   targetCommands(program, setting);
   auditCommands(program, setting);

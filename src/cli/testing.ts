@@ -21,7 +21,7 @@ export interface Seen {
   readonly body: unknown;
 }
 
-export type Answerer = (seen: Seen) => { readonly status?: number; readonly body: unknown };
+export type Answerer = (seen: Seen) => { readonly status?: number; readonly body: unknown; /** Default: JSON. */ readonly type?: string };
 
 /** Plays the API on loopback. `answer` may be replaced between calls. */
 export class FakeApi {
@@ -48,8 +48,8 @@ export class FakeApi {
           body,
         };
         api.seen.push(seen);
-        const { status = 200, body: answer } = api.answer(seen);
-        response.writeHead(status, { 'content-type': 'application/json' });
+        const { status = 200, body: answer, type = 'application/json' } = api.answer(seen);
+        response.writeHead(status, { 'content-type': type });
         response.end(typeof answer === 'string' ? answer : JSON.stringify(answer));
       })();
     });
@@ -80,12 +80,20 @@ async function readBody(request: IncomingMessage): Promise<unknown> {
 export interface Setting {
   readonly env?: Readonly<Record<string, string>>;
   readonly files?: Readonly<Record<string, string>>;
+  /** Links by path; every other path is itself, in the folder `/work`. */
+  readonly links?: Readonly<Record<string, string>>;
   readonly stdin?: string;
   readonly isTTY?: boolean;
   readonly columns?: number;
   readonly deps?: Partial<CliDeps>;
   /** Called instead of sleeping; `interrupt` plays Ctrl-C. */
   readonly onSleep?: (ms: number, interrupt: () => void) => void;
+}
+
+/** What is in a folder, by path from there. */
+function namesBelow(files: Setting['files'], folder: string): string[] {
+  const prefix = folder.replace(/\/?$/, '/');
+  return Object.keys(files ?? {}).flatMap((name) => (name.startsWith(prefix) ? [name.slice(prefix.length)] : []));
 }
 
 export async function cli(argv: readonly string[], setting: Setting = {}): Promise<Captured> {
@@ -104,6 +112,18 @@ export async function cli(argv: readonly string[], setting: Setting = {}): Promi
       const text = setting.files?.[path];
       if (text === undefined) throw new Error(`ENOENT: ${path}`);
       return text;
+    },
+    listFolder: async (path) => {
+      const names = namesBelow(setting.files, path).map((name) => name.split('/')[0] ?? '');
+      return names.length === 0 ? null : [...new Set(names)];
+    },
+    realPath: async (path) => {
+      const linked = setting.links?.[path];
+      if (linked !== undefined) return linked;
+      if (path === '.') return '/work';
+      return setting.files?.[path] === undefined && namesBelow(setting.files, path).length === 0
+        ? null
+        : `/work/${path}`.replace(/\/$/, '');
     },
     readStdin: async () => setting.stdin ?? '',
     sleep: async (ms, signal) => {

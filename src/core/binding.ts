@@ -7,7 +7,7 @@ export function sameBinding(a: ApprovalBinding, b: ApprovalBinding): boolean {
   return (
     a.principal === b.principal &&
     a.target === b.target &&
-    a.textSha256 === b.textSha256 &&
+    a.statementSha256 === b.statementSha256 &&
     a.parametersSha256 === b.parametersSha256 &&
     a.policySha256 === b.policySha256 &&
     a.catalogueVersion === b.catalogueVersion &&

@@ -1,44 +1,28 @@
 // The answer of `policy.decide`. A decision is data; a denial never travels by `throw`.
 
-import type { Sha256Hex } from './ids.ts';
+import type { GrantId, Sha256Hex } from './ids.ts';
+import { compareRevealing, type Mask } from './mask.ts';
 
-/** Every mask method. One row per method in `masking/methods.ts`. */
-export const MASK_METHODS = ['clear', 'redact', 'null', 'partial', 'hash', 'token', 'year', 'month', 'zip3', 'age-90', 'round'] as const;
-export type MaskMethod = (typeof MASK_METHODS)[number];
+export { MASK_METHODS, type Mask, type MaskMethod, methodOf, REVEALING } from './mask.ts';
 
 /** Mask per class for one principal on one target. A class that is absent is `redact`. */
 export interface MaskSet {
   /** Identity of this set: equal ids mean equal masks under the same policy version. Cache key part. */
   readonly id: string;
-  readonly byClass: Readonly<Record<string, MaskMethod>>;
+  readonly byClass: Readonly<Record<string, Mask>>;
 }
 
-/** How much a method reveals; higher reveals more. Where several apply to one column, the least revealing one counts. */
-export const REVEALING = {
-  null: 0,
-  redact: 10,
-  hash: 20,
-  token: 30,
-  'age-90': 40,
-  year: 50,
-  zip3: 60,
-  month: 70,
-  round: 80,
-  partial: 90,
-  clear: 100,
-} as const satisfies Record<MaskMethod, number>;
-
-/** Method for one class; a class the set does not name is `redact`. */
-export function maskOfClass(className: string, masks: MaskSet): MaskMethod {
+/** Mask of one class; a class the set does not name is `redact`. */
+export function maskOfClass(className: string, masks: MaskSet): Mask {
   return (Object.hasOwn(masks.byClass, className) ? masks.byClass[className] : undefined) ?? 'redact';
 }
 
-/** Method a column of these classes is shown by: the least revealing; `clear` without classes. */
-export function maskFor(classes: readonly string[], masks: MaskSet): MaskMethod {
-  let least: MaskMethod = 'clear';
+/** Mask a column of these classes is shown by: the least revealing; `clear` without classes. */
+export function maskFor(classes: readonly string[], masks: MaskSet): Mask {
+  let least: Mask = 'clear';
   for (const name of classes) {
-    const method = maskOfClass(name, masks);
-    if (REVEALING[method] < REVEALING[least]) least = method;
+    const mask = maskOfClass(name, masks);
+    if (compareRevealing(mask, least) < 0) least = mask;
   }
   return least;
 }
@@ -56,6 +40,8 @@ export const REASONS = [
   'cancelled',
   'shutting-down',
   'unavailable',
+  'outside-grant',
+  'grant-rows',
 ] as const;
 export type ReasonCode = (typeof REASONS)[number];
 
@@ -65,8 +51,12 @@ interface DecisionBase {
   readonly rules: readonly string[];
   readonly policySha256: Sha256Hex;
   readonly masks: MaskSet;
-  /** Roles the principal had when it was decided, in policy order. */
+  /** Roles that counted when it was decided, in policy order. */
   readonly roles: readonly string[];
+  /** Grants it rests on, most important first; absent = standing access alone. */
+  readonly grants?: readonly GrantId[];
+  /** What it knew of the session; given by the gate while some rule asks for time or session. */
+  readonly session?: { readonly ageSeconds: number; readonly statements: number };
 }
 
 export interface Allow extends DecisionBase {

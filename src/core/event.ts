@@ -11,6 +11,7 @@ export const ENTRY_TYPES = [
   'heartbeat',
   'config.changed',
   'policy.applied',
+  'policy.sampled',
   'key.rotated',
   'auth.ok',
   'auth.fail',
@@ -21,9 +22,22 @@ export const ENTRY_TYPES = [
   'request.denied',
   'request.held',
   'approval.requested',
+  'approval.preview',
   'approval.answered',
   'approval.expired',
   'approval.used',
+  'grant.requested',
+  'grant.answered',
+  'grant.opened',
+  'grant.ended',
+  'breakglass.opened',
+  'breakglass.ended',
+  'breakglass.reviewed',
+  'delegation.opened',
+  'delegation.ended',
+  'lock.set',
+  'lock.lifted',
+  'review.signed',
   'payload.unsealed',
   'alarm',
 ] as const;
@@ -44,6 +58,39 @@ export interface SealedRef {
   readonly first?: number;
 }
 
+/** Columns of one relation. A column is in `shown`, in `tested`, in both, or in `read`. */
+export interface ColumnUse {
+  readonly relation: string;
+  /** Flow into an output. */
+  readonly shown?: readonly string[];
+  /** In predicates, ordering, grouping or other control of rows. */
+  readonly tested?: readonly string[];
+  /** Mentioned or reachable otherwise. */
+  readonly read?: readonly string[];
+}
+
+/** Who opened a session, as far as policy can ask: with the facts of a request it can be decided again. */
+export interface RecordedIdentity {
+  readonly groups: readonly string[];
+  /** Keyed digests of verified claims: a policy's claim and value can be compared with them, but they cannot be read. */
+  readonly claims: {
+    /** Identifies the key. */
+    readonly key: string;
+    /** Name of the claim -> digests of its values. */
+    readonly values: Readonly<Record<string, readonly string[]>>;
+  };
+  /** In force when the session was opened; it ends with the first of them. */
+  readonly grants: readonly {
+    readonly id: string;
+    readonly role: string;
+    readonly effects: readonly string[];
+    /** Absent = every relation. */
+    readonly relations?: readonly string[];
+  }[];
+  /** Names of fields above that do not say everything. */
+  readonly cut?: readonly string[];
+}
+
 /** A caller's entry. Every field but `type` is optional; unknown fields are rejected by the log. */
 export interface EntryDraft {
   readonly type: EntryType;
@@ -52,6 +99,8 @@ export interface EntryDraft {
   readonly session?: string;
   /** Dense per session, from 0: a gap is evidence. */
   readonly n?: number;
+  /** `session.open` only. */
+  readonly identity?: RecordedIdentity;
   readonly grant?: string;
   readonly approval?: string;
   readonly resource?: { readonly target: string; readonly objects?: readonly string[] };
@@ -76,6 +125,20 @@ export interface EntryDraft {
     readonly predicateClasses: readonly string[];
     readonly unbounded: boolean;
     readonly unknowns: readonly { readonly code: string; readonly what: string }[];
+    /** This and the rest: absent in entries of earlier versions, which cannot be decided again. */
+    readonly statements?: number;
+    /** Absent = the statement has none. */
+    readonly limit?: number;
+    /** Base columns mentioned or reachable, by what the statement does with them. */
+    readonly columns?: readonly ColumnUse[];
+    /** Relations of which rows are read without a bound, protected or not. */
+    readonly open?: readonly string[];
+    /** By the planner of the target; absent = it was not asked. */
+    readonly estimatedRows?: number;
+    /** Of the session at that time: while the policy in force asks for it. */
+    readonly session?: { readonly ageSeconds: number; readonly statements: number };
+    /** Names of fields above that do not say everything, because headers are bounded. */
+    readonly cut?: readonly string[];
   };
   readonly result?: {
     readonly rows: number;

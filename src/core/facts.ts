@@ -25,15 +25,23 @@ export interface Unknown {
   readonly code:
     | 'syntax'
     | 'too-large'
+    | 'too-deep'
     | 'statement-kind'
     | 'node-kind'
+    /** It is not there. */
     | 'relation'
+    /** It does not take tables, or is not there. */
+    | 'schema'
+    /** Being in it tells a protected value. */
+    | 'partition'
     | 'function'
     | 'operator'
     | 'type'
     | 'setting'
     | 'system-relation'
     | 'session-object'
+    /** It does not stand for a value of that class, or may not stand there. */
+    | 'token'
     | 'write-of-protected'
     | 'round-trip'
     | 'catalogue'
@@ -42,6 +50,17 @@ export interface Unknown {
   readonly what: string;
   /** What the user can do instead; fixed text. */
   readonly remedy: string;
+  /** Where in the text, in characters from 1. */
+  readonly at?: number;
+}
+
+export interface FactsLineage {
+  /** Base columns that flow into an output of any of its statements, sorted. */
+  readonly shown: readonly string[];
+  /** Base columns in predicates, ordering, grouping or other control of rows, sorted. */
+  readonly tested: readonly string[];
+  /** Relations of which it reads rows without a bound, sorted. */
+  readonly open: readonly string[];
 }
 
 export interface Facts {
@@ -59,6 +78,9 @@ export interface Facts {
   readonly outputClasses: readonly string[];
   /** Classes used in predicates, ordering, grouping or other control of rows. */
   readonly predicateClasses: readonly string[];
+  /** What the three above and `unbounded` are made from, whatever is protected: what a record of the request needs, so that it can be
+   *  decided again under other classes. Absent = not known. */
+  readonly lineage?: FactsLineage;
   /** Reads a relation with a protected class without LIMIT, key-bound WHERE or collapsing aggregate. */
   readonly unbounded: boolean;
   /** Outermost constant LIMIT, when there is one. */

@@ -11,7 +11,8 @@ export interface ActorRef {
   readonly kind: PrincipalKind;
 }
 
-/** A verified identity. Built only by `identity/`, never from unverified input. */
+/** A verified identity. Built by `identity/`, and by `notify/` for people whom the configuration vouches for; never from unverified
+ *  input. */
 export interface Principal extends ActorRef {
   /** Display only; never used in a decision. */
   readonly name: string;
@@ -27,4 +28,10 @@ export interface Principal extends ActorRef {
 /** Stable text form for binding and comparison: `issuer/subject`. Both parts are percent-encoded. */
 export function principalKey(actor: ActorRef): string {
   return `${encodeURIComponent(actor.issuer)}/${encodeURIComponent(actor.subject)}`;
+}
+
+/** Who an approval or a grant is given to: an agent for Alice is not the same agent for Bob, nor for itself. */
+export function boundPrincipal(principal: ActorRef & Pick<Principal, 'onBehalfOf'>): string {
+  const { onBehalfOf } = principal;
+  return onBehalfOf === null ? principalKey(principal) : `${principalKey(principal)} for ${principalKey(onBehalfOf)}`;
 }

@@ -8,6 +8,10 @@ type Branded<Name extends string> = string & { readonly [brand]: Name };
 export type SessionId = Branded<'SessionId'>;
 /** `apr_` + 26 base32 characters. */
 export type ApprovalId = Branded<'ApprovalId'>;
+/** `grt_` + 26 base32 characters. */
+export type GrantId = Branded<'GrantId'>;
+/** `dlg_` + 26 base32 characters. */
+export type DelegationId = Branded<'DelegationId'>;
 /** Name of a target as configured: `[a-z][a-z0-9-]*`. */
 export type TargetName = Branded<'TargetName'>;
 /** Lower-case hexadecimal SHA-256. */
@@ -23,6 +27,21 @@ export function sessionId(random: Uint8Array): SessionId {
 /** A fresh approval id from at least 16 random bytes. */
 export function approvalId(random: Uint8Array): ApprovalId {
   return `apr_${base32(random)}` as ApprovalId;
+}
+
+/** A fresh grant id from at least 16 random bytes. */
+export function grantId(random: Uint8Array): GrantId {
+  return `grt_${base32(random)}` as GrantId;
+}
+
+/** A fresh delegation id from at least 16 random bytes. */
+export function delegationId(random: Uint8Array): DelegationId {
+  return `dlg_${base32(random)}` as DelegationId;
+}
+
+/** `ntf_` + 26 base32 characters, from at least 16 random bytes. */
+export function notificationId(random: Uint8Array): string {
+  return `ntf_${base32(random)}`;
 }
 
 function base32(bytes: Uint8Array): string {

@@ -48,7 +48,7 @@ export function requestOf(change: Partial<Request> = {}): Request {
     target: clinic.name,
     action: 'query',
     facts: factsOf(),
-    textSha256: 'aa' as Sha256Hex,
+    statementSha256: 'aa' as Sha256Hex,
     parametersSha256: 'bb' as Sha256Hex,
     parameters: [],
     maskSetId: '',

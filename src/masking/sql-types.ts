@@ -25,6 +25,10 @@ export interface SqlType {
   readonly cast: string | null;
   /** The same without the length, for results that may be longer than the column allows. */
   readonly unboundedCast: string | null;
+  /** Characters of type `name`, which is cut without a word. */
+  readonly isShort?: true;
+  /** Of an array whose elements are of a family; absent = no array, or one of types nothing is assumed about. */
+  readonly element?: SqlType;
 }
 
 const families: ReadonlyMap<string, TypeFamily> = new Map([
@@ -104,15 +108,15 @@ export function parseSqlType(typeName: string, typeSchema?: string): SqlType {
     written = written.slice(0, -2).trimEnd();
     dimensions += '[]';
   }
+  if (dimensions !== '') return arrayType(parseSqlType(written, typeSchema), dimensions);
   const length = modifier.exec(written)?.[0] ?? '';
   const bare = written.replace(modifier, '').replaceAll(/\s+/g, ' ').trim();
 
   if (grammarTypes.has(bare) && (typeSchema === undefined || typeSchema === 'pg_catalog')) {
-    const family = dimensions === '' ? (families.get(bare) ?? 'builtin') : 'builtin';
-    return { family, cast: written + dimensions, unboundedCast: (withoutLength.get(bare) ?? bare) + dimensions };
+    return { family: families.get(bare) ?? 'builtin', cast: written, unboundedCast: withoutLength.get(bare) ?? bare };
   }
   // `interval day to second(3)` and its kin.
-  if (bare.startsWith('interval ')) return { family: 'builtin', cast: `interval${dimensions}`, unboundedCast: `interval${dimensions}` };
+  if (bare.startsWith('interval ')) return { family: 'builtin', cast: 'interval', unboundedCast: 'interval' };
 
   const parts = qualifiedName.exec(bare);
   const last = parts?.[2];
@@ -123,14 +127,22 @@ export function parseSqlType(typeName: string, typeSchema?: string): SqlType {
   // The deparser drops `pg_catalog.` from type names and the quotes of "char", so types are written bare: a session path
   // that starts with pg_catalog is the adapter's duty. `"char"` can't be written that way.
   if ((schema === 'pg_catalog' || (schema === undefined && known !== undefined)) && plainName.test(name) && name !== 'char') {
-    const family = dimensions !== '' ? 'builtin' : (known ?? 'builtin');
-    return { family, cast: name + length + dimensions, unboundedCast: name + dimensions };
+    const type: SqlType = { family: known ?? 'builtin', cast: name + length, unboundedCast: name };
+    return name === 'name' ? { ...type, isShort: true } : type;
   }
-  if (name === 'citext' && schema !== undefined && dimensions === '') {
+  if (name === 'citext' && schema !== undefined) {
     const cast = `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
     return { family: 'text', cast, unboundedCast: cast };
   }
   return foreign;
+}
+
+/** An array's own values are those of no family: only its elements have one. */
+function arrayType(element: SqlType, dimensions: string): SqlType {
+  const { cast, unboundedCast, family } = element;
+  if (cast === null || unboundedCast === null) return { family: 'foreign', cast: null, unboundedCast: null };
+  const type: SqlType = { family: 'builtin', cast: cast + dimensions, unboundedCast: unboundedCast + dimensions };
+  return family === 'builtin' || family === 'foreign' ? type : { ...type, element };
 }
 
 function unquote(identifier: string): string {

@@ -43,14 +43,35 @@ test('columns that do not exist and patterns that match nothing are warned about
   assert.deepEqual(await warnings(text, null), []);
 });
 
-test('json locations and subjects are accepted, and said to protect nothing yet', async () => {
-  const text = `${used}`.replace(
-    'classes:',
-    'classes:\n  - { class: phi.name, json: ["ehr:** $.name"], subject: "clinic:public.patients.id" }',
+test('json locations are accepted, and said to protect nothing yet', async () => {
+  const text = used.replace('classes:', 'classes:\n  - { class: phi.name, json: ["ehr:** $.name"] }');
+  assert.match((await warnings(text)).join('\n'), /classes\[0\]\.json: no target of this version is an HTTP API/);
+});
+
+test('a subject that no mask reads is said to have no effect, and one that does not exist is found', async () => {
+  const entry = (subject: string) => `\n  - { class: phi.dob, columns: ["clinic:public.patients.ssn"], subject: "clinic:${subject}" }`;
+  const withSubject = (subject: string) => used.replace('classes:', `classes:${entry(subject)}`);
+  assert.match(
+    (await warnings(withSubject('public.patients.ssn'), live)).join(),
+    /subject: no mask shifts dates of phi\.dob by their subject/,
   );
-  const found = (await warnings(text)).join('\n');
-  assert.match(found, /no target of this version is an HTTP API/);
-  assert.match(found, /keeps no disclosure ledger/);
+  const shifted = (subject: string) => withSubject(subject).replace('masks:', 'masks:\n  - { class: phi.dob, mask: date-shift }');
+  assert.deepEqual(await warnings(shifted('public.patients.ssn'), live), []);
+  assert.deepEqual(await warnings(shifted('*.*.id'), live), []);
+  assert.match((await warnings(shifted('public.patients.idd'), live)).join(), /classes\[0\]\.subject: there is no such column on clinic/);
+});
+
+test('a rule that reads what no request has is warned about at the field', async () => {
+  const rule = `  - { name: http, when: "request.unbounded && has(request.http) && request.http.method == 'POST'", then: deny }\n`;
+  const found = await warnings(`${used}${rule}  - { name: many, when: "has(request.estimatedRows)", then: deny }\n`);
+  assert.deepEqual(
+    found.map((line) => line.replace(/^\S+ /, '')),
+    [
+      'rules[1].when: request.http is always absent: no target of this version is an HTTP API',
+      'rules[1].when: request.http is always absent: no target of this version is an HTTP API',
+      'rules[2].when: request.estimatedRows is always absent: no target of this version estimates rows before a decision',
+    ],
+  );
 });
 
 test('a class that nothing locates, an unused role, an empty role and an idle mask are warned about', async () => {

@@ -1,9 +1,11 @@
 // `policy check`: what loads, but probably is not what the author meant. Works without live targets; with them it also
 // compares column patterns with what exists.
 
+import { methodOf } from '../core/mask.ts';
 import type { TargetAnalyst } from '../core/ports.ts';
+import { fieldRow } from './condition-fields.ts';
 import type { ConditionLiteral } from './condition.ts';
-import { classMatches, columnMatches, globMatches } from './patterns.ts';
+import { classMatches, ColumnIndex, type ColumnPattern, globMatches, parseColumnPattern } from './patterns.ts';
 import type { Policy, PolicyClass } from './policy.ts';
 import type { Fault } from './source.ts';
 
@@ -30,8 +32,8 @@ function unusedClasses(policy: Policy): Fault[] {
   const declared = new Set(policy.classes.filter(({ patterns }) => patterns.length > 0).map((entry) => entry.class));
   return ownClasses(policy).flatMap((entry) => {
     const faults: Fault[] = [];
-    if (entry.subject !== undefined)
-      faults.push(entry.origin.fault(['subject'], 'this version keeps no disclosure ledger: this has no effect yet'));
+    if (entry.subject !== undefined && !isDateShifted(policy, entry.class))
+      faults.push(entry.origin.fault(['subject'], `no mask shifts dates of ${entry.class} by their subject: this has no effect yet`));
     if (entry.json !== undefined)
       faults.push(entry.origin.fault(['json'], 'no target of this version is an HTTP API: this protects nothing yet'));
     else if (entry.columns === undefined && !declared.has(entry.class)) {
@@ -41,37 +43,51 @@ function unusedClasses(policy: Policy): Fault[] {
   });
 }
 
+/** The mask that reads subjects. */
+function isDateShifted({ masks }: Policy, className: string): boolean {
+  return masks.some(({ class: pattern, mask }) => methodOf(mask) === 'date-shift' && classMatches(pattern, className));
+}
+
 async function unmatchedColumns(policy: Policy, live: readonly LiveTarget[]): Promise<Fault[]> {
   const faults: Fault[] = [];
-  for (const { patterns, origin } of ownClasses(policy)) {
+  const indexes = new Map<string, ColumnIndex>();
+  for (const target of live) indexes.set(target.target, new ColumnIndex([...(await target.protectedColumns()).keys()]));
+  for (const { patterns, subject, origin } of ownClasses(policy)) {
     for (const [index, pattern] of patterns.entries()) {
       const targets = live.filter(({ target }) => globMatches(pattern.target, target));
-      if (targets.length === 0) {
-        faults.push(origin.fault(['columns', index], 'no target that could be asked matches this'));
-        continue;
-      }
-      const found = await Promise.all(targets.map((target) => matchesColumn(target, pattern.column)));
-      if (!found.includes(true)) {
-        const what = pattern.column.includes('*')
-          ? 'matches no protected column'
-          : `there is no such column on ${targets.map(({ target }) => target).join(', ')}`;
-        faults.push(origin.fault(['columns', index], what));
-      }
+      const what = await doubtOfColumn(pattern, targets, indexes);
+      if (what !== null) faults.push(origin.fault(['columns', index], what));
     }
+    const pattern = subject === undefined ? null : parseColumnPattern(subject);
+    // A pattern with `*` stands for unprotected columns too, which nobody lists.
+    if (pattern === null || pattern.column.includes('*')) continue;
+    const targets = live.filter(({ target }) => globMatches(pattern.target, target));
+    const what = await doubtOfColumn(pattern, targets, indexes);
+    if (what !== null) faults.push(origin.fault(['subject'], what));
   }
   return faults;
 }
 
-/** A pattern with `*` is looked for among the protected columns, which hold all that any pattern matched. */
-async function matchesColumn(target: LiveTarget, pattern: string): Promise<boolean> {
-  if (!pattern.includes('*')) return target.knowsColumn(pattern);
-  const columns = await target.protectedColumns();
-  return [...columns.keys()].some((column) => columnMatches(pattern, column));
+async function doubtOfColumn(
+  { column }: ColumnPattern,
+  targets: readonly LiveTarget[],
+  indexes: ReadonlyMap<string, ColumnIndex>,
+): Promise<string | null> {
+  if (targets.length === 0) return 'no target that could be asked matches this';
+  if (column.includes('*')) {
+    // What any pattern matched is among the protected columns.
+    return targets.some(({ target }) => indexes.get(target)?.has(column) === true) ? null : 'matches no protected column';
+  }
+  for (const target of targets) if (await target.knowsColumn(column)) return null;
+  return `there is no such column on ${targets.map(({ target }) => target).join(', ')}`;
 }
 
 function unusedRoles(policy: Policy): Fault[] {
   const used = new Set<string>();
-  for (const { role } of policy.access) used.add(role);
+  for (const { role, how } of policy.access) {
+    used.add(role);
+    if (how.kind !== 'standing') used.add(how.approvers.role);
+  }
   for (const { roles } of policy.masks) roles?.forEach((role) => used.add(role));
   for (const { approvers } of [...policy.rules, ...policy.classes]) if (approvers !== undefined) used.add(approvers.role);
   for (const { when } of policy.rules) for (const { field, value } of when.literals) if (field === 'principal.roles') used.add(value);
@@ -95,6 +111,11 @@ function doubtfulRules(policy: Policy): Fault[] {
   const granted = new Set<string>(policy.access.flatMap(({ effects }) => effects));
   for (const [index, rule] of policy.rules.entries()) {
     if (rule.origin.pack !== null) continue;
+    for (const { field, offset } of rule.when.fields) {
+      const [root = '', name = ''] = field.split('.');
+      const why = fieldRow(root, name)?.absent;
+      if (why !== undefined) faults.push(rule.origin.faultInside(['when'], offset, `${field} is always absent: ${why}`));
+    }
     for (const literal of rule.when.literals) {
       const what = doubt(policy, granted, literal);
       if (what !== null) faults.push(rule.origin.faultInside(['when'], literal.offset, what));

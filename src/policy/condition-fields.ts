@@ -1,5 +1,6 @@
-// What a condition sees: one row per field of `request`, `principal` and `target`, and the typed objects that carry
-// them. `limit` is absent when the statement has none: a condition that reads it without has() denies then.
+// What a condition sees: one row per field of `request`, `principal`, `target` and `session`, and the typed objects that
+// carry them. Some fields can be absent (`limit` when the statement has none): a condition that reads one without has()
+// denies then.
 
 import type { Principal } from '../core/identity.ts';
 import { EFFECTS } from '../core/facts.ts';
@@ -11,17 +12,37 @@ import { PRINCIPAL_KINDS } from './schema.ts';
 export type FieldVocabulary = 'open' | 'roles' | 'targets' | 'classes' | readonly string[];
 
 export interface FieldRow {
-  readonly type: 'string' | 'bool' | 'int' | 'list<string>';
+  readonly type: 'string' | 'bool' | 'int' | 'list<string>' | ObjectType;
   readonly vocabulary: FieldVocabulary;
   /** One function per field, so that each stays fast: a keyed read would be several times slower. */
   readonly read: (input: ConditionInput) => unknown;
+  /** Why nothing fills the field in this version: it is always absent. */
+  readonly absent?: string;
 }
+
+type ObjectType = 'Http' | 'Kubernetes';
+
+/** What is inside of fields that only requests of another protocol have. */
+export const CONDITION_OBJECTS = {
+  Http: { method: 'string', route: 'string', queryParameters: 'list<string>', contentType: 'string', bodyBytes: 'int' },
+  Kubernetes: {
+    verb: 'string',
+    group: 'string',
+    version: 'string',
+    resource: 'string',
+    subresource: 'string',
+    namespace: 'string',
+    name: 'string',
+  },
+} as const satisfies Record<ObjectType, Readonly<Record<string, FieldRow['type']>>>;
 
 type Read = FieldRow['read'];
 
 const text = (vocabulary: FieldVocabulary, read: Read): FieldRow => ({ type: 'string', vocabulary, read });
 const list = (vocabulary: FieldVocabulary, read: Read): FieldRow => ({ type: 'list<string>', vocabulary, read });
+const int = (read: Read): FieldRow => ({ type: 'int', vocabulary: 'open', read });
 const protocols = ['postgres'];
+const missing: Read = () => undefined;
 
 export const CONDITION_FIELDS = {
   request: {
@@ -36,9 +57,12 @@ export const CONDITION_FIELDS = {
     outputClasses: list('classes', ({ request }) => request.outputClasses),
     predicateClasses: list('classes', ({ request }) => request.predicateClasses),
     unbounded: { type: 'bool', vocabulary: 'open', read: ({ request }) => request.unbounded },
-    limit: { type: 'int', vocabulary: 'open', read: ({ request }) => request.limit },
-    statements: { type: 'int', vocabulary: 'open', read: ({ request }) => request.statements },
+    limit: int(({ request }) => request.limit),
+    estimatedRows: { ...int(({ request }) => request.estimatedRows), absent: 'no target of this version estimates rows before a decision' },
+    statements: int(({ request }) => request.statements),
     parameters: list('open', ({ request }) => request.parameters),
+    http: { type: 'Http', vocabulary: 'open', read: missing, absent: 'no target of this version is an HTTP API' },
+    kubernetes: { type: 'Kubernetes', vocabulary: 'open', read: missing, absent: 'no target of this version is a Kubernetes cluster' },
   },
   principal: {
     issuer: text('open', ({ principal }) => principal.issuer),
@@ -51,6 +75,10 @@ export const CONDITION_FIELDS = {
     name: text('targets', ({ target }) => target.name),
     protocol: text(protocols, ({ target }) => target.protocol),
   },
+  session: {
+    ageSeconds: int(({ session }) => session.ageSeconds),
+    statements: int(({ session }) => session.statements),
+  },
 } as const satisfies Record<string, Record<string, FieldRow>>;
 
 type ConditionRoot = keyof typeof CONDITION_FIELDS;
@@ -62,8 +90,20 @@ export function fieldRow(root: string, field: string): FieldRow | undefined {
   return Object.hasOwn(rows, field) ? rows[field] : undefined;
 }
 
-/** Longer lists are not decided on: a condition over them could take too long. */
+/** Longer lists and texts are not decided on: a condition over them could take too long. */
 export const MAX_LIST_LENGTH = 2000;
+export const MAX_TEXT_LENGTH = 4096;
+/** Steps (policy/work.ts) that all conditions of one decision may take together: about 50 ms of a slow core. */
+export const MAX_STEPS = 1_000_000;
+/** Up to here no list and no text is long enough to matter for the work of simple conditions. */
+export const SHORT_LENGTH = 64;
+
+/** What is known of the session a request is part of. */
+export interface SessionFacts {
+  readonly ageSeconds: number;
+  /** Asked for since it was opened, the request that is decided on included. */
+  readonly statements: number;
+}
 
 type FieldsOf<Root extends ConditionRoot> = Readonly<Record<keyof (typeof CONDITION_FIELDS)[Root], unknown>>;
 
@@ -80,7 +120,10 @@ export class RequestFields implements FieldsOf<'request'> {
   readonly predicateClasses: readonly string[];
   readonly unbounded: boolean;
   readonly limit: bigint | undefined;
+  readonly estimatedRows: bigint | undefined;
   readonly statements: bigint;
+  readonly http: undefined;
+  readonly kubernetes: undefined;
   readonly #parameters: Request['parameters'];
 
   constructor(request: Request, target: Target) {
@@ -97,6 +140,7 @@ export class RequestFields implements FieldsOf<'request'> {
     this.predicateClasses = facts.predicateClasses;
     this.unbounded = facts.unbounded;
     this.limit = facts.limit === null ? undefined : BigInt(Math.trunc(facts.limit));
+    this.estimatedRows = request.estimatedRows === undefined ? undefined : BigInt(Math.trunc(request.estimatedRows));
     this.statements = BigInt(facts.statements);
     this.#parameters = request.parameters;
   }
@@ -134,31 +178,59 @@ export class TargetFields implements FieldsOf<'target'> {
   }
 }
 
+export class SessionFields implements FieldsOf<'session'> {
+  readonly ageSeconds: bigint | undefined;
+  readonly statements: bigint | undefined;
+
+  constructor(session: SessionFacts | undefined) {
+    this.ageSeconds = session === undefined ? undefined : BigInt(Math.max(0, Math.trunc(session.ageSeconds)));
+    this.statements = session === undefined ? undefined : BigInt(session.statements);
+  }
+}
+
+/** What the conditions of one decision may still cost. */
+export interface WorkBudget {
+  /** No list and no text is longer than `SHORT_LENGTH`. */
+  readonly isShort: boolean;
+  /** Counted down by every condition that is evaluated. */
+  stepsLeft: number;
+}
+
 export interface ConditionInput {
   readonly request: RequestFields;
   readonly principal: PrincipalFields;
   readonly target: TargetFields;
+  readonly session: SessionFields;
   readonly now: Date;
+  readonly work: WorkBudget;
 }
 
-/** @returns null when a list is too long to decide on. */
+/** @param session absent = not known: conditions that read it deny.
+ *  @returns null when a list or a text is too long to decide on. */
 export function conditionInput(
   request: Request,
   principal: Principal,
   roles: readonly string[],
   target: Target,
   nowMs: number,
+  session?: SessionFacts,
 ): ConditionInput | null {
-  const input = {
-    request: new RequestFields(request, target),
-    principal: new PrincipalFields(principal, roles),
-    target: new TargetFields(target),
-    now: new Date(nowMs),
-  };
-  for (const fields of [input.request, input.principal]) {
-    for (const value of Object.values(fields) as unknown[]) {
-      if (Array.isArray(value) && value.length > MAX_LIST_LENGTH) return null;
+  const fields = { request: new RequestFields(request, target), principal: new PrincipalFields(principal, roles) };
+  let longestList = 0;
+  let longestText = Math.max(principal.subject.length, principal.issuer.length);
+  for (const each of [fields.request, fields.principal]) {
+    for (const value of Object.values(each) as unknown[]) {
+      if (!Array.isArray(value)) continue;
+      if (value.length > longestList) longestList = value.length;
+      for (const { length } of value as readonly string[]) if (length > longestText) longestText = length;
     }
   }
-  return input;
+  if (longestList > MAX_LIST_LENGTH || longestText > MAX_TEXT_LENGTH) return null;
+  return {
+    ...fields,
+    target: new TargetFields(target),
+    session: new SessionFields(session),
+    now: new Date(nowMs),
+    work: { isShort: Math.max(longestList, longestText, request.parameters.length) <= SHORT_LENGTH, stepsLeft: MAX_STEPS },
+  };
 }

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { clinic, noonMs, principalOf, requestOf } from '../../test/support/policy.ts';
 import type { Facts } from '../core/facts.ts';
 import type { Principal } from '../core/identity.ts';
-import { CONDITION_FIELDS, conditionInput, type ConditionInput, MAX_LIST_LENGTH } from './condition-fields.ts';
+import { CONDITION_FIELDS, conditionInput, type ConditionInput, MAX_LIST_LENGTH, type SessionFacts } from './condition-fields.ts';
 import { ConditionCompiler } from './condition.ts';
 
 const names = { roles: ['reporting-agent', 'privacy-officer'], targets: ['clinic', 'lab'] };
@@ -21,9 +21,14 @@ function faultsOf(source: string) {
   return result.ok ? [] : result.faults;
 }
 
-function inputOf(facts: Partial<Facts> = {}, principal: Partial<Principal> = {}, roles: readonly string[] = []): ConditionInput {
+function inputOf(
+  facts: Partial<Facts> = {},
+  principal: Partial<Principal> = {},
+  roles: readonly string[] = [],
+  session?: SessionFacts,
+): ConditionInput {
   const parameters = [{ type: 'text', bytes: 3 }];
-  const input = conditionInput(requestOf(facts, { parameters }), principalOf(principal), roles, clinic, noonMs);
+  const input = conditionInput(requestOf(facts, { parameters }), principalOf(principal), roles, clinic, noonMs, session);
   assert.ok(input !== null);
   return input;
 }
@@ -54,6 +59,50 @@ test('what cannot be evaluated throws and is never quietly false', () => {
   assert.throws(() => compiled('request.limit > 5').test(inputOf({ limit: null })), /No such key/);
   assert.throws(() => compiled("request.verbs[3] == 'x'").test(inputOf()));
   assert.throws(() => compiled('1 / (request.statements - 1) > 0').test(inputOf()));
+});
+
+test('a condition sees the session, and cannot be evaluated where there is none', () => {
+  const young = inputOf({}, {}, [], { ageSeconds: 59.9, statements: 3 });
+  assert.equal(compiled('session.ageSeconds == 59 && session.statements < 4').test(young), true);
+  assert.throws(() => compiled('session.statements > 5').test(inputOf()), /No such key/);
+  assert.equal(compiled('has(session.statements) && session.statements > 5').test(inputOf()), false);
+  // A clock that was set back does not make an age negative.
+  assert.equal(compiled('session.ageSeconds == 0').test(inputOf({}, {}, [], { ageSeconds: -5, statements: 1 })), true);
+});
+
+test('fields that no request of this version has are absent: has() is false, reading them cannot be evaluated', () => {
+  for (const [source, reads] of [
+    ["has(request.http) && request.http.method == 'POST'", "request.http.method == 'POST'"],
+    ["has(request.kubernetes) && request.kubernetes.verb == 'delete'", "request.kubernetes.namespace == 'prod'"],
+    ['has(request.estimatedRows) && request.estimatedRows > 1000', 'request.estimatedRows > 1000'],
+  ] as const) {
+    assert.equal(compiled(source).test(inputOf()), false, source);
+    assert.throws(() => compiled(reads).test(inputOf()), /No such key/, reads);
+  }
+  assert.match(faultsOf("request.http.metod == 'x'")[0]?.what ?? '', /No such key: metod/);
+  assert.match(faultsOf('request.kubernetes.verb == 5')[0]?.what ?? '', /no such overload/);
+});
+
+test('the rows that a target expects are seen where it was asked for them', () => {
+  const input = conditionInput(requestOf({}, { estimatedRows: 5000.7 }), principalOf(), [], clinic, noonMs);
+  assert.ok(input !== null);
+  assert.equal(compiled('has(request.estimatedRows) && request.estimatedRows == 5000').test(input), true);
+});
+
+test('a condition knows what it reads, and whether time or session are part of it', () => {
+  const { fields, readsMoment } = compiled("has(request.limit) && request.columns.exists(c, c == 'a' && request.limit > 3)");
+  assert.deepEqual(
+    fields.map(({ field, offset }) => [field, offset]),
+    [
+      ['request.limit', 4],
+      ['request.columns', 22],
+      ['request.limit', 60],
+    ],
+  );
+  assert.equal(readsMoment, false);
+  for (const source of ['now.getHours() < 5', 'request.unbounded && session.ageSeconds > 60', 'has(session.statements)']) {
+    assert.equal(compiled(source).readsMoment, true, source);
+  }
 });
 
 test('false && error is false and true || error is true, as CEL has it', () => {

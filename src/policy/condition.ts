@@ -7,24 +7,38 @@ import { type ASTNode, Environment } from '@marcbachmann/cel-js';
 import { RE2JS } from 're2js';
 import {
   CONDITION_FIELDS,
+  CONDITION_OBJECTS,
   type ConditionInput,
+  type FieldRow,
   fieldRow,
   type FieldVocabulary,
+  MAX_LIST_LENGTH,
+  MAX_STEPS,
+  MAX_TEXT_LENGTH,
   PrincipalFields,
   RequestFields,
+  SessionFields,
+  SHORT_LENGTH,
   TargetFields,
+  type WorkBudget,
 } from './condition-fields.ts';
-import { type Refute, refuterOf } from './refute.ts';
+import { type Demand, demandsOf, type Refute, refuterOf } from './refute.ts';
 import { closest } from './suggest.ts';
+import { stepsOf } from './work.ts';
 
 export interface Condition {
   readonly source: string;
-  /** @throws when the condition cannot be evaluated: a missing field, an index out of range. */
+  /** @throws when the condition cannot be evaluated: a missing field, an index out of range, more work than is left in
+   *  `input.work`, which it counts down. */
   test(input: ConditionInput): boolean;
   /** Literals compared with fields, for `policy check`. */
   readonly literals: readonly ConditionLiteral[];
-  /** It reads `now`. */
-  readonly readsTime: boolean;
+  /** Fields it reads or asks for by has(): `request.limit`. */
+  readonly fields: readonly ConditionField[];
+  /** What it cannot be true without. */
+  readonly demands: readonly Demand[];
+  /** It reads `now` or the session: equal requests may be decided differently a moment later. */
+  readonly readsMoment: boolean;
 }
 
 export interface ConditionLiteral {
@@ -32,6 +46,11 @@ export interface ConditionLiteral {
   readonly field: string;
   readonly how: 'is' | 'prefix';
   readonly value: string;
+  readonly offset: number;
+}
+
+export interface ConditionField {
+  readonly field: string;
   readonly offset: number;
 }
 
@@ -83,7 +102,11 @@ export const CONDITION_FUNCTIONS = {
 const comprehensions = new Set(['exists', 'exists_one', 'all', 'filter', 'map']);
 const maxComprehensionDepth = 2;
 const limits = { maxAstNodes: 500, maxDepth: 40, maxListElements: 200, maxMapEntries: 0, maxCallArguments: 4 };
-const fieldClasses = { request: RequestFields, principal: PrincipalFields, target: TargetFields } as const;
+const fieldClasses = { request: RequestFields, principal: PrincipalFields, target: TargetFields, session: SessionFields } as const;
+/** Work that a condition may take for a short request without being asked. A policy has at most 1000 rules. */
+const cheapSteps = (2 * MAX_STEPS) / 1000;
+/** The same for the shortcut, which takes far less time for a step. */
+const cheapShortcutSteps = 10 * cheapSteps;
 const variables = [...Object.keys(CONDITION_FIELDS), 'now'];
 
 /** Compiles the conditions of one policy; regular expressions are compiled once and kept with it. */
@@ -95,6 +118,10 @@ export class ConditionCompiler {
   constructor(names: ConditionNames) {
     this.#names = names;
     this.#environment = new Environment({ limits });
+    for (const [typeName, fields] of Object.entries(CONDITION_OBJECTS)) {
+      // oxlint-disable-next-line typescript/no-extraneous-class -- the library tells types apart by their class
+      this.#environment.registerType(typeName, { ctor: class {}, fields });
+    }
     for (const [root, rows] of Object.entries(CONDITION_FIELDS)) {
       const typeName = root[0]?.toUpperCase() + root.slice(1);
       const fields = Object.fromEntries(Object.entries(rows).map(([field, row]) => [field, row.type]));
@@ -121,6 +148,12 @@ export class ConditionCompiler {
     walk.visit(parsed.ast, new Map(), 0);
     if (walk.faults.length > 0) return { ok: false, faults: walk.faults };
     const refuses: Refute | null = refuterOf(parsed.ast, this.#patterns);
+    const demands = demandsOf(parsed.ast, this.#patterns);
+    const { ast } = this.#environment.parse(source);
+    const steps = (input: ConditionInput): number => stepsOf(ast, this.#patterns, input);
+    if (steps(smallestInput) > MAX_STEPS) return fault(0, 'takes more work than a decision may, even for the smallest request');
+    const stepsWhenShort = steps(shortInput);
+    const isAlwaysCheap = steps(longestInput) <= cheapSteps;
 
     const checked = parsed.check();
     if (!checked.valid) return { ok: false, faults: [celFault(checked.error)] };
@@ -131,12 +164,18 @@ export class ConditionCompiler {
     }
 
     const test = (input: ConditionInput): boolean => {
+      const { work } = input;
+      // The shortcut is charged for where it may be dear itself.
+      const isCharged = !isAlwaysCheap && (!work.isShort || stepsWhenShort > cheapShortcutSteps);
+      if (isCharged) charge(work, steps(input));
       if (refuses?.(input) === true) return false;
+      if (!isCharged && stepsWhenShort > cheapSteps) charge(work, steps(input));
       const value: unknown = parsed(input);
       if (typeof value !== 'boolean') throw new Error('the condition is not bool');
       return value;
     };
-    return { ok: true, condition: { source, test, literals: walk.literals, readsTime: walk.readsTime } };
+    const { literals, fields, readsMoment } = walk;
+    return { ok: true, condition: { source, test, literals, fields, demands, readsMoment } };
   }
 
   #constantValue(parsed: () => unknown): unknown {
@@ -146,6 +185,31 @@ export class ConditionCompiler {
       return undefined;
     }
   }
+}
+
+const smallestInput = inputOfLength(1, 1n);
+const shortInput = inputOfLength(SHORT_LENGTH, undefined);
+const longestInput = inputOfLength(MAX_LIST_LENGTH, undefined, MAX_TEXT_LENGTH);
+
+/** @throws TooMuchWork */
+function charge(work: WorkBudget, steps: number): void {
+  work.stepsLeft -= steps;
+  if (!(work.stepsLeft >= 0)) throw new TooMuchWork();
+}
+
+class TooMuchWork extends Error {
+  /** As faults of the library have it. */
+  readonly summary = 'takes more work than a decision may, for a request with lists and texts this long';
+}
+
+/** Every list and every text of that length; undefined = numbers are absent, which is dearest. */
+function inputOfLength(length: number, int: bigint | undefined, chars = length): ConditionInput {
+  const value = 'x'.repeat(chars);
+  const values: Readonly<Record<string, unknown>> = { string: value, bool: true, int, 'list<string>': Array.from({ length }, () => value) };
+  const fieldsOf = (rows: Readonly<Record<string, FieldRow>>): unknown =>
+    Object.fromEntries(Object.entries(rows).map(([name, { type }]) => [name, values[type]]));
+  const roots = Object.entries(CONDITION_FIELDS).map(([root, rows]) => [root, fieldsOf(rows)] as const);
+  return Object.fromEntries(roots) as unknown as ConditionInput;
 }
 
 function fault(offset: number, what: string, suggestion: string | null = null): CompiledCondition {
@@ -172,7 +236,8 @@ class Walk {
   readonly literals: ConditionLiteral[] = [];
   /** No variable is read. */
   constant = true;
-  readsTime = false;
+  readsMoment = false;
+  readonly fields: ConditionField[] = [];
   readonly #names: ConditionNames;
   readonly #patterns: Map<string, RE2JS>;
 
@@ -188,10 +253,13 @@ class Walk {
       case 'id':
         if (scope.has(node.args)) return;
         this.constant = false;
-        if (node.args === 'now') this.readsTime = true;
+        if (node.args === 'now' || node.args === 'session') this.readsMoment = true;
         return;
-      case '.':
+      case '.': {
+        const field = fieldName(node, scope);
+        if (field !== null) this.fields.push({ field, offset: node.start });
         return this.visit(node.args[0], scope, depth);
+      }
       case '==':
       case '!=':
       case 'in':

@@ -5,6 +5,8 @@ import type { Origin, Policy } from './policy.ts';
 import type { Fault, Path } from './source.ts';
 import { closest } from './suggest.ts';
 
+const maxSuggestions = 50;
+
 export interface Surroundings {
   /** Null = not known, not checked. */
   readonly targets: readonly string[] | null;
@@ -47,10 +49,14 @@ class CrossCheck {
   }
 
   classes(): void {
-    for (const { patterns, columns, subject, approvers, origin } of this.#policy.classes) {
+    for (const { patterns, columns, places, json, subject, approvers, origin } of this.#policy.classes) {
       columns?.forEach((_text, index) => {
         const target = patterns[index]?.target ?? '*';
         if (!target.includes('*')) this.#known(this.#around.targets, target, origin, ['columns', index], 'target');
+      });
+      json?.forEach((_text, index) => {
+        const target = places[index]?.target ?? '*';
+        if (!target.includes('*')) this.#known(this.#around.targets, target, origin, ['json', index], 'target');
       });
       const subjectTarget = subject?.split(':')[0] ?? '*';
       if (!subjectTarget.includes('*')) this.#known(this.#around.targets, subjectTarget, origin, ['subject'], 'target');
@@ -59,9 +65,11 @@ class CrossCheck {
   }
 
   access(): void {
-    for (const { role, targets, origin } of this.#policy.access) {
+    for (const { role, targets, how, origin } of this.#policy.access) {
       this.#role(role, origin, ['role']);
       this.#targets(targets, origin);
+      if (how.kind === 'on-request') this.#role(how.approvers.role, origin, ['how', 'on-request', 'approvers', 'role']);
+      if (how.kind === 'break-glass') this.#role(how.approvers.role, origin, ['how', 'break-glass', 'reviewers', 'role']);
     }
   }
 
@@ -86,6 +94,7 @@ class CrossCheck {
     for (const { as, target, expect, origin } of this.#policy.tests) {
       this.#known(this.#around.targets, target, origin, ['target'], 'target');
       this.#known(this.#around.issuers, as.issuer, origin, ['as', 'issuer'], 'identity provider');
+      as.granted.forEach((role, index) => this.#role(role, origin, ['as', 'granted', index]));
       expect.rules?.forEach((rule, index) => this.#known(rules, rule, origin, ['expect', 'rules', index], 'rule'));
     }
   }
@@ -110,7 +119,8 @@ class CrossCheck {
 
   #known(known: readonly string[] | null, name: string, origin: Origin, path: Path, kind: string): void {
     if (known === null || known.includes(name)) return;
-    const suggestion = closest(name, known);
+    // Looking for what was meant among thousands takes a while: not for thousands of faults.
+    const suggestion = this.faults.length < maxSuggestions ? closest(name, known) : null;
     const list = suggestion === null && known.length > 0 && known.length <= 12 ? `; known: ${known.join(', ')}` : '';
     this.faults.push(origin.fault(path, `no ${kind} has this name${list}`, suggestion));
   }

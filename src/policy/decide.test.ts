@@ -220,3 +220,20 @@ test('an explanation says what predicates on a masked class do', () => {
   assert.equal(why('phi.ssn', clinician), '');
   assert.equal(explain(requestOf({ classes: ['phi.mrn'] }), agent, policy, context).masks[0]?.why, 'no mask is given for it: redact');
 });
+
+test('a policy is timeless until a rule reads the time or the session', () => {
+  const timeless = (when: string): boolean => policyOf(`${people}rules:\n${deny('r', when)}`).isTimeless;
+  assert.equal(timeless('request.unbounded'), true);
+  assert.equal(timeless('now.getHours() < 5'), false);
+  assert.equal(timeless('has(session.ageSeconds) && session.ageSeconds > 60'), false);
+  assert.equal(timeless('request.unbounded && request.classes.exists(c, session.statements > 5)'), false);
+});
+
+test('a rule about the session denies where no session is known', () => {
+  const policy = policyOf(`${people}rules:\n${deny('r', 'session.statements > 5')}`);
+  const reasons = (session?: { ageSeconds: number; statements: number }) =>
+    decide(requestOf(), agent, policy, session === undefined ? context : { ...context, session }).reasons;
+  assert.deepEqual(reasons({ ageSeconds: 0, statements: 5 }), []);
+  assert.deepEqual(reasons({ ageSeconds: 0, statements: 6 }), ['rule']);
+  assert.deepEqual(reasons(), ['policy-error']);
+});

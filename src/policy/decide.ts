@@ -3,17 +3,24 @@
 // INVARIANT: unknown facts never yield `allow`.
 
 import type { Decision, ReasonCode } from '../core/decision.ts';
+import type { ActiveGrant } from '../core/grant.ts';
 import type { Principal } from '../core/identity.ts';
 import type { Request } from '../core/request.ts';
 import type { Target } from '../core/target.ts';
-import { conditionInput, type ConditionInput } from './condition-fields.ts';
+import { conditionInput, type ConditionInput, type SessionFacts } from './condition-fields.ts';
+import { basisOf } from './grants.ts';
+import { openGroups } from './guards.ts';
 import { masksFor } from './masks.ts';
 import type { Policy, PolicyRule } from './policy.ts';
-import { accessOf, grantedEffects, rolesOf } from './roles.ts';
+import { accessOf, grantedEffects, rolesInForce, rolesOf } from './roles.ts';
 
 export interface DecisionContext {
   readonly target: Target;
   readonly nowMs: number;
+  /** In force for the principal on the target; absent = none. */
+  readonly grants?: readonly ActiveGrant[];
+  /** Absent = not known: rules that read it deny. */
+  readonly session?: SessionFacts;
 }
 
 /** What became of one rule. */
@@ -50,13 +57,16 @@ export function weigh(
   request: Request,
   principal: Principal,
   policy: Policy,
-  { target, nowMs }: DecisionContext,
+  { target, nowMs, grants = [], session }: DecisionContext,
   trail: RuleTrial[] | null,
 ): Decision {
-  const roles = rolesOf(principal, policy);
-  const masks = masksFor(principal, target.name, policy);
-  const base = { policySha256: policy.sha256, masks, roles };
-  const access = accessOf(roles, target.name, policy);
+  const members = rolesOf(principal, policy);
+  const basis = basisOf(request.facts, principal, target.name, policy, grants);
+  const roles = basis?.roles ?? rolesInForce(members, target.name, policy);
+  const masks = basis?.masks ?? masksFor(principal, target.name, policy, grants);
+  const used = basis?.grants ?? [];
+  const base = { policySha256: policy.sha256, masks, roles, ...(used.length === 0 ? {} : { grants: used.map(({ id }) => id) }) };
+  const access = accessOf(members, target.name, policy, grants);
   // Without access nothing else is told: not which rules there are, not what the statement would have been.
   if (access.length === 0 || principal.expiresAtMs <= nowMs) {
     return { ...base, outcome: 'deny', reasons: ['no-access'], rules: [], say: null };
@@ -69,14 +79,20 @@ export function weigh(
   const deny = (reason: ReasonCode, rule: string | null = null, say: string | null = null): number => denials.push({ rule, reason, say });
 
   if (facts.unknowns.length > 0) deny('not-understood');
-  const granted = grantedEffects(access);
-  if (facts.effects.some((effect) => !granted.has(effect))) deny('effect-not-granted');
+  if (basis === null) deny('outside-grant');
+  else if (used.length === 0) {
+    const standing = grantedEffects(grants.length === 0 ? access : accessOf(members, target.name, policy));
+    if (facts.effects.some((effect) => !standing.has(effect))) deny('effect-not-granted');
+  }
 
-  const input = request.target === target.name ? conditionInput(request, principal, roles, target, nowMs) : null;
+  const input = request.target === target.name ? conditionInput(request, principal, roles, target, nowMs, session) : null;
   if (input === null) deny('policy-error');
   else {
+    const { ofRule } = policy.guards;
+    const open = openGroups(policy.guards, input);
+    let position = 0;
     for (const rule of policy.rules) {
-      const { outcome, detail } = tryRule(rule, input);
+      const { outcome, detail } = open[ofRule[position++] ?? 0] === false ? NOT_MATCHED : tryRule(rule, input);
       // oxlint-disable-next-line unicorn/no-thenable -- the word of the language; text is not thenable
       trail?.push({ rule: rule.name, then: rule.then, outcome, detail });
       if (outcome === 'error') deny('policy-error', rule.name);

@@ -4,11 +4,12 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { parse } from 'yaml';
 import { policyKeys } from '../../scripts/policy-schema.ts';
 import { faultsOf } from '../../test/support/policy.ts';
 import { MASK_METHODS, REVEALING } from '../core/decision.ts';
 import { loadPacks } from '../app/packs.ts';
-import { CONDITION_FIELDS, CONDITION_FUNCTIONS, PACK_NAMES } from './index.ts';
+import { CONDITION_FIELDS, CONDITION_FUNCTIONS, loadPolicy, PACK_NAMES, renderFault } from './index.ts';
 import { PREDICATE_MODES } from './schema.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/policy.md'), 'utf8');
@@ -53,8 +54,45 @@ test('docs/policy.md lists masks from least to most revealing, the predicate mod
   assert.deepEqual(rowsBelow('Packs'), [...PACK_NAMES]);
 });
 
-test('the example of docs/policy.md loads', () => {
-  const example = page.split('```yaml\nversion: 1\n')[1]?.split('```')[0] ?? '';
-  const packs = loadPacks();
+/** Text of the first example after a heading, without its `version: 1`. */
+function exampleBelow(heading: string): string {
+  return page.split(heading)[1]?.split('```yaml\nversion: 1\n')[1]?.split('```')[0] ?? '';
+}
+
+const packs = loadPacks();
+
+test('the first example of docs/policy.md loads', () => {
+  const example = exampleBelow('# Policy');
   assert.deepEqual(faultsOf(example, { packs: (name) => packs.get(name), targets: ['clinic'], issuers: ['corp'] }), []);
+});
+
+test('the example of every key loads, and has every key but the one that is refused', () => {
+  const text = `version: 1\n${exampleBelow('### Every key in one policy')}`;
+  const loaded = loadPolicy({
+    files: [
+      { name: 'policy.yaml', text },
+      { name: 'teams/agents.yaml', text: 'version: 1\n' },
+      { name: 'classes/billing.yaml', text: 'version: 1\nclasses: [{ class: billing.cost, columns: ["clinic:public.bills.cost"] }]\n' },
+    ],
+    packs: (name) => packs.get(name),
+    targets: ['clinic', 'ehr-api'],
+    issuers: ['corp', 'github'],
+  });
+  assert.deepEqual(loaded.ok ? [] : loaded.faults.map(renderFault), []);
+  const used = new Set<string>();
+  const visit = (value: unknown, path: string): void => {
+    if (Array.isArray(value)) for (const each of value) visit(each, `${path}[]`);
+    else if (typeof value === 'object' && value !== null) {
+      for (const [key, inner] of Object.entries(value)) {
+        const at = path === '' ? key : `${path}.${key}`;
+        used.add(at);
+        visit(inner, at);
+      }
+    }
+  };
+  visit(parse(text), '');
+  assert.deepEqual(
+    policyKeys().filter((key) => !used.has(key)),
+    ['classes[].minGroup'],
+  );
 });

@@ -1,14 +1,14 @@
 // Why a decision came out as it did: roles and how they were had, what access gives, every rule tried, every mask
 // chosen. Uses the decision's own code.
 
-import type { Decision, MaskMethod } from '../core/decision.ts';
+import type { Decision, Mask } from '../core/decision.ts';
 import type { Effect } from '../core/facts.ts';
 import type { Principal } from '../core/identity.ts';
 import type { Request } from '../core/request.ts';
 import { type DecisionContext, type RuleTrial, weigh } from './decide.ts';
 import { chooseMask } from './masks.ts';
 import type { Policy } from './policy.ts';
-import { accessOf, grantedEffects, isMember, rolesOf } from './roles.ts';
+import { accessOf, grantedEffects, isMember, rolesInForce, rolesOf } from './roles.ts';
 import type { PredicateMode } from './schema.ts';
 import type { Place } from './source.ts';
 
@@ -26,14 +26,16 @@ export interface Explanation {
   /** In policy order. Empty when there is no access. */
   readonly rules: readonly (RuleTrial & { readonly when: string; readonly pack: string | null; readonly place: Place })[];
   /** Masks of the classes that the request touches. */
-  readonly masks: readonly { readonly class: string; readonly mask: MaskMethod; readonly why: string; readonly place: Place | null }[];
+  readonly masks: readonly { readonly class: string; readonly mask: Mask; readonly why: string; readonly place: Place | null }[];
 }
 
 export function explain(request: Request, principal: Principal, policy: Policy, context: DecisionContext): Explanation {
   const trail: RuleTrial[] = [];
   const decision = weigh(request, principal, policy, context, trail);
   const roles = rolesOf(principal, policy);
-  const access = accessOf(roles, context.target.name, policy);
+  const grants = context.grants ?? [];
+  const access = accessOf(roles, context.target.name, policy, grants);
+  const inForce = rolesInForce(roles, context.target.name, policy, grants);
   const granted = grantedEffects(access);
   const { facts } = request;
   const touched = [...new Set([...facts.classes, ...facts.outputClasses, ...facts.predicateClasses])].toSorted();
@@ -55,7 +57,7 @@ export function explain(request: Request, principal: Principal, policy: Policy, 
       return rule === undefined ? [] : [{ ...trial, when: rule.when.source, pack: rule.origin.pack, place: rule.origin.place }];
     }),
     masks: touched.map((name) => {
-      const { mask, entry, role } = chooseMask(name, roles, context.target.name, policy);
+      const { mask, entry, role } = chooseMask(name, inForce, context.target.name, policy);
       const predicate = facts.predicateClasses.includes(name) ? whatPredicates(policy.predicates.get(name)?.mode ?? 'any', mask) : '';
       return { class: name, mask, why: `${whyMask(name, entry?.class ?? null, role)}${predicate}`, place: entry?.origin.place ?? null };
     }),
@@ -70,7 +72,7 @@ const PREDICATES: Readonly<Record<PredicateMode, string>> = {
 };
 
 /** What the predicates of a request do on a class shown by `mask`. */
-function whatPredicates(mode: PredicateMode, mask: MaskMethod): string {
+function whatPredicates(mode: PredicateMode, mask: Mask): string {
   return mask === 'clear' ? '' : `; predicates: ${mode}, ${PREDICATES[mode]}`;
 }
 

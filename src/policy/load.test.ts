@@ -72,19 +72,43 @@ for (const [what, text, expected] of [
   ['another version', 'version: 2', /this key is given twice/],
   ['an unknown section', 'rule: []', /^policy\.yaml:2:1 rule: unknown key, did you mean "rules"\?$/],
   [
-    'access on request',
+    'access on request without approvers',
     `${people.replace('effects: [read]\n', 'effects: [read]\n    how: { on-request: { maxDuration: 2h } }\n')}`,
-    /access on request is not supported in this version; use how: standing/,
+    /how\.on-request\.approvers: is missing/,
   ],
   [
-    'the short form of access on request',
-    `${people.replace('effects: [read]\n', 'effects: [read]\n    how: on-request\n')}`,
-    /access on request is not supported in this version/,
+    'access on request for longer than a week',
+    `${people.replace('effects: [read]\n', 'effects: [read]\n    how: { on-request: { maxDuration: 8d, approvers: { role: privacy-officer } } }\n')}`,
+    /maxDuration: must be a duration/,
   ],
+  [
+    'access on request that nobody can answer',
+    `${people.replace('effects: [read]\n', 'effects: [read]\n    how: { on-request: { maxDuration: 2h, approvers: { role: privcy-officer } } }\n')}`,
+    /how\.on-request\.approvers\.role: no role has this name, did you mean "privacy-officer"/,
+  ],
+  [
+    'break-glass that nobody reviews',
+    `${people.replace('effects: [read]\n', 'effects: [read]\n    how: { break-glass: { maxDuration: 1h, reviewers: { role: nobody } } }\n')}`,
+    /how\.break-glass\.reviewers\.role: no role has this name/,
+  ],
+  [
+    'two ways at once',
+    `${people.replace(
+      'effects: [read]\n',
+      'effects: [read]\n    how: { on-request: { maxDuration: 2h, approvers: { role: privacy-officer } }, break-glass: { maxDuration: 1h, reviewers: { role: privacy-officer } } }\n',
+    )}`,
+    /how: must be standing, on-request: \{ maxDuration, approvers \} or break-glass/,
+  ],
+  ['no way at all', `${people.replace('effects: [read]\n', 'effects: [read]\n    how: {}\n')}`, /how: must be standing, on-request/],
   [
     'a misspelt how',
     `${people.replace('effects: [read]\n', 'effects: [read]\n    how: standng\n')}`,
-    /how: must be one of standing, on-request, did you mean "standing"/,
+    /how: must be standing, did you mean "standing"/,
+  ],
+  [
+    'a test that grants a role which does not exist',
+    `${people}tests: [{ name: t, as: { issuer: corp, subject: a, granted: [ghost] }, target: clinic, sql: SELECT 1, expect: { decision: allow } }]`,
+    /tests\[0\]\.as\.granted\[0\]: no role has this name/,
   ],
   [
     'small-cell suppression',

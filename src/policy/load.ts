@@ -5,10 +5,13 @@ import { createHash } from 'node:crypto';
 import type { Sha256Hex } from '../core/ids.ts';
 import { ConditionCompiler } from './condition.ts';
 import { crossCheck } from './cross-check.ts';
+import { guardsOf } from './guards.ts';
+import { includeFaults } from './includes.ts';
+import { type JsonPlace, parseJsonPlace } from './json-places.ts';
 import { parseColumnPattern } from './patterns.ts';
 import { PACK_NAMES, type PackLookup } from './packs.ts';
-import type { Origin, Policy, PolicyClass, PolicyRole, PolicyRule, PredicateRule } from './policy.ts';
-import { type PolicyFileContent, policyFileSchema, type RuleEntry } from './schema.ts';
+import type { Origin, Policy, PolicyClass, PolicyMask, PolicyRole, PolicyRule, PredicateRule } from './policy.ts';
+import { type ClassEntry, type PolicyFileContent, policyFileSchema, type RuleEntry } from './schema.ts';
 import { type Fault, type Locator, parseYamlDocument, type Path, renderPath } from './source.ts';
 import { closest } from './suggest.ts';
 
@@ -45,6 +48,12 @@ export function loadPolicy(input: LoadInput): LoadedPolicy {
   });
 
   const own = files.flatMap((file) => parsePart(file, null, faults));
+  faults.push(
+    ...faultsOfIncludes(
+      own,
+      files.map(({ name }) => name),
+    ),
+  );
   const packs = packsOf(own, input.packs, faults);
   const packParts = packs.flatMap(({ name, text }) => parsePart({ name: `pack ${name}`, text }, name, faults));
   if (faults.length > 0) return { ok: false, faults };
@@ -56,8 +65,10 @@ export function loadPolicy(input: LoadInput): LoadedPolicy {
   const classes = entries(parts, 'classes').map((entry): PolicyClass => ({
     ...entry,
     patterns: (entry.columns ?? []).flatMap((text) => parseColumnPattern(text) ?? []),
+    places: placesOf(entry, faults),
   }));
   const rules = entries(parts, 'rules').flatMap((rule) => compileRule(rule, compiler, faults));
+  const masks: PolicyMask[] = entries(parts, 'masks');
   const policy: Policy = {
     sha256: createHash('sha256').update(source).digest('hex') as Sha256Hex,
     source,
@@ -67,11 +78,13 @@ export function loadPolicy(input: LoadInput): LoadedPolicy {
     predicates: predicatesOf(classes, faults),
     roles,
     access: entries(parts, 'access'),
-    masks: entries(parts, 'masks'),
+    masks,
+    masksByPattern: byPattern(masks),
     rules,
+    guards: guardsOf(rules.map(({ when }) => when.demands)),
     tests: entries(parts, 'tests'),
-    isTimeless: !rules.some(({ when }) => when.readsTime),
-    memo: { roles: new WeakMap(), masks: new Map() },
+    isTimeless: !rules.some(({ when }) => when.readsMoment),
+    memo: { roles: new WeakMap(), masks: new Map(), dormant: new Map() },
   };
   faults.push(...crossCheck(policy, { targets: input.targets ?? null, issuers: input.issuers ?? null, packPlaces: packPlaces(own) }));
   if (faults.length === 0) return { ok: true, policy };
@@ -88,6 +101,18 @@ function parsePart(file: PolicyText, pack: string | null, faults: Fault[]): Part
   if (parsed.ok) return [{ name: file.name, pack, content: parsed.value, locator: parsed }];
   faults.push(...parsed.faults);
   return [];
+}
+
+function faultsOfIncludes(own: readonly Part[], names: readonly string[]): Fault[] {
+  const parts = new Map(own.map((part) => [part.name, part]));
+  const including = own.map(({ name, content }) => ({ name, includes: content.include ?? [] }));
+  return includeFaults(including, names).flatMap(({ file, path, what, known }) => {
+    const part = parts.get(file);
+    if (part === undefined) return [];
+    const [, index] = path;
+    const written = part.content.include?.[Number(index)] ?? '';
+    return [{ ...part.locator.locate(path), path: renderPath(path), what, suggestion: closest(written, known) }];
+  });
 }
 
 function packsOf(own: readonly Part[], lookup: PackLookup, faults: Fault[]): PolicyText[] {
@@ -150,6 +175,25 @@ function originOf(part: Part, base: Path): Origin {
       suggestion,
     }),
   };
+}
+
+function byPattern(masks: readonly PolicyMask[]): ReadonlyMap<string, readonly PolicyMask[]> {
+  const groups = new Map<string, PolicyMask[]>();
+  for (const mask of masks) {
+    const group = groups.get(mask.class);
+    if (group === undefined) groups.set(mask.class, [mask]);
+    else group.push(mask);
+  }
+  return groups;
+}
+
+function placesOf({ json = [], origin }: ClassEntry & { readonly origin: Origin }, faults: Fault[]): JsonPlace[] {
+  return json.flatMap((text, index) => {
+    const parsed = parseJsonPlace(text);
+    if (parsed.ok) return [parsed.place];
+    faults.push(origin.faultInside(['json', index], parsed.offset, parsed.what));
+    return [];
+  });
 }
 
 function compileRule(rule: RuleEntry & { readonly origin: Origin }, compiler: ConditionCompiler, faults: Fault[]): PolicyRule[] {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { policyOf, principalOf } from '../../test/support/policy.ts';
-import type { MaskMethod } from '../core/decision.ts';
-import { classRules, masksFor } from './index.ts';
+import { faultsOf, policyOf, principalOf } from '../../test/support/policy.ts';
+import type { Mask } from '../core/decision.ts';
+import { classRules, masksFor, subjectsOf } from './index.ts';
 import { classMatches, columnMatches, globMatches } from './patterns.ts';
 
 const base = `
@@ -18,7 +18,7 @@ classes:
 masks:
 `;
 
-function maskOf(masks: string, groups: readonly string[], className: string, target = 'clinic'): MaskMethod | undefined {
+function maskOf(masks: string, groups: readonly string[], className: string, target = 'clinic'): Mask | undefined {
   return masksFor(principalOf({ groups }), target, policyOf(base + masks)).byClass[className];
 }
 
@@ -104,6 +104,53 @@ test('class rules say which classes may be looked up: those whose combined mode 
     { class: 'id.ssn', pattern: 'a.b.tax' },
     { class: 'id.tel', pattern: 'a.b.tel' },
   ]);
+});
+
+test('a mask may have arguments, and its text is the same for the same mask', () => {
+  const masks = (mask: string): string => `  - { class: phi.ssn, mask: ${mask} }\n`;
+  for (const [written, mask] of [
+    ['{ method: partial, first: 1, last: 4 }', 'partial(1,4)'],
+    ['{ method: partial, last: 4 }', 'partial'],
+    ['{ method: partial }', 'partial'],
+    ['{ method: round, step: 100 }', 'round(100)'],
+    ['{ method: date-shift, days: 30 }', 'date-shift(30)'],
+    ['date-shift', 'date-shift'],
+  ] as const) {
+    assert.equal(maskOf(masks(written), ['agents'], 'phi.ssn'), mask, written);
+  }
+  const both =
+    '  - { class: phi.ssn, roles: [agent], mask: { method: partial, first: 2, last: 2 } }\n  - { class: phi.ssn, roles: [analyst], mask: { method: partial, last: 2 } }\n';
+  assert.equal(maskOf(both, ['agents', 'analysts'], 'phi.ssn'), 'partial(0,2)');
+});
+
+test('arguments that a method does not have, and those out of range, do not load', () => {
+  const fault = (mask: string): string =>
+    faultsOf(`classes: [{ class: phi.a, columns: ["clinic:a.b.c"] }]\nmasks: [{ class: phi.a, mask: ${mask} }]\n`).join('\n');
+  assert.match(
+    fault('{ method: partial, first: 0, last: 0 }'),
+    /masks\[0\]\.mask: partial takes first from 0 to 20 and last from 0 to 20, not both 0/,
+  );
+  assert.match(fault('{ method: partial, first: 21 }'), /partial takes first from 0 to 20/);
+  assert.match(fault('{ method: round, first: 1 }'), /round takes step from 2 to 1000000000/);
+  assert.match(fault('{ method: date-shift, days: 1.5 }'), /days/);
+  assert.match(fault('{ method: redact, first: 1 }'), /masks\[0\]\.mask/);
+  assert.match(fault('{ method: round, stap: 2 }'), /stap/);
+});
+
+test('the subject of a class is a column of the same relation, the first that is there', () => {
+  const policy = policyOf(`classes:
+  - { class: phi.date, columns: ["clinic:*.*.came"], subject: "clinic:public.*.patient_id" }
+  - { class: phi.date, columns: ["lab:*.*.came"], subject: "lab:public.*.person" }
+  - { class: phi.date, columns: ["clinic:*.*.went"], subject: "clinic:*.*.id" }
+  - { class: phi.note, columns: ["clinic:*.*.note"] }
+`);
+  const relation = (qualified: string, ...names: string[]) => ({ qualified, columns: names.map((name) => ({ name })) });
+  const subjectOf = subjectsOf(policy, 'clinic');
+  assert.equal(subjectOf('phi.date', relation('public.stays', 'id', 'patient_id', 'came')), 'patient_id');
+  assert.equal(subjectOf('phi.date', relation('legacy.stays', 'id', 'patient_id', 'came')), 'id');
+  assert.equal(subjectOf('phi.date', relation('public.stays', 'came', 'person')), null);
+  assert.equal(subjectOf('phi.note', relation('public.stays', 'id')), undefined);
+  assert.equal(subjectsOf(policy, 'other')('phi.date', relation('public.stays', 'patient_id')), null);
 });
 
 test('patterns match whole parts only', () => {

@@ -4,6 +4,8 @@ import type { MaskSet } from '../core/decision.ts';
 import type { Principal } from '../core/identity.ts';
 import type { Sha256Hex } from '../core/ids.ts';
 import type { Condition } from './condition.ts';
+import type { Guards } from './guards.ts';
+import type { JsonPlace } from './json-places.ts';
 import type { ColumnPattern } from './patterns.ts';
 import type { AccessEntry, ClassEntry, MaskEntry, Member, PredicateMode, RuleEntry, TestEntry } from './schema.ts';
 import type { Fault, Path, Place } from './source.ts';
@@ -25,6 +27,8 @@ interface Loaded {
 
 export interface PolicyClass extends ClassEntry, Loaded {
   readonly patterns: readonly ColumnPattern[];
+  /** Of `json`. */
+  readonly places: readonly JsonPlace[];
 }
 
 export interface PolicyRole extends Loaded {
@@ -59,14 +63,20 @@ export interface Policy {
   readonly roles: readonly PolicyRole[];
   readonly access: readonly PolicyAccess[];
   readonly masks: readonly PolicyMask[];
+  /** The same by `class`, each in policy order. */
+  readonly masksByPattern: ReadonlyMap<string, readonly PolicyMask[]>;
   /** In order: the policy's own files by name, then its packs. */
   readonly rules: readonly PolicyRule[];
+  /** Of `rules`. */
+  readonly guards: Guards;
   readonly tests: readonly PolicyTest[];
-  /** No rule reads the time: equal requests are decided equally while the principal's identity is valid. */
+  /** No rule reads the time or the session: equal requests are decided equally while the principal's identity is valid. */
   readonly isTimeless: boolean;
   /** Answers that depend on the policy alone, kept because every request asks for them. */
   readonly memo: {
     readonly roles: WeakMap<Principal, readonly string[]>;
     readonly masks: Map<string, MaskSet>;
+    /** By target: roles that have no standing access there. */
+    readonly dormant: Map<string, ReadonlySet<string>>;
   };
 }

@@ -3,12 +3,45 @@
 // true only if CEL is certain to say false (`false && x` is false in CEL even if x fails). CEL has the last word on
 // all others. A property test compares the two.
 
-import type { ASTNode } from '@marcbachmann/cel-js';
+import { type ASTNode, serialize } from '@marcbachmann/cel-js';
 import type { RE2JS } from 're2js';
 import { type ConditionInput, fieldRow, type FieldRow } from './condition-fields.ts';
 
 /** True = the condition is false for this input, whatever else it says. */
 export type Refute = (input: ConditionInput) => boolean;
+
+/** A part that the condition cannot be true without. */
+export interface Demand {
+  /** Equal for equal parts. */
+  readonly key: string;
+  /** Exactly what CEL would say; cannot fail, and takes no longer for long lists than looking through them once. */
+  readonly holds: (input: ConditionInput) => boolean;
+}
+
+/** Parts joined by `&&` that are understood and cheap. */
+export function demandsOf(node: ASTNode, patterns: ReadonlyMap<string, RE2JS>): readonly Demand[] {
+  if (node.op === '&&') return node.args.flatMap((each) => demandsOf(each, patterns));
+  if (isLooping(node)) return [];
+  const exact = new Reader(patterns, null).exact(node);
+  return exact === null ? [] : [{ key: serialize(node), holds: (input) => exact(input, '') }];
+}
+
+/** It has exists() or re(). */
+function isLooping(node: ASTNode): boolean {
+  switch (node.op) {
+    case 'rcall':
+      return node.args[0] === 'exists';
+    case 'call':
+      return node.args[0] === 're';
+    case '!_':
+      return isLooping(node.args);
+    case '&&':
+    case '||':
+      return node.args.some(isLooping);
+    default:
+      return false;
+  }
+}
 
 type Exact = (input: ConditionInput, item: string) => boolean;
 

@@ -95,3 +95,20 @@ test('running stops when it is aborted', async () => {
   const policy = policyOf(`${body}  - { name: t, ${asAgent}, target: clinic, sql: SELECT 1, expect: { decision: allow } }\n`);
   await assert.rejects(runPolicyTests(policy, async () => patients, { signal: AbortSignal.abort() }));
 });
+
+test('a test can say which roles a grant is in force for', async () => {
+  const entry =
+    '{ role: privacy-officer, targets: [clinic], effects: [read], how: { on-request: { maxDuration: 1h, approvers: { role: privacy-officer } } } }';
+  const policy = policyOf(`${body.replace('access:\n', `access:\n  - ${entry}\n`)}
+  - { name: without, as: { issuer: corp, subject: o, groups: [privacy] }, target: clinic, sql: SELECT 1, expect: { decision: deny, reasons: [no-access] } }
+  - { name: with, as: { issuer: corp, subject: o, groups: [privacy], granted: [privacy-officer] }, target: clinic, sql: SELECT 1, expect: { decision: allow } }
+`);
+  const results = await runPolicyTests(policy, async () => factsOf());
+  assert.deepEqual(
+    results.map(({ name, differences }) => [name, differences]),
+    [
+      ['without', []],
+      ['with', []],
+    ],
+  );
+});

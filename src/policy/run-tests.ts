@@ -2,9 +2,10 @@
 // what came out is compared with what the author expects.
 
 import { type Decision, maskFor, type MaskSet } from '../core/decision.ts';
-import type { Facts } from '../core/facts.ts';
+import { EFFECTS, type Facts } from '../core/facts.ts';
+import type { ActiveGrant } from '../core/grant.ts';
 import type { Principal } from '../core/identity.ts';
-import type { Sha256Hex, TargetName } from '../core/ids.ts';
+import type { GrantId, Sha256Hex, TargetName } from '../core/ids.ts';
 import type { Request } from '../core/request.ts';
 import type { Protocol } from '../core/target.ts';
 import { decide } from './decide.ts';
@@ -51,8 +52,10 @@ export async function runPolicyTests(
 
 async function runOne(policy: Policy, test: PolicyTest, analyse: AnalyseForTest, options: PolicyTestOptions): Promise<PolicyTestResult> {
   const nowMs = test.at === undefined ? (options.nowMs ?? noonOnMonday) : Date.parse(test.at);
-  const principal: Principal = { ...test.as, name: test.as.subject, onBehalfOf: null, expiresAtMs: nowMs + 3_600_000 };
-  const masks = masksFor(principal, test.target, policy);
+  const { granted, ...as } = test.as;
+  const principal: Principal = { ...as, name: as.subject, onBehalfOf: null, expiresAtMs: nowMs + 3_600_000 };
+  const grants = granted.map((role): ActiveGrant => grantOf(role, test.target, principal.expiresAtMs));
+  const masks = masksFor(principal, test.target, policy, grants);
   const base = { name: test.name, place: test.origin.place };
   let facts: Facts;
   try {
@@ -67,16 +70,26 @@ async function runOne(policy: Policy, test: PolicyTest, analyse: AnalyseForTest,
     target: name,
     action: 'query',
     facts,
-    textSha256: noBytesSha256,
+    statementSha256: noBytesSha256,
     parametersSha256: noBytesSha256,
     parameters: [],
     maskSetId: masks.id,
     catalogueVersion: '',
     sealed: { statement: new Uint8Array(), parameters: null },
   };
-  const decision = decide(request, principal, policy, { target: { name, protocol, address: '' }, nowMs });
+  const decision = decide(request, principal, policy, {
+    target: { name, protocol, address: '' },
+    nowMs,
+    grants,
+    session: test.session,
+  });
   const differences = differencesOf(test, decision, facts);
   return { ...base, passed: differences.length === 0, differences, decision };
+}
+
+/** As a reviewer gives it who narrows nothing. */
+function grantOf(role: string, target: string, expiresAtMs: number): ActiveGrant {
+  return { id: 'grt_test' as GrantId, role, targets: [target], effects: EFFECTS, relations: null, rowsPerHour: null, expiresAtMs };
 }
 
 function differencesOf({ expect }: PolicyTest, decision: Decision, facts: Facts): string[] {

@@ -1,10 +1,12 @@
 // The schema of a policy file. docs/policy.md repeats every key and a test compares the two.
-// What a later version will bring (access on request, minGroup) is refused here with a message of its own, because a
-// policy that is only half enforced is worse than one that does not load.
+// What cannot be kept (minGroup) is refused here with a message of its own, because a policy that is only half enforced is
+// worse than one that does not load.
 
 import { z } from 'zod';
-import { MASK_METHODS, REASONS } from '../core/decision.ts';
+import { REASONS } from '../core/decision.ts';
 import { EFFECTS } from '../core/facts.ts';
+import { type Mask, MASK_ARGUMENTS, MASK_METHODS, maskWith, METHODS_WITH_ARGUMENTS } from '../core/mask.ts';
+import { includePath } from './includes.ts';
 
 export const PREDICATE_MODES = ['any', 'equality', 'hold', 'none'] as const;
 export type PredicateMode = (typeof PREDICATE_MODES)[number];
@@ -58,7 +60,11 @@ const classEntry = z
   })
   .superRefine((entry, context) => {
     const refuse = (path: string, message: string): void => context.addIssue({ code: 'custom', path: [path], message });
-    if (entry.minGroup !== undefined) refuse('minGroup', 'small-cell suppression is not supported in this version; remove it');
+    if (entry.minGroup !== undefined)
+      refuse(
+        'minGroup',
+        'small-cell suppression is not supported: who may read single rows can count them; restrict statements by a rule instead',
+      );
     if (entry.predicates === 'hold') {
       if (entry.approvers === undefined) refuse('approvers', 'is missing: predicates: hold needs approvers');
       if (entry.within === undefined) refuse('within', 'is missing: predicates: hold needs within');
@@ -90,14 +96,32 @@ const member = z
     }
   });
 
+const standing = { kind: 'standing' } as const;
+
+/** `reviewers` of break-glass review afterwards what was done; nobody is asked before. */
 const how = z
-  .union([z.enum(['standing', 'on-request']), z.record(z.string(), z.unknown())])
+  .union([
+    z.literal('standing'),
+    z.strictObject({
+      'on-request': z.strictObject({ maxDuration: durationMs, approvers }).optional(),
+      'break-glass': z.strictObject({ maxDuration: durationMs, reviewers: z.strictObject({ role: name }) }).optional(),
+    }),
+  ])
   .default('standing')
-  .transform((value, context): 'standing' => {
-    if (value !== 'standing') {
-      context.addIssue({ code: 'custom', message: 'access on request is not supported in this version; use how: standing' });
+  .transform((value, context) => {
+    if (value === 'standing') return standing;
+    const { 'on-request': onRequest, 'break-glass': breakGlass } = value;
+    if (onRequest !== undefined && breakGlass === undefined) {
+      return { kind: 'on-request', maxDurationMs: onRequest.maxDuration, approvers: onRequest.approvers } as const;
     }
-    return 'standing';
+    if (breakGlass !== undefined && onRequest === undefined) {
+      return { kind: 'break-glass', maxDurationMs: breakGlass.maxDuration, approvers: { ...breakGlass.reviewers, count: 1 } } as const;
+    }
+    context.addIssue({
+      code: 'custom',
+      message: 'must be standing, on-request: { maxDuration, approvers } or break-glass: { maxDuration, reviewers }',
+    });
+    return z.NEVER;
   });
 
 const accessEntry = z.strictObject({
@@ -107,14 +131,33 @@ const accessEntry = z.strictObject({
   how,
 });
 
+const argument = z.int().optional();
+
+/** A method with arguments. Ranges: core/mask.ts. */
+const maskWithArguments = z
+  .strictObject({
+    method: z.enum(METHODS_WITH_ARGUMENTS),
+    first: argument,
+    last: argument,
+    days: argument,
+    step: argument,
+  })
+  .transform(({ method, ...given }, context): Mask => {
+    const mask = maskWith(method, given);
+    if (mask !== null) return mask;
+    const ranges = MASK_ARGUMENTS[method].map(({ name: key, min, max }) => `${key} from ${min} to ${max}`);
+    context.addIssue({ code: 'custom', message: `${method} takes ${ranges.join(' and ')}${method === 'partial' ? ', not both 0' : ''}` });
+    return z.NEVER;
+  });
+
 /** YAML reads the bare word null as empty; here it is the name of a mask. */
-const maskMethod = z.union([z.enum(MASK_METHODS), z.null()]).transform((method) => method ?? 'null');
+const maskSpelling = z.union([z.enum(MASK_METHODS), z.null(), maskWithArguments]).transform((mask): Mask => mask ?? 'null');
 
 const maskEntry = z.strictObject({
   class: classPattern,
   roles: z.array(name).min(1).optional(),
   targets: z.array(targetPattern).min(1).optional(),
-  mask: maskMethod,
+  mask: maskSpelling,
 });
 
 const ruleEntry = z
@@ -147,21 +190,26 @@ const testEntry = z.strictObject({
     kind: z.enum(PRINCIPAL_KINDS).default('agent'),
     groups: z.array(z.string()).default([]),
     claims: z.record(z.string(), z.union([claimValue, z.array(z.string())])).default({}),
+    granted: z.array(name).default([]),
   }),
   target: name,
   sql: z.string().min(1).max(100_000),
+  session: z
+    .strictObject({ ageSeconds: z.int().min(0).default(0), statements: z.int().min(1).default(1) })
+    .default({ ageSeconds: 0, statements: 1 }),
   at: z.iso.datetime({ offset: true, error: 'must be a time such as 2026-03-01T09:00:00Z' }).optional(),
   expect: z.strictObject({
     decision: z.enum(['allow', 'hold', 'deny']),
     reasons: z.array(z.enum(REASONS)).optional(),
     rules: z.array(z.string()).optional(),
-    masks: z.record(z.string(), maskMethod).optional(),
+    masks: z.record(z.string(), maskSpelling).optional(),
   }),
 });
 
 /** One policy file. A policy is one or more of them; their lists are joined. */
 export const policyFileSchema = z.strictObject({
   version: z.literal(1),
+  include: z.array(includePath).max(200).optional(),
   packs: z.array(z.string()).optional(),
   classes: z.array(classEntry).max(5000).optional(),
   roles: z

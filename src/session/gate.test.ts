@@ -5,6 +5,7 @@ import { SallyportError } from '../core/error.ts';
 import type { ActorRef } from '../core/identity.ts';
 import type { ApprovalId, SessionId, Sha256Hex } from '../core/ids.ts';
 import type { Denied, Held } from './gate.ts';
+import { PreviewPass } from '../core/preview.ts';
 import { Permit } from './permit.ts';
 import { agent, allow, asPermit, benchOf, client, deny, factsOf, hold, masks, never, requestOf, target } from './testing.ts';
 
@@ -112,7 +113,7 @@ test('a held request waits, is decided again at release, and uses its approval o
   const permit = asPermit(await held.wait(never));
   assert.equal(bench.desk.used.length, 1);
   assert.equal(bench.log.entries.at(-1)?.approval, 'apr_1');
-  assert.equal(permit.facts.request.textSha256, 'aa');
+  assert.equal(permit.facts.request.statementSha256, 'aa');
 });
 
 test('an approval is void when the policy denies at release', async () => {
@@ -147,6 +148,32 @@ test('INVARIANT: what is approved for an agent on behalf of one person is bound 
     await session.close('client');
   }
   assert.equal(bindings.size, 3);
+});
+
+test('INVARIANT: a preview is recorded before it reaches the target, with a pass, and nobody waits for it', async () => {
+  const bench = benchOf(() => hold);
+  const session = await bench.gate.openSession(agent, target, client);
+  const found = { estimatedRows: 1, affectedRows: 1, notCounted: null };
+  const asked: { pass: PreviewPass; types: string[] }[] = [];
+  const gone = Promise.withResolvers<typeof found>();
+  const previewer = {
+    preview(pass: PreviewPass) {
+      asked.push({ pass, types: bench.log.types() });
+      return gone.promise;
+    },
+  };
+  const held = (await session.ask(requestOf({ previewer }), never)) as Held;
+  assert.equal(held.kind, 'held');
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(asked[0]?.types.slice(2), ['request.held', 'approval.preview']);
+  assert.ok(PreviewPass.isGenuine(asked[0].pass));
+  gone.resolve(found);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(bench.desk.previews, [found]);
+  assert.doesNotMatch(JSON.stringify(held), /estimatedRows/);
+  bench.log.failing = true;
+  await assert.rejects(async () => session.ask(requestOf({ previewer }), never));
+  assert.equal(asked.length, 1);
 });
 
 test('a policy change while held voids the approval even if it still says hold', async () => {

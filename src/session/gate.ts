@@ -6,117 +6,23 @@
 
 import { sameBinding } from '../core/binding.ts';
 import { type Allow, type Decision, type Deny, type Hold, maskFor, type MaskSet, type ReasonCode } from '../core/decision.ts';
+import { Deadline } from '../core/deadline.ts';
 import { SallyportError } from '../core/error.ts';
-import type { Soon } from '../core/soon.ts';
 import type { Payload } from '../core/event.ts';
-import type { Principal } from '../core/identity.ts';
-import { type ApprovalId, type SessionId, type Sha256Hex, type TargetName, sessionId } from '../core/ids.ts';
-import type { Approval, ApprovalBinding, ApprovalDesk, AuditLog, Clock, Random } from '../core/ports.ts';
+import type { ActiveGrant } from '../core/grant.ts';
+import { boundPrincipal, type Principal } from '../core/identity.ts';
+import { type ApprovalId, type SessionId, type Sha256Hex, sessionId } from '../core/ids.ts';
+import type { Approval, ApprovalBinding } from '../core/ports.ts';
+import { PreviewPass } from '../core/preview.ts';
 import type { Request } from '../core/request.ts';
+import type { Soon } from '../core/soon.ts';
 import type { Target } from '../core/target.ts';
+import type { Denied, GateDeps, GatePolicy, GateSession, Held, OpenGate, Permitted } from './gate-port.ts';
+import { recordedIdentity } from './identity-facts.ts';
 import { Permit } from './permit.ts';
-import { actor, actorFields, boundPrincipal, type Recorded, Recorder, type RequestResult, type RequestTemplates } from './recorder.ts';
-import type { SessionSlots } from './session-slots.ts';
+import { actor, actorFields, type Recorded, Recorder, type RequestResult, type RequestTemplates } from './recorder.ts';
 
-export interface Denied {
-  readonly kind: 'denied';
-  readonly decision: Deny;
-}
-
-export interface Permitted {
-  readonly kind: 'permit';
-  readonly permit: Permit;
-  readonly decision: Decision;
-}
-
-export interface Held {
-  readonly kind: 'held';
-  readonly approval: ApprovalId;
-  readonly say: string | null;
-  readonly approvers: { readonly role: string; readonly count: number };
-  readonly expiresAtMs: number;
-  /** Waits for the answer. Decides again at release: a changed policy or an expired identity voids the approval. */
-  wait(signal: AbortSignal): Promise<Permitted | Denied>;
-}
-
-/** One client connection to one target, from log-in to close. */
-export interface GateSession {
-  readonly id: SessionId;
-  readonly principal: Principal;
-  readonly target: Target;
-  /** Masks in force for this principal on this target. Changes only with the policy version. */
-  masks(): MaskSet;
-  /** Decides and records. For requests whose only effect is `read` or none, the permit's intent may still be on its way
-   *  (`permit.facts.intent`); for all others it is recorded on return. Answers at once when nothing is to be waited for.
-   *  @throws SP_AUDIT_UNWRITABLE */
-  ask(request: Request, signal: AbortSignal): Permitted | Promise<Permitted | Held | Denied>;
-  /** A permitted request goes on: a portal that is fetched from again. Recorded as an intent of its own, under the decision that
-   *  let it through. @throws SP_AUDIT_UNWRITABLE, and the end of the session. */
-  again(permit: Permit): Soon<Permit>;
-  /** Hands the result to the record. The last bytes of the answer are released only when it is recorded. */
-  settle(permit: Permit, result: RequestResult, payloads?: readonly Payload[]): Recorded;
-  /** Records an alarm (`tripwire`, ...) without data. */
-  alarm(code: string): Promise<void>;
-  /** Fires when the session must end: identity expired, shutdown. `reason` is a SallyportError. */
-  readonly ended: AbortSignal;
-  /** Idempotent. `reason` is of a closed vocabulary: `client`, `upstream`, `fault`, `expired`, `shutdown`. */
-  close(reason: string): Promise<void>;
-}
-
-export interface Gate {
-  /** Opens a session if the principal has access to the target, and records `session.open` durably.
-   *  @throws SP_TARGET_UNKNOWN when there is no access (recorded as `auth.fail`), SP_AUDIT_UNWRITABLE,
-   *  SP_SHUTTING_DOWN, SP_SESSION_LIMIT, SP_AUTH_EXPIRED */
-  openSession(
-    principal: Principal,
-    target: Target,
-    client: { readonly address: string; readonly application: string },
-  ): Promise<GateSession>;
-  /** Records a failed log-in. `fault` is of a closed vocabulary. */
-  recordAuthFailure(target: string | null, fault: string, client: { readonly address: string }): Promise<void>;
-}
-
-/** The policy version in force, as the gate needs it. Each call sees one consistent version. */
-export interface GatePolicy {
-  /** No decision depends on the time: equal requests of one principal are decided equally until the version changes. */
-  readonly isTimeless: boolean;
-  decide(request: Request, principal: Principal, target: Target, nowMs: number): Decision;
-  masksFor(principal: Principal, target: Target): MaskSet;
-  hasAccess(principal: Principal, target: Target): boolean;
-}
-
-export interface GateMetrics {
-  sessionOpened(target: TargetName): void;
-  sessionClosed(target: TargetName): void;
-  decided(target: TargetName, outcome: Decision['outcome']): void;
-  /** Allowed by a decision that was kept from before. */
-  repeated(target: TargetName): void;
-  settled(target: TargetName, result: RequestResult, ms: number): void;
-}
-
-export interface GateDeps {
-  readonly audit: AuditLog;
-  /** The same object as long as the version in force is the same. */
-  readonly policy: () => GatePolicy;
-  readonly approvals: ApprovalDesk;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly metrics: GateMetrics;
-  /** Shared by all threads of the process. */
-  readonly slots: SessionSlots;
-  /** Called once a session is over, so that its sealing key is forgotten. */
-  readonly onSessionClosed: (id: SessionId) => void;
-}
-
-export interface OpenGate extends Gate {
-  /** No new sessions from now on; live ones go on. */
-  drain(): void;
-  /** Ends every live session with `fault`. */
-  endAll(fault: SallyportError): void;
-  readonly liveSessions: number;
-  /** Stops the expiry watch. */
-  close(): void;
-}
+export type { Denied, Gate, GateDeps, GateMetrics, GatePolicy, GateSession, Held, OpenGate, Permitted } from './gate-port.ts';
 
 const expirySweepMs = 500;
 /** Outputs shown to a reviewer. */
@@ -129,6 +35,7 @@ interface Shape {
   readonly policy: GatePolicy;
   readonly facts: Request['facts'];
   readonly action: Request['action'];
+  readonly estimatedRows: Request['estimatedRows'];
   readonly parameters: Request['parameters'];
   readonly decision: Allow;
   readonly templates: RequestTemplates;
@@ -138,32 +45,39 @@ interface Shape {
 export function createGate(deps: GateDeps): OpenGate {
   const sessions = new Set<LiveSession>();
   let draining = false;
-  const sweep = setInterval(() => {
-    const nowMs = deps.clock.nowMs();
+  const endOverdue = (): void => {
     for (const session of sessions) {
-      if (nowMs >= session.principal.expiresAtMs) session.end(new SallyportError('SP_AUTH_EXPIRED', 'identity expired'));
+      const fault = session.overdue();
+      if (fault !== null) session.end(fault);
     }
-  }, expirySweepMs);
+  };
+  const sweep = setInterval(endOverdue, expirySweepMs);
   sweep.unref();
+  const unsubscribe = deps.access.subscribe(endOverdue);
+  const refuse = async (principal: Principal, target: Target, address: string, fault: 'locked' | 'no-access'): Promise<void> => {
+    const resource = { target: target.name };
+    await deps.audit.append({ type: 'auth.fail', ...actorFields(principal), resource, detail: { fault, address } });
+  };
 
   return {
     async openSession(principal, target, client) {
       if (draining) throw new SallyportError('SP_SHUTTING_DOWN', 'no new sessions while draining');
       if (deps.clock.nowMs() >= principal.expiresAtMs) throw new SallyportError('SP_AUTH_EXPIRED', 'identity expired at log-in');
-      if (!deps.policy().hasAccess(principal, target)) {
-        await deps.audit.append({
-          type: 'auth.fail',
-          ...actorFields(principal),
-          resource: { target: target.name },
-          detail: { fault: 'no-access', address: client.address },
-        });
+      const policy = deps.policy();
+      if (deps.access.isLocked(principal, policy.rolesOf(principal), target.name)) {
+        await refuse(principal, target, client.address, 'locked');
+        throw new SallyportError('SP_LOCKED', 'principal, one of its roles or the target is locked');
+      }
+      const grants = deps.access.grantsOf(principal, target.name);
+      if (!policy.hasAccess(principal, target, grants)) {
+        await refuse(principal, target, client.address, 'no-access');
         throw new SallyportError('SP_TARGET_UNKNOWN', 'principal has no access to the target');
       }
       if (!deps.slots.tryTake()) throw new SallyportError('SP_SESSION_LIMIT', 'as many sessions are open as the configuration allows');
       const forget = (): void => {
         if (sessions.delete(session)) deps.slots.give();
       };
-      const session = new LiveSession(deps, principal, target, forget);
+      const session = new LiveSession(deps, principal, target, grants, forget);
       sessions.add(session);
       try {
         await session.open(client);
@@ -184,6 +98,12 @@ export function createGate(deps: GateDeps): OpenGate {
     drain() {
       draining = true;
     },
+    policyChanged() {
+      for (const session of sessions) {
+        const fault = session.underOtherPolicy();
+        if (fault !== null) session.end(fault);
+      }
+    },
     endAll(fault) {
       for (const session of sessions) session.end(fault);
     },
@@ -192,6 +112,7 @@ export function createGate(deps: GateDeps): OpenGate {
     },
     close() {
       clearInterval(sweep);
+      unsubscribe();
     },
   };
 }
@@ -200,6 +121,9 @@ class LiveSession implements GateSession {
   readonly id: SessionId;
   readonly principal: Principal;
   readonly target: Target;
+  /** In force when it was opened. */
+  readonly #grants: readonly ActiveGrant[];
+  readonly #identity: Deadline;
   readonly #deps: GateDeps;
   readonly #recorder: Recorder;
   readonly #ended = new AbortController();
@@ -209,11 +133,17 @@ class LiveSession implements GateSession {
   #masks: { readonly policy: GatePolicy; readonly masks: MaskSet } | null = null;
   #closed: Promise<void> | null = null;
   #requests = 0;
+  /** Asked for, without those that were only prepared. */
+  #statements = 0;
+  readonly #openedMs: number;
 
-  constructor(deps: GateDeps, principal: Principal, target: Target, forget: () => void) {
+  constructor(deps: GateDeps, principal: Principal, target: Target, grants: readonly ActiveGrant[], forget: () => void) {
     this.#deps = deps;
     this.principal = principal;
     this.target = target;
+    this.#grants = grants;
+    this.#openedMs = deps.clock.monotonicMs();
+    this.#identity = new Deadline(principal.expiresAtMs, deps.clock);
     this.#forget = forget;
     this.id = sessionId(deps.random.bytes(16));
     this.#recorder = new Recorder({ audit: deps.audit, session: this.id, principal, target });
@@ -225,7 +155,7 @@ class LiveSession implements GateSession {
 
   masks(): MaskSet {
     const policy = this.#deps.policy();
-    if (this.#masks?.policy !== policy) this.#masks = { policy, masks: policy.masksFor(this.principal, this.target) };
+    if (this.#masks?.policy !== policy) this.#masks = { policy, masks: policy.masksFor(this.principal, this.target, this.#grants) };
     return this.#masks.masks;
   }
 
@@ -233,9 +163,42 @@ class LiveSession implements GateSession {
     if (!this.#ended.signal.aborted) this.#ended.abort(fault);
   }
 
+  /** Why it must end now; null while it may live. */
+  overdue(): SallyportError | null {
+    if (this.#identity.isOver()) return new SallyportError('SP_AUTH_EXPIRED', 'identity expired');
+    const { access, policy } = this.#deps;
+    if (access.isLocked(this.principal, policy().rolesOf(this.principal), this.target.name)) {
+      return new SallyportError('SP_LOCKED', 'principal, one of its roles or the target was locked');
+    }
+    return this.#grantsEnded();
+  }
+
+  /** Why it cannot go on under the version that is in force now. */
+  underOtherPolicy(): SallyportError | null {
+    const before = this.#masks?.masks.byClass;
+    const hasAccess = this.#deps.policy().hasAccess(this.principal, this.target, this.#grants);
+    if (!hasAccess) return new SallyportError('SP_POLICY_CHANGED', 'the principal has no access any more');
+    const now = this.masks().byClass;
+    if (before === undefined || isSameMasks(before, now)) return null;
+    return new SallyportError('SP_POLICY_CHANGED', 'the masks of the session have changed');
+  }
+
+  #grantsEnded(): SallyportError | null {
+    for (const { id } of this.#grants) {
+      if (!this.#deps.access.isInForce(id)) return new SallyportError('SP_GRANT_ENDED', 'a grant of the session is over');
+    }
+    return null;
+  }
+
   async open(client: { readonly address: string; readonly application: string }): Promise<void> {
     const authenticated = this.#recorder.append({ type: 'auth.ok', detail: { address: client.address } });
-    const opened = this.#recorder.append({ type: 'session.open', detail: { address: client.address } });
+    const [grant] = this.#grants;
+    const opened = this.#recorder.append({
+      type: 'session.open',
+      identity: recordedIdentity(this.principal, this.#grants, this.#deps.claims),
+      ...(grant === undefined ? {} : { grant: grant.id }),
+      detail: { address: client.address },
+    });
     await Promise.all([authenticated, opened]);
   }
 
@@ -243,7 +206,13 @@ class LiveSession implements GateSession {
     if (this.#ended.signal.aborted) throw this.#ended.signal.reason;
     // Once the log has failed nothing reaches a target any more, not even a read whose result would be withheld.
     if (!this.#deps.audit.writable) throw new SallyportError('SP_AUDIT_UNWRITABLE', 'the audit log is not writable');
+    const ended = this.#grantsEnded();
+    if (ended !== null) {
+      this.end(ended);
+      throw ended;
+    }
     this.#requests += 1;
+    if (request.action !== 'prepare') this.#statements += request.facts.statements;
     const shape = this.#shapeOf(request);
     if (shape !== null) {
       this.#deps.metrics.repeated(this.target.name);
@@ -263,7 +232,8 @@ class LiveSession implements GateSession {
   }
 
   again({ facts }: Permit): Soon<Permit> {
-    if (this.#ended.signal.aborted) throw this.#ended.signal.reason;
+    const ended = this.#ended.signal.aborted ? this.#ended.signal.reason : this.#grantsEnded();
+    if (ended !== null) throw ended;
     const intent = this.#recorder.intentAgain(facts.request, facts.intent);
     const permit = Permit.mint({ ...facts, intent, startedMs: this.#deps.clock.monotonicMs() });
     return isReadOnly(facts.request) || intent.isDone ? permit : intent.wait().then(() => permit);
@@ -296,9 +266,20 @@ class LiveSession implements GateSession {
   }
 
   #decide(request: Request): Decision {
-    const decision = this.#deps.policy().decide(request, this.principal, this.target, this.#deps.clock.nowMs());
-    if (decision.outcome !== 'deny' && decision.masks.id !== request.maskSetId) return denial(decision, 'approval-void');
-    return decision;
+    const { clock, policy } = this.#deps;
+    const session = { ageSeconds: Math.floor((clock.monotonicMs() - this.#openedMs) / 1000), statements: this.#statements };
+    const { isTimeless } = policy();
+    const decided = policy().decide(request, this.principal, this.target, clock.nowMs(), this.#grants, session);
+    const decision = isTimeless ? decided : { ...decided, session };
+    if (decision.outcome === 'deny') return decision;
+    if (decision.masks.id !== request.maskSetId) return denial(decision, 'approval-void');
+    // What has no effect releases no row: a transaction can be ended.
+    return request.facts.effects.length > 0 && this.#isUsedUp(decision) ? denial(decision, 'grant-rows') : decision;
+  }
+
+  /** The rows per hour of a grant it rests on are used up. */
+  #isUsedUp({ grants }: Decision): boolean {
+    return grants !== undefined && this.#deps.access.isUsedUp(grants);
   }
 
   /** A repetition of a request that was allowed, if nothing that the decision rests on has changed. */
@@ -310,8 +291,10 @@ class LiveSession implements GateSession {
       shape.policy === this.#deps.policy() &&
       shape.facts === request.facts &&
       shape.action === request.action &&
+      shape.estimatedRows === request.estimatedRows &&
       shape.decision.masks.id === request.maskSetId &&
-      this.#deps.clock.nowMs() < this.principal.expiresAtMs &&
+      !this.#identity.isOver() &&
+      !this.#isUsedUp(shape.decision) &&
       sameTypes(shape.parameters, request.parameters)
     ) {
       return shape;
@@ -328,8 +311,8 @@ class LiveSession implements GateSession {
       templates.isForgotten = true;
       return templates;
     }
-    const { facts, action, parameters } = request;
-    this.#shapes.set(shapeKey(request), { policy, facts, action, parameters, decision, templates });
+    const { facts, action, estimatedRows, parameters } = request;
+    this.#shapes.set(shapeKey(request), { policy, facts, action, estimatedRows, parameters, decision, templates });
     if (this.#shapes.size > maxShapes) {
       const [oldest] = this.#shapes;
       if (oldest !== undefined) {
@@ -358,6 +341,7 @@ class LiveSession implements GateSession {
       request,
       masks: decision.masks,
       rules: decision.rules,
+      rows: decision.grants === undefined ? null : this.#deps.access.meterOf(decision.grants),
       intent,
       startedMs: this.#deps.clock.monotonicMs(),
     });
@@ -379,6 +363,8 @@ class LiveSession implements GateSession {
       return this.#unavailable(request, decision, fault);
     }
     await this.#recorder.appendRequest({ type: 'request.held', decision: 'hold', approval: approval.id }, request, decision);
+    // The requester does not wait for what only its reviewers see.
+    if (!signal.aborted && approval.preview === undefined) this.#preview(request, approval.id).catch(() => undefined);
     if (signal.aborted) await this.#deps.approvals.wait(approval.id, signal);
     return {
       kind: 'held',
@@ -391,6 +377,13 @@ class LiveSession implements GateSession {
           this.#unavailable(request, decision, fault),
         ),
     };
+  }
+
+  /** INVARIANT: it is recorded before anything of it reaches the target. */
+  async #preview({ previewer }: Request, approval: ApprovalId): Promise<void> {
+    if (previewer === undefined) return;
+    await this.#recorder.append({ type: 'approval.preview', approval });
+    await this.#deps.approvals.preview(approval, await previewer.preview(PreviewPass.mint(), this.#ended.signal));
   }
 
   #open(request: Request, decision: Hold, binding: ApprovalBinding): Promise<Approval> {
@@ -435,7 +428,8 @@ class LiveSession implements GateSession {
       return this.#deny(request, denial(held, reasons[answer.outcome]));
     }
     // The world may have changed while it waited: decide again, and demand that nothing the approval rests on moved.
-    if (this.#ended.signal.aborted) throw this.#ended.signal.reason;
+    const ended = this.#ended.signal.aborted ? this.#ended.signal.reason : this.overdue();
+    if (ended !== null) throw ended;
     const again = this.#decide(request);
     if (again.outcome === 'deny') return this.#deny(request, again);
     const current = this.#binding(request, again);
@@ -449,7 +443,7 @@ class LiveSession implements GateSession {
     return {
       principal: boundPrincipal(this.principal),
       target: this.target.name,
-      textSha256: request.textSha256,
+      statementSha256: request.statementSha256,
       parametersSha256: request.parametersSha256,
       policySha256: decision.policySha256 satisfies Sha256Hex,
       catalogueVersion: request.catalogueVersion,
@@ -467,11 +461,24 @@ function sameTypes(one: Request['parameters'], other: Request['parameters']): bo
   return one === other || (one.length === other.length && one.every((parameter, index) => parameter.type === other[index]?.type));
 }
 
+function isSameMasks(one: MaskSet['byClass'], other: MaskSet['byClass']): boolean {
+  const names = Object.keys(one);
+  return names.length === Object.keys(other).length && names.every((name) => Object.hasOwn(other, name) && one[name] === other[name]);
+}
+
 function isReadOnly(request: Request): boolean {
   return request.facts.effects.every((effect) => effect === 'read');
 }
 
 function denial(decision: Decision, reason: ReasonCode): Deny {
-  const { rules, policySha256, masks, roles } = decision;
-  return { outcome: 'deny', reasons: [reason], rules, policySha256, masks, roles, say: null };
+  const { rules, policySha256, masks, roles, grants, session } = decision;
+  const base = {
+    rules,
+    policySha256,
+    masks,
+    roles,
+    ...(grants === undefined ? {} : { grants }),
+    ...(session === undefined ? {} : { session }),
+  };
+  return { ...base, outcome: 'deny', reasons: [reason], say: null };
 }

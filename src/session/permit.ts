@@ -4,6 +4,7 @@
 import type { MaskSet } from '../core/decision.ts';
 import type { SessionId } from '../core/ids.ts';
 import type { Request } from '../core/request.ts';
+import type { RowMeter } from './access-table.ts';
 import type { RecordedIntent } from './recorder.ts';
 
 /** Only `mint` has it: an object that was not minted has no mark, whatever it was made from. */
@@ -14,6 +15,8 @@ export interface PermitFacts {
   readonly request: Request;
   readonly masks: MaskSet;
   readonly rules: readonly string[];
+  /** Asked before each row is released; null = without limit. */
+  readonly rows: RowMeter | null;
   /** The entry that says so. No result byte may reach the client before it is recorded. */
   readonly intent: RecordedIntent;
   readonly startedMs: number;

@@ -5,11 +5,12 @@
 import { type Decision, maskFor } from '../core/decision.ts';
 import type { SallyportError } from '../core/error.ts';
 import type { EntryDraft, Payload } from '../core/event.ts';
-import { type ActorRef, type Principal, principalKey } from '../core/identity.ts';
+import type { ActorRef, Principal } from '../core/identity.ts';
 import type { ApprovalId, SessionId } from '../core/ids.ts';
 import type { AuditLog, EntryTemplate, TemplateDraft, Ticket } from '../core/ports.ts';
 import type { Request } from '../core/request.ts';
 import type { Target } from '../core/target.ts';
+import { recordedFacts } from './recorded-facts.ts';
 
 /** An entry that was handed to the audit log. */
 export interface Recorded {
@@ -82,7 +83,7 @@ export class Recorder {
 
   /** `request.denied`, `request.held`. */
   async appendRequest(entry: EntryDraft, request: Request, decision: Decision): Promise<void> {
-    const { statement, ...fields } = requestFields(request);
+    const { statement, ...fields } = requestFields(request, decision);
     const { parameters, sealed } = request;
     await this.append(
       {
@@ -102,7 +103,7 @@ export class Recorder {
     const intent: TemplateDraft = {
       type: 'request.intent',
       ...of,
-      ...requestFields(request),
+      ...requestFields(request, decision),
       ...decisionFields(decision),
       decision: approval === null && decision.outcome === 'hold' ? 'hold' : 'allow',
       ...(approval === null ? {} : { approval }),
@@ -244,12 +245,6 @@ function parametersPayload({ sealed }: Request): Payload[] {
   return sealed.parameters === null ? [] : [{ kind: 'parameters', bytes: sealed.parameters }];
 }
 
-/** Who an approval is given to: an agent for Alice is not the same agent for Bob, nor for itself. */
-export function boundPrincipal(principal: Principal): string {
-  const { onBehalfOf } = principal;
-  return onBehalfOf === null ? principalKey(principal) : `${principalKey(principal)} for ${principalKey(onBehalfOf)}`;
-}
-
 export function actor(principal: Principal): ActorRef {
   return { issuer: principal.issuer, subject: principal.subject, kind: principal.kind };
 }
@@ -263,6 +258,7 @@ export function actorFields(principal: Principal): Pick<EntryDraft, 'principal' 
 
 function requestFields(
   request: Request,
+  decision: Decision,
 ): Pick<TemplateDraft, 'action' | 'statement' | 'facts'> & { resource: { target: string; objects: string[] } } {
   const { facts } = request;
   return {
@@ -272,21 +268,13 @@ function requestFields(
       ...(facts.normalised === null ? {} : { normalised: bounded(facts.normalised) }),
       ...(facts.fingerprint === null ? {} : { fingerprint: facts.fingerprint }),
     },
-    facts: {
-      verbs: facts.verbs.slice(0, maxHeaderList),
-      effects: facts.effects,
-      relations: facts.relations.slice(0, maxHeaderList),
-      classes: facts.classes,
-      outputClasses: facts.outputClasses,
-      predicateClasses: facts.predicateClasses,
-      unbounded: facts.unbounded,
-      unknowns: facts.unknowns.slice(0, 20).map(({ code, what }) => ({ code, what })),
-    },
+    facts: recordedFacts(facts, { estimatedRows: request.estimatedRows, session: decision.session }),
   };
 }
 
-function decisionFields(decision: Decision): Pick<EntryDraft, 'reasons' | 'rules' | 'policy'> {
-  return { reasons: decision.reasons, rules: decision.rules, policy: { sha256: decision.policySha256 } };
+function decisionFields({ reasons, rules, policySha256, grants }: Decision): Pick<EntryDraft, 'reasons' | 'rules' | 'policy' | 'grant'> {
+  const [grant] = grants ?? [];
+  return { reasons, rules, policy: { sha256: policySha256 }, ...(grant === undefined ? {} : { grant }) };
 }
 
 /** Headers are at most 64 KiB; a longer redacted text is cut, the exact one is sealed. */

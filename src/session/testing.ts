@@ -6,7 +6,7 @@ import type { Decision, MaskSet } from '../core/decision.ts';
 import { SallyportError } from '../core/error.ts';
 import type { EntryDraft, Payload } from '../core/event.ts';
 import type { Facts } from '../core/facts.ts';
-import type { ApprovalId, Sha256Hex } from '../core/ids.ts';
+import type { ApprovalId, GrantId, Sha256Hex } from '../core/ids.ts';
 import type {
   Approval,
   ApprovalBinding,
@@ -18,10 +18,16 @@ import type {
   TemplateDraft,
   Ticket,
 } from '../core/ports.ts';
+import type { EffectPreview } from '../core/preview.ts';
 import type { Request } from '../core/request.ts';
+import { Secret } from '../core/secret.ts';
 import { factsOf as anyFacts, principalOf, requestOf as anyRequest } from '../core/testing.ts';
+import type { AccessSnapshot, ActiveGrant, HeldGrant } from '../core/grant.ts';
+import type { SessionFacts } from '../policy/index.ts';
+import { AccessTable } from './access-table.ts';
 import { createGate, type Denied, type GatePolicy, type Held, type OpenGate, type Permitted } from './gate.ts';
 import type { Permit } from './permit.ts';
+import { claimDigests } from './identity-facts.ts';
 import { createSessionSlots } from './session-slots.ts';
 
 export { clinic as target } from '../core/testing.ts';
@@ -108,6 +114,7 @@ export class FakeDesk implements ApprovalDesk {
   outcome: ApprovalOutcome['outcome'] = 'approved';
   readonly opened: Parameters<ApprovalDesk['open']>[0][] = [];
   readonly used: ApprovalBinding[] = [];
+  readonly previews: EffectPreview[] = [];
   usable = true;
   found: ApprovalId | null = null;
 
@@ -121,6 +128,9 @@ export class FakeDesk implements ApprovalDesk {
   async wait(id: ApprovalId, signal: AbortSignal): Promise<ApprovalOutcome> {
     return { outcome: signal.aborted ? 'cancelled' : this.outcome, approval: id };
   }
+  async preview(_id: ApprovalId, preview: EffectPreview): Promise<void> {
+    this.previews.push(preview);
+  }
   async use(_id: ApprovalId, binding: ApprovalBinding): Promise<boolean> {
     this.used.push(binding);
     return this.usable;
@@ -132,8 +142,16 @@ export interface Bench {
   readonly log: StagedLog;
   readonly desk: FakeDesk;
   nowMs: number;
-  decide: (request: Request) => Decision;
+  /** Null = steady time is the same as `nowMs`. */
+  steadyMs: number | null;
+  decide: (request: Request, grants: readonly ActiveGrant[], session: SessionFacts) => Decision;
+  masksOf: (grants: readonly ActiveGrant[]) => MaskSet;
   access: boolean;
+  /** Membership, for locks. */
+  roles: readonly string[];
+  readonly table: AccessTable;
+  /** Rows that the thread has told others about. */
+  readonly told: [grant: string, rows: number][];
   isTimeless: boolean;
   /** Makes another policy version. */
   reload(): void;
@@ -155,16 +173,22 @@ export const hold: Decision = {
 let open: OpenGate | null = null;
 afterEach(() => open?.close());
 
-export function benchOf(decide: (request: Request) => Decision): Bench {
+export function benchOf(decide: Bench['decide']): Bench {
   const log = new StagedLog();
   const desk = new FakeDesk();
-  const bench = { log, desk, nowMs: 0, decide, access: true, isTimeless: true } as Bench & { gate: OpenGate };
+  const told: Bench['told'] = [];
+  const clock = { nowMs: () => bench.nowMs, monotonicMs: () => bench.steadyMs ?? bench.nowMs };
+  const table = new AccessTable({ clock, onRows: (grant, rows) => told.push([grant, rows]) });
+  const start = { log, desk, table, told, nowMs: 0, steadyMs: null, decide, access: true, roles: [], isTimeless: true };
+  const bench = start as object as Bench & { gate: OpenGate };
   const version = (): GatePolicy => ({
     isTimeless: bench.isTimeless,
-    decide: (request) => bench.decide(request),
-    masksFor: () => masks,
-    hasAccess: () => bench.access,
+    decide: (request, _principal, _target, _nowMs, grants, session) => bench.decide(request, grants, session),
+    masksFor: (_principal, _target, grants) => bench.masksOf(grants),
+    hasAccess: (_principal, _target, grants) => bench.access || grants.length > 0,
+    rolesOf: () => bench.roles,
   });
+  bench.masksOf = () => masks;
   let policy = version();
   bench.reload = () => {
     policy = version();
@@ -173,7 +197,9 @@ export function benchOf(decide: (request: Request) => Decision): Bench {
     audit: log,
     approvals: desk,
     policy: () => policy,
-    clock: { nowMs: () => bench.nowMs, monotonicMs: () => bench.nowMs },
+    access: table,
+    claims: claimDigests(new Secret('claims of the bench')),
+    clock,
     random: { bytes: (length) => new Uint8Array(length).fill(7) },
     metrics: { sessionOpened() {}, sessionClosed() {}, decided() {}, repeated() {}, settled() {} },
     slots: createSessionSlots(2),
@@ -190,3 +216,19 @@ export function asPermit(answer: Permitted | Held | Denied): Permit {
   assert.equal(answer.kind, 'permit');
   return (answer as Permitted).permit;
 }
+
+/** Of `agent`, on `clinic`; ends at 5 s. */
+export const grantOf = (change: Partial<HeldGrant> = {}): HeldGrant => ({
+  id: 'grt_1' as GrantId,
+  role: 'reporting-agent',
+  targets: ['clinic'],
+  effects: ['read'],
+  relations: null,
+  rowsPerHour: null,
+  expiresAtMs: 5_000,
+  openedAtMs: 0,
+  holder: 'corp/agent-1',
+  ...change,
+});
+
+export const snapshotOf = (change: Partial<AccessSnapshot> = {}): AccessSnapshot => ({ isKnown: true, grants: [], locks: [], ...change });

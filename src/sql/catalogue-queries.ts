@@ -105,6 +105,12 @@ export const CATALOGUE_QUERIES = {
     ORDER BY 1, 2, 3, 4`,
 } as const satisfies Record<string, string>;
 
+/** OID of the database, and whether this role may ask which cluster it is in. */
+export const DATABASE_ORIGIN_QUERY = `SELECT d.oid, pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
+  FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()`;
+/** WHY on its own: who may not call it cannot even name it in a query that would not. */
+export const CLUSTER_QUERY = 'SELECT s.system_identifier FROM pg_catalog.pg_control_system() s';
+
 export type CatalogueQueryName = keyof typeof CATALOGUE_QUERIES;
 export type TextRow = readonly (string | null)[];
 /** Rows of every query, values in the text format. */

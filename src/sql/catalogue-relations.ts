@@ -30,6 +30,17 @@ export class Grouped<V> {
   }
 }
 
+/** Domains may be made of domains. */
+function baseOf(type: TypeInfo | undefined, types: ReadonlyMap<number, TypeInfo>): Pick<Column, 'baseType'> {
+  const seen = new Set<number>();
+  let base = type;
+  while (base?.kind === 'd' && !seen.has(base.oid)) {
+    seen.add(base.oid);
+    base = types.get(base.base);
+  }
+  return base === undefined || base === type ? {} : { baseType: { typeName: base.text, typeSchema: base.schema } };
+}
+
 export function buildRelations(rows: CatalogueRows, types: ReadonlyMap<number, TypeInfo>): readonly Relation[] {
   const expressions = new Map<string, string | null>();
   for (const [, relation, number, expression] of rows.defaults) expressions.set(`${relation}.${number}`, expression ?? null);
@@ -45,6 +56,7 @@ export function buildRelations(rows: CatalogueRows, types: ReadonlyMap<number, T
       typeOid: Number(typeOid),
       typeName: typeText ?? type?.text ?? 'unknown',
       typeSchema: type?.schema ?? '',
+      ...baseOf(type, types),
       notNull: notNull === 't',
       hasDefault: hasDefault === 't' && !isGenerated,
       generated: isGenerated ? (expression ?? '') : null,

@@ -1,6 +1,10 @@
 // Catalogue of a PostgreSQL target as the analyser sees it: immutable snapshot, plus the protection closure.
 // Pure: built from rows the adapter fetched (`catalogue-queries.ts`), never does I/O itself.
 
+import type { ColumnName, BoundColumn as StoredBoundColumn } from '../core/ports.ts';
+
+export type { ColumnName };
+
 export type RelationKind = 'table' | 'partitioned' | 'view' | 'matview' | 'foreign' | 'sequence' | 'index' | 'composite' | 'toast';
 
 export interface Column {
@@ -10,6 +14,8 @@ export interface Column {
   /** `format_type(atttypid, atttypmod)`, e.g. `character varying(20)`, `numeric(10,2)`, `public.mood[]`. */
   readonly typeName: string;
   readonly typeSchema: string;
+  /** Of a domain: what it is made of, at the bottom. */
+  readonly baseType?: { readonly typeName: string; readonly typeSchema: string };
   readonly notNull: boolean;
   readonly hasDefault: boolean;
   /** Generation expression text, or null. */
@@ -138,6 +144,8 @@ export interface Catalogue {
  *  materialised views by lineage of their definition (not analysable = every column), foreign tables (opaque). */
 export interface Protection {
   readonly catalogue: Catalogue;
+  /** Changes with the version of the catalogue, and whenever other columns are protected. */
+  readonly version: string;
   /** Classes of one column, sorted; empty = clean. */
   classesOf(relationOid: number, column: string): readonly string[];
   /** Relation has at least one protected column. */
@@ -164,17 +172,18 @@ export interface Protection {
   wholeKeys(relationOid: number, only: boolean): readonly (readonly string[])[];
   /** Whole closure, `schema.relation.column` -> classes. */
   readonly columns: ReadonlyMap<string, readonly string[]>;
-  /** Columns that policy named, as the catalogue numbers them. */
+  /** What is known by number from now on: all that was before and still exists, and what is protected now. */
   readonly bound: readonly BoundColumn[];
-  /** Policy patterns that matched no column. */
+  /** Policy patterns that match no column by the name it has now: the columns they are bound to, `schema.relation.column`. */
+  readonly renamed: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Policy patterns that match no column and are bound to none: they protect nothing. */
   readonly unmatched: readonly string[];
 }
 
-/** A column that policy named, whatever it is called now. */
-export interface BoundColumn {
-  readonly relation: number;
-  readonly attnum: number;
-  readonly classes: readonly string[];
+/** A column that is protected whatever it is called now. */
+export interface BoundColumn extends Omit<StoredBoundColumn, 'name'> {
+  /** Null: it holds values of an origin that nobody knows. */
+  readonly name: ColumnName | null;
 }
 
 /** One column matcher of the policy for one target: `schema.relation.column`, each part a name or with `*`. */

@@ -82,8 +82,8 @@ export function literalShape(text: string): LiteralShape | null {
         if (before === kinds.word || text[at - 1] === '&') return null;
         end = plainStringEnd(text, at);
         if (end === 0) return null;
-        // Look-ups treat tokens in a way of their own (walk-lookup.ts).
-        if (text.startsWith(tokenStart, at)) break;
+        // Tokens are treated in a way of their own (walk-token.ts, token-writes.ts).
+        if (text.startsWith(tokenStart, at) || mayBeUuidToken(text, at, end)) break;
         key += text.slice(kept, at) + stringMark;
         literals.push(text.slice(at, end));
         starts.push(at);
@@ -116,6 +116,12 @@ export function literalShape(text: string): LiteralShape | null {
   }
   if (literals.length === 0 || literals.length > maxLiterals) return null;
   return { key: key + text.slice(kept), literals, starts };
+}
+
+/** UUIDs that stand for others have version 8. */
+function mayBeUuidToken(text: string, start: number, end: number): boolean {
+  const length = end - start;
+  return length >= 34 && length <= 44 && /^'\s*\{?[0-9a-f]{8}-?[0-9a-f]{4}-?8/i.test(text.slice(start, end));
 }
 
 /** @returns the offset behind the closing quote; 0 when the literal is not plain. */

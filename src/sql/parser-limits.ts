@@ -1,14 +1,22 @@
 // What is refused before PostgreSQL's parser sees it. The depth of the tree is estimated from the text by a lexer that
-// only knows quotes, comments, brackets and operators. It is an economy, not the defence: what it misses costs one
+// only knows quotes, comments, brackets, operators and parameters. It is an economy, not the defence: what it misses costs one
 // parser instance (see parser-instance.ts).
 
+/** Of a text without parameters; each parameter adds `PARAMETER_BYTES`. */
 export const MAX_TEXT_BYTES = 256 * 1024;
 /** Estimated depth of the parse tree: open brackets plus operators chained at each level. */
 export const MAX_DEPTH = 400;
-/** Words, numbers, literals and operators. A statement of this size is planned in about a quarter of a second. */
+/** Words, numbers, literals and operators. A statement of this size is planned in about a quarter of a second, and so is
+ *  one with `MAX_PARAMETERS`: `$n` and `PARAMETER_TOKENS` of the brackets and commas around it do not count. */
 export const MAX_TOKENS = 40_000;
+/** What a Bind can carry: the protocol counts in 16 bits. The highest `$n`, and how many there may be. */
+export const MAX_PARAMETERS = 65_535;
+const PARAMETER_BYTES = 16;
+const PARAMETER_TOKENS = 3;
+/** Longer texts are not looked at. */
+const MAX_SCANNED_BYTES = MAX_TEXT_BYTES + MAX_PARAMETERS * PARAMETER_BYTES;
 
-export type LimitFault = 'too-large' | 'encoding';
+export type LimitFault = 'too-large' | 'too-deep' | 'too-many-parameters' | 'encoding';
 
 /** Words that make the tree one level deeper without a bracket. AND and OR chains are flat in the tree. */
 const DEEPENING_WORDS = new Set([
@@ -47,17 +55,21 @@ const OPERATOR_CHARACTERS = new Set([...'+-*/<>=~!@#%^&|`?:'].map((c) => c.charC
 
 /** @returns why the text is refused, or null. */
 export function checkLimits(text: string): LimitFault | null {
-  if (text.length > MAX_TEXT_BYTES || Buffer.byteLength(text) > MAX_TEXT_BYTES) return 'too-large';
+  if (text.length > MAX_SCANNED_BYTES) return 'too-large';
+  const bytes = Buffer.byteLength(text);
+  if (bytes > MAX_SCANNED_BYTES) return 'too-large';
   if (text.includes('\u0000') || !text.isWellFormed()) return 'encoding';
-  return deepest(text) ? 'too-large' : null;
+  return scan(text, bytes);
 }
 
-function deepest(text: string): boolean {
+function scan(text: string, bytes: number): LimitFault | null {
   const outer: number[] = [];
   let outerSum = 0;
   let chain = 0;
   let setWords = 0;
   let tokens = 0;
+  let parameters = 0;
+  let punctuation = 0;
   let at = 0;
   while (at < text.length) {
     const c = text.charCodeAt(at);
@@ -65,7 +77,8 @@ function deepest(text: string): boolean {
       at += 1;
       continue;
     }
-    tokens += 1;
+    if (c === 40 || c === 41 || c === 44) punctuation += 1;
+    else tokens += 1;
     if (isWordStart(c)) {
       const start = at;
       while (at < text.length && isWordPart(text.charCodeAt(at))) at += 1;
@@ -81,6 +94,15 @@ function deepest(text: string): boolean {
       while (at < text.length && (isWordPart(text.charCodeAt(at)) || text.charCodeAt(at) === 46)) at += 1;
     } else if (c === 39 || c === 34) {
       at = afterQuote(text, at, c, false);
+    } else if (c === 36 && isDigit(text.charCodeAt(at + 1))) {
+      const start = at + 1;
+      at = start;
+      while (at < text.length && isDigit(text.charCodeAt(at))) at += 1;
+      if (Number(text.slice(start, at)) > MAX_PARAMETERS) return 'too-many-parameters';
+      if (parameters < MAX_PARAMETERS) {
+        parameters += 1;
+        tokens -= 1;
+      }
     } else if (c === 36) {
       at = afterDollar(text, at);
     } else if (c === 45 && text.charCodeAt(at + 1) === 45) {
@@ -106,9 +128,10 @@ function deepest(text: string): boolean {
       }
       at += 1;
     }
-    if (tokens > MAX_TOKENS || outerSum + chain + setWords > MAX_DEPTH) return true;
+    if (outerSum + chain + setWords > MAX_DEPTH) return 'too-deep';
+    if (tokens + Math.max(0, punctuation - parameters * PARAMETER_TOKENS) > MAX_TOKENS) return 'too-large';
   }
-  return false;
+  return bytes > MAX_TEXT_BYTES + parameters * PARAMETER_BYTES ? 'too-large' : null;
 }
 
 /** Offset after the closing quote; a doubled quote stays inside because it opens the next literal at once. */
@@ -129,7 +152,7 @@ function afterQuote(text: string, at: number, quote: number, backslashes: boolea
 function afterDollar(text: string, at: number): number {
   let end = at + 1;
   while (end < text.length && isWordPart(text.charCodeAt(end)) && text.charCodeAt(end) !== 36) end += 1;
-  if (text.charCodeAt(end) !== 36 || isDigit(text.charCodeAt(at + 1))) return at + 1;
+  if (text.charCodeAt(end) !== 36) return at + 1;
   const tag = text.slice(at, end + 1);
   const close = text.indexOf(tag, end + 1);
   return close === -1 ? text.length : close + tag.length;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { InstancePool, withText } from './parser-instance.ts';
 import type { Instance } from './parser-instance.ts';
-import { MAX_DEPTH, MAX_TEXT_BYTES } from './parser-limits.ts';
+import { MAX_DEPTH, MAX_PARAMETERS, MAX_TEXT_BYTES, MAX_TOKENS } from './parser-limits.ts';
 import { loadParserWasm } from './parser-wasm.ts';
 import { createParser, sameTree } from './parser.ts';
 
@@ -21,6 +21,18 @@ function roundTrips(text: string): boolean {
   const second = parser.parse(printed);
   return second.ok && sameTree(first.tree, second.tree);
 }
+
+/** INSERT of `count` parameters in rows of `width`. */
+function insertOf(width: number, count: number): string {
+  const rows: string[] = [];
+  for (let at = 1; at <= count; at += width) {
+    rows.push(`(${Array.from({ length: Math.min(width, count + 1 - at) }, (_, index) => `$${at + index}`).join(',')})`);
+  }
+  return `INSERT INTO t VALUES ${rows.join(',')}`;
+}
+
+const listOf = (count: number): string =>
+  `SELECT a FROM t WHERE b IN (${Array.from({ length: count }, (_, index) => `$${index + 1}`).join(', ')})`;
 
 describe('parser', () => {
   it('reads empty texts and comments as no statements', () => {
@@ -59,7 +71,7 @@ describe('parser', () => {
       `SELECT 1 -- ${noise}`,
       `SELECT /* ${noise} /* */ ${noise} */ 1`,
     ]) {
-      assert.notEqual(faultOf(text), 'too-large', text.slice(0, 12));
+      assert.ok(!['too-large', 'too-deep'].includes(faultOf(text)), text.slice(0, 12));
     }
   });
 
@@ -83,6 +95,48 @@ describe('parser', () => {
   it('admits long flat statements', () => {
     assert.equal(faultOf(`SELECT * FROM t WHERE ${"a = 'x' OR ".repeat(1500)} b`), 'none');
     assert.equal(faultOf(`INSERT INTO t VALUES ${'(-1, 2 + 3, now()::date),'.repeat(1000)} (1, 2, NULL)`), 'none');
+  });
+
+  it('admits as many parameters as a Bind can carry, in rows and lists of any width, and lives on', () => {
+    for (const text of [insertOf(1, MAX_PARAMETERS), insertOf(3, MAX_PARAMETERS), insertOf(15, MAX_PARAMETERS), listOf(MAX_PARAMETERS)]) {
+      assert.equal(faultOf(text), 'none', text.slice(0, 40));
+      assert.equal(parser.scan(text)?.filter(({ kind }) => kind === 'parameter').length, MAX_PARAMETERS);
+      assert.notEqual(parser.fingerprint(text), null);
+    }
+    assert.ok(roundTrips(insertOf(3, 3000)));
+  });
+
+  it('refuses a parameter that no Bind can carry, wherever it stands', () => {
+    for (const text of [
+      insertOf(1, MAX_PARAMETERS + 1),
+      listOf(100_000),
+      'SELECT $65536',
+      `SELECT $${'9'.repeat(400)}`,
+      'SELECT $00065536',
+    ]) {
+      assert.equal(faultOf(text), 'too-many-parameters', text.slice(-40));
+    }
+    for (const text of ['SELECT $65535', "SELECT '$65536'", 'SELECT 1 -- $65536', 'SELECT $a$ $65536 $a$', 'SELECT a$65536 FROM t']) {
+      assert.equal(faultOf(text), 'none', text);
+    }
+  });
+
+  it('gives parameters their own room, and nothing else', () => {
+    const words = (count: number): string => `SELECT ${'a AND '.repeat(count / 2 - 1)}a`;
+    assert.equal(faultOf(words(MAX_TOKENS)), 'none');
+    assert.equal(faultOf(words(MAX_TOKENS + 2)), 'too-large');
+    assert.equal(faultOf(`SELECT 1${',1'.repeat(MAX_TOKENS / 2)}`), 'too-large');
+    assert.equal(faultOf(`SELECT 1 WHERE a IN (${'(),'.repeat(MAX_TOKENS / 3)}`), 'too-large');
+    // Used more often than there may be parameters: as words.
+    assert.equal(faultOf(`SELECT 1 WHERE a IN (${'$1,'.repeat(MAX_PARAMETERS + MAX_TOKENS)}`), 'too-large');
+    const casts = '$1::int,'.repeat(MAX_TOKENS / 2);
+    assert.equal(faultOf(`SELECT 1 WHERE a IN (${casts}`), 'too-large');
+    assert.equal(faultOf(`SELECT $1, '${'x'.repeat(MAX_TEXT_BYTES + 8)}'`), 'too-large');
+  });
+
+  it('tells a statement that is too deep from one that is too large', () => {
+    assert.equal(faultOf(`SELECT ${'('.repeat(MAX_DEPTH + 1)}`), 'too-deep');
+    assert.equal(faultOf(`SELECT ${'1+'.repeat(MAX_DEPTH + 1)}1`), 'too-deep');
   });
 
   it('stays alive after 3,000 hostile statements', async () => {

@@ -6,7 +6,7 @@ import type { Node, ParseResult } from '@pgsql/types';
 import { InstancePool, takeString, withText } from './parser-instance.ts';
 import type { Instance } from './parser-instance.ts';
 import { lexPlain } from './parser-lexer.ts';
-import { checkLimits } from './parser-limits.ts';
+import { type LimitFault, checkLimits } from './parser-limits.ts';
 import { tokensOf } from './parser-tokens.ts';
 import { loadParserWasm } from './parser-wasm.ts';
 
@@ -22,10 +22,10 @@ export interface Token {
 export type Parsed =
   | { readonly ok: true; readonly tree: ParseResult }
   /** `at` is a character offset or -1. No part of the text is in here. */
-  | { readonly ok: false; readonly fault: 'syntax' | 'too-large' | 'encoding' | 'internal'; readonly at: number };
+  | { readonly ok: false; readonly fault: 'syntax' | 'internal' | LimitFault; readonly at: number };
 
 export interface Parser {
-  /** Bounded by length, bracket depth and operator count before PostgreSQL's parser sees the text. Never throws. */
+  /** Bounded by length, depth, words and parameters before PostgreSQL's parser sees the text. Never throws. */
   parse(text: string): Parsed;
   /** SQL text of a tree, or null when it cannot be printed. The caller must parse again and compare. */
   deparse(tree: ParseResult): string | null;

@@ -49,12 +49,12 @@ describe('rows of a table that is partitioned by a protected column', () => {
 
   it('are refused where a view has looked at their order', () => {
     for (const view of ['first', 'listed', 'picked', 'ranked', 'cohort_b20']) {
-      assert.deepEqual(refusals(session.plan(`SELECT * FROM ${view}`)), ['relation'], view);
+      assert.deepEqual(refusals(session.plan(`SELECT * FROM ${view}`)), ['partition'], view);
     }
   });
 
   it('are refused as samples and by RETURNING', () => {
-    assert.deepEqual(refusals(session.plan('SELECT id FROM cohort TABLESAMPLE bernoulli (5)')), ['relation']);
+    assert.deepEqual(refusals(session.plan('SELECT id FROM cohort TABLESAMPLE bernoulli (5)')), ['partition']);
     assert.deepEqual(refusals(session.plan('DELETE FROM cohort WHERE id = 1 RETURNING id')), ['write-of-protected']);
     assert.deepEqual(refusals(session.plan('DELETE FROM cohort WHERE id = 1')), []);
     assert.deepEqual(refusals(shown.plan('DELETE FROM cohort WHERE id = 1 RETURNING id')), []);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { testCatalogue } from '../../test/support/catalogue.ts';
-import { parser, plan, protection, refusals, TestSession } from '../../test/support/plan.ts';
+import { clear, parser, plan, protection, refusals, TestSession } from '../../test/support/plan.ts';
 import { lineage } from './lineage.ts';
 import { protect } from './protection.ts';
 
@@ -19,6 +19,20 @@ describe('prepared statements and cursors', () => {
     );
     assert.deepEqual(session.plan('EXPLAIN EXECUTE q (1)').facts.outputs, [{ name: 'QUERY PLAN', sources: [], classes: [] }]);
     assert.deepEqual(session.plan('DEALLOCATE q').statements[0]?.changes, [{ kind: 'deallocate', name: 'q' }]);
+  });
+
+  it('read as much as their query: EXECUTE of an unbounded one is unbounded, PREPARE reads nothing', () => {
+    const session = new TestSession();
+    assert.equal(session.plan('PREPARE everything AS SELECT ssn FROM patients').facts.unbounded, false);
+    const { unbounded, lineage: found } = session.plan('EXECUTE everything').facts;
+    assert.deepEqual([unbounded, found?.open, found?.shown], [true, ['public.patients'], ['public.patients.ssn']]);
+    assert.equal(session.plan('EXPLAIN EXECUTE everything').facts.unbounded, false);
+    session.plan('PREPARE one (int) AS SELECT ssn FROM patients WHERE id = $1 ORDER BY name');
+    const { facts } = session.plan('EXECUTE one (1)');
+    assert.deepEqual(
+      [facts.unbounded, facts.lineage?.open, facts.lineage?.tested],
+      [false, [], ['public.patients.id', 'public.patients.name']],
+    );
   });
 
   it('hide the messages of a prepared write as of the write itself', () => {
@@ -126,6 +140,45 @@ describe('settings and transactions', () => {
     assert.equal(first('SHOW data_directory')?.what, 'SHOW data_directory');
     assert.equal(first('SET "123-45-6789" = 1')?.what, 'an unknown name');
     assert.match(first("SELECT set_config(name, 'x', false) FROM pg_settings")?.remedy ?? '', /pg_dump/);
+  });
+
+  it('of the gateway itself are refused by name to everybody, wherever a statement can name them', () => {
+    for (const text of [
+      "SET sallyport.token_key = 'x'",
+      'SET LOCAL "SALLYPORT"."token_key" TO DEFAULT',
+      'RESET sallyport.token_key',
+      'SHOW sallyport.token_key',
+      "SELECT set_config('sallyport.token_key', 'x', false)",
+      "SELECT pg_catalog.set_config('SallyPort.other'::text, 'x', false)",
+      "SELECT set_config(setting_name => E'\\x73allyport.token_key', new_value => 'x', is_local => true)",
+      "SELECT current_setting('sallyport.token_key', true)",
+      "ALTER FUNCTION vouched(integer) SET sallyport.token_key = 'x'",
+      'ALTER FUNCTION vouched(integer) RESET sallyport.token_key',
+      "CREATE FUNCTION f() RETURNS int LANGUAGE sql SET sallyport.token_key = 'x' AS 'SELECT 1'",
+    ]) {
+      for (const made of [plan(text), clear(text)]) {
+        const { unknowns } = made.facts;
+        assert.ok(
+          unknowns.some(({ code, what }) => code === 'setting' && what === 'sallyport.*'),
+          text,
+        );
+        assert.equal(made.forward, null, text);
+      }
+    }
+    for (const text of [
+      "ALTER ROLE r SET sallyport.x = '1'",
+      "ALTER DATABASE d SET sallyport.x = '1'",
+      "ALTER SYSTEM SET sallyport.x = '1'",
+    ]) {
+      assert.notDeepEqual(refusals(clear(text)), [], text);
+    }
+    for (const text of [
+      "SELECT set_config('application_name', 'sallyport.x', false)",
+      'ALTER FUNCTION vouched(integer) SET work_mem = 100',
+      "SELECT current_setting('work_mem')",
+    ]) {
+      assert.deepEqual(refusals(clear(text)), [], text);
+    }
   });
 
   it('tell the adapter what becomes of the transaction', () => {

@@ -6,17 +6,19 @@ import { EFFECTS } from '../core/facts.ts';
 import type { Relation } from './catalogue.ts';
 import type { Plan, PlanContext, PlannedStatement, SessionChange, SessionObjects } from './plan.ts';
 import type { Node, ParseResult, Parser } from './parser.ts';
+import { MAX_DEPTH, MAX_PARAMETERS, MAX_TEXT_BYTES, MAX_TOKENS } from './parser-limits.ts';
 import { redact } from './redact.ts';
 import { maskBook, SYSTEM_COLUMNS } from './rewrite.ts';
 import type { Body, MaskBook } from './rewrite.ts';
 import { StandIns, writeTree } from './rewrite-text.ts';
 import { isHeld } from './statements-query.ts';
 import { StatementPlan, tagged } from './statements-plan.ts';
+import type { PlanTokens } from './token-values.ts';
 
 /** Never throws for anything a client can write. */
 export function plan(text: string, context: PlanContext, parser: Parser): Plan {
   const parsed = parser.parse(text);
-  if (!parsed.ok) return refusedText(text, context, parser, parsed.fault);
+  if (!parsed.ok) return refusedText(text, context, parser, parsed);
   const masks = maskBook(context.protection, context.maskColumn, parser, context.residuals);
   const roots = parsed.tree.stmts ?? [];
   const system = systemColumns(text, parsed.tree);
@@ -38,8 +40,17 @@ export function plan(text: string, context: PlanContext, parser: Parser): Plan {
   const written = changed && !refused ? writeTree(parsed.tree, text, edits, standIns, parser) : text;
   const forward = refused ? null : written;
   const statements = plans.map((each) => plannedStatement(each, facts, context));
-  if (refused || forward !== null) return { facts, forward, statements };
+  if (refused || forward !== null) return { facts, forward, statements, ...tokensOf(plans) };
   return { facts: { ...facts, unknowns: [ROUND_TRIP] }, forward: null, statements };
+}
+
+/** What the text asks of its parameters. Those of a PREPARE are for EXECUTE to give. */
+function tokensOf(plans: readonly StatementPlan[]): Pick<Plan, 'tokens'> {
+  const asked = plans.flatMap((each) => (each.verb === 'PREPARE' ? [] : (each.planTokens ?? [])));
+  if (asked.length === 0) return {};
+  return {
+    tokens: { parameters: asked.flatMap(({ parameters }) => parameters), refusesOthers: asked.some(({ refusesOthers }) => refusesOthers) },
+  };
 }
 
 /** What statements of one text find: a name that an earlier one of them makes or drops means something else by then. */
@@ -64,6 +75,10 @@ class ObjectsInText implements SessionObjects {
 
   cursor(name: string): Facts | undefined {
     return this.#isTouched('cursor', name) ? undefined : this.#known.cursor(name);
+  }
+
+  tokens(name: string): PlanTokens | undefined {
+    return this.#isTouched('prepared', name) ? undefined : this.#known.tokens(name);
   }
 
   temporary(name: string): Relation | undefined {
@@ -140,6 +155,7 @@ function plannedStatement(each: StatementPlan, facts: Facts, context: PlanContex
     outputs: each.verb === 'PREPARE' || each.verb === 'DECLARE CURSOR' ? [] : each.outputs,
     transaction: each.transaction,
     copy: each.copy,
+    ...(each.refusesTokens ? { refusesTokens: true } : {}),
     ...noticeOf(each, context),
   };
 }
@@ -147,7 +163,10 @@ function plannedStatement(each: StatementPlan, facts: Facts, context: PlanContex
 /** Says that a condition found nothing because it saw masks. Names only; at most one for a statement. */
 function noticeOf(each: StatementPlan, { protection }: PlanContext): { readonly notice?: string } {
   if (each.lenient || each.verb === 'PREPARE' || each.verb === 'EXPLAIN') return {};
-  const columns = each.lineages.flatMap((found) => found.predicates).filter((name) => each.masks.maskedColumns.has(name));
+  const { comparedByToken } = each.findings;
+  const columns = each.lineages
+    .flatMap((found) => found.predicates)
+    .filter((name) => each.masks.maskedColumns.has(name) && !comparedByToken.has(name));
   const mayBeLookups = each.findings.lookups > 0;
   const names = columns.flatMap((qualified) => {
     const classes = protection.columns.get(qualified) ?? [];
@@ -172,14 +191,21 @@ function noticeOf(each: StatementPlan, { protection }: PlanContext): { readonly 
 function objectChanges(each: StatementPlan, facts: Facts, context: PlanContext): SessionChange[] {
   const [type, body] = tagged(each.node);
   if (type !== 'PrepareStmt' && type !== 'DeclareCursorStmt') return [];
+  const planned = factsWithoutText([each], context);
   const own: Facts = {
-    ...factsWithoutText([each], context),
+    ...planned,
+    // PREPARE reads nothing, its query does.
+    unbounded: isOpen(each, context),
+    lineage: { shown: [], tested: [], ...planned.lineage, open: openRelations(each) },
     normalised: facts.normalised,
     fingerprint: facts.fingerprint,
     outputs: each.outputs,
     outputClasses: classUnion(each.outputs),
   };
-  if (type === 'PrepareStmt') return [{ kind: 'prepare', name: String(body['name']), facts: own }];
+  if (type === 'PrepareStmt') {
+    const tokens = each.planTokens;
+    return [{ kind: 'prepare', name: String(body['name']), facts: own, ...(tokens === null ? {} : { tokens }) }];
+  }
   return [{ kind: 'declare', name: String(body['portalname']), facts: own, hold: isHeld(body) }];
 }
 
@@ -210,17 +236,37 @@ function factsWithoutText(plans: readonly StatementPlan[], context: PlanContext)
     outputs,
     outputClasses: sorted(plans.flatMap((each) => classUnion(each.outputs))),
     predicateClasses: sorted([...classesOf(predicates), ...plans.flatMap((each) => each.inherited?.predicateClasses ?? [])]),
+    lineage: lineageOf(plans, predicates),
     unbounded: plans.some((each) => isUnbounded(each, context)),
     limit: plans.at(-1)?.limit ?? null,
     unknowns: plans.flatMap((each) => each.findings.unknowns),
   };
 }
 
+function lineageOf(plans: readonly StatementPlan[], predicates: readonly string[]): NonNullable<Facts['lineage']> {
+  const inherited = plans.flatMap((each) => each.inherited?.lineage ?? []);
+  return {
+    shown: sorted(plans.flatMap((each) => each.outputs.flatMap((output) => output.sources))),
+    tested: sorted([...predicates, ...inherited.flatMap(({ tested }) => tested)]),
+    open: sorted(plans.flatMap((each) => (each.verb === 'PREPARE' ? [] : openRelations(each)))),
+  };
+}
+
+/** Read without a bound, protected or not. */
+function openRelations(each: StatementPlan): readonly string[] {
+  if (each.bounded) return [];
+  return [...each.lineages.flatMap((found) => found.unboundedRelations), ...(each.inherited?.lineage?.open ?? [])];
+}
+
 /** Reads a relation that has a protected class without a bound. */
 function isUnbounded(each: StatementPlan, context: PlanContext): boolean {
-  if (each.bounded || each.verb === 'PREPARE') return false;
+  return each.verb !== 'PREPARE' && isOpen(each, context);
+}
+
+function isOpen(each: StatementPlan, context: PlanContext): boolean {
+  if (each.bounded) return false;
   if (each.inherited?.unbounded === true) return true;
-  const open = new Set(each.lineages.flatMap((found) => found.unboundedRelations));
+  const open = new Set(openRelations(each));
   if (open.size === 0) return false;
   const { protection } = context;
   return protection.catalogue.relations.some((relation) => open.has(relation.qualified) && protection.isProtected(relation.oid));
@@ -236,15 +282,31 @@ function sorted(values: readonly string[]): string[] {
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-const FAULTS: Readonly<Record<string, Pick<Unknown, 'code' | 'remedy'>>> = {
-  syntax: { code: 'syntax', remedy: 'Check the statement; it is not PostgreSQL syntax.' },
-  'too-large': { code: 'too-large', remedy: 'Send a shorter or less deeply nested statement.' },
-  encoding: { code: 'syntax', remedy: 'Send valid UTF-8 text without NUL bytes.' },
-  internal: { code: 'syntax', remedy: 'Simplify the statement.' },
+type Fault = Extract<ReturnType<Parser['parse']>, { ok: false }>['fault'];
+
+/** Why the parser did not take a text: what is told, and recorded. */
+const FAULTS: Readonly<Record<Fault, Unknown>> = {
+  syntax: { code: 'syntax', what: 'syntax error', remedy: 'Correct the statement; it is not PostgreSQL syntax.' },
+  encoding: { code: 'syntax', what: 'text that is not UTF-8, or has a NUL', remedy: 'Send valid UTF-8 text without NUL bytes.' },
+  'too-large': {
+    code: 'too-large',
+    what: `a statement over ${MAX_TEXT_BYTES / 1024} KiB or ${MAX_TOKENS} words`,
+    remedy: 'Send it in several statements, or its values as parameters or by COPY.',
+  },
+  'too-many-parameters': {
+    code: 'too-large',
+    what: `a statement with over ${MAX_PARAMETERS} parameters`,
+    remedy: 'Send it in several statements, or its values as an array or by COPY.',
+  },
+  'too-deep': {
+    code: 'too-deep',
+    what: `a statement nested over ${MAX_DEPTH} levels deep`,
+    remedy: 'Use fewer brackets, operators in a row and sub-selects: = ANY (array) for a list, for example.',
+  },
+  internal: { code: 'too-deep', what: 'a statement too complex for the parser', remedy: 'Simplify the statement, or send it in parts.' },
 };
 
-function refusedText(text: string, context: PlanContext, parser: Parser, fault: string): Plan {
-  const { code, remedy } = FAULTS[fault] ?? { code: 'syntax' as const, remedy: 'Simplify the statement.' };
-  const facts = factsOf(text, [], context, parser);
-  return { facts: { ...facts, unknowns: [{ code, what: fault, remedy }] }, forward: null, statements: [] };
+function refusedText(text: string, context: PlanContext, parser: Parser, { fault, at }: { fault: Fault; at: number }): Plan {
+  const unknown = { ...FAULTS[fault], ...(at < 0 ? {} : { at: at + 1 }) };
+  return { facts: { ...factsOf(text, [], context, parser), unknowns: [unknown] }, forward: null, statements: [] };
 }

@@ -3,6 +3,7 @@
 
 import type { Facts } from '../core/facts.ts';
 import type { Column, Protection, Relation } from './catalogue.ts';
+import type { PlanTokens, Tokens } from './token-values.ts';
 
 /** SQL expression that stands for a protected column, written over the bare column name; null = shown in clear.
  *  It must keep the column's type or be valid for it, and must not contain a key as a literal. */
@@ -12,6 +13,8 @@ export type MaskColumn = (relation: Relation, column: Column, classes: readonly 
 export interface SessionObjects {
   /** SQL-level and protocol-level prepared statements are separate name spaces; these are the SQL-level ones. */
   prepared(name: string): Facts | undefined;
+  /** What a prepared statement asks of its parameters; undefined also for one without tokens. */
+  tokens(name: string): PlanTokens | undefined;
   cursor(name: string): Facts | undefined;
   /** Temporary relations of this session, created through the gate: clean by construction. */
   temporary(name: string): Relation | undefined;
@@ -31,6 +34,8 @@ export interface PlanContext {
   readonly protection: Protection;
   readonly searchPath: readonly string[];
   readonly maskColumn: MaskColumn;
+  /** Null: nothing is shown by tokens to this principal. */
+  readonly tokens: Tokens | null;
   readonly objects: SessionObjects;
   /** Function signatures policy vouches for: `public.clinic_label(integer)`. */
   readonly safeFunctions: ReadonlySet<string>;
@@ -49,7 +54,7 @@ export type MessagePolicy =
 
 /** Change of session state to apply once the server has confirmed the statement. */
 export type SessionChange =
-  | { readonly kind: 'prepare'; readonly name: string; readonly facts: Facts }
+  | { readonly kind: 'prepare'; readonly name: string; readonly facts: Facts; readonly tokens?: PlanTokens }
   | { readonly kind: 'deallocate'; readonly name: string | null }
   | { readonly kind: 'declare'; readonly name: string; readonly facts: Facts; readonly hold: boolean }
   | { readonly kind: 'close'; readonly name: string | null }
@@ -66,6 +71,8 @@ export interface PlannedStatement {
   readonly outputs: Facts['outputs'];
   readonly transaction: 'begin' | 'commit' | 'rollback' | 'savepoint' | null;
   readonly copy: 'in' | 'out' | null;
+  /** COPY FROM: no token may be in the data, it would be stored as it is. */
+  readonly refusesTokens?: true;
   /** For the client, as a NOTICE before the statement's own messages: predicates that saw masks instead of values. */
   readonly notice?: string;
 }
@@ -75,6 +82,8 @@ export interface Plan {
   /** What to send instead of the client's text; null when refused. Equal to the client's text when nothing had to change. */
   readonly forward: string | null;
   readonly statements: readonly PlannedStatement[];
+  /** What its parameters must be; absent = nothing. */
+  readonly tokens?: PlanTokens;
 }
 
 export { plan } from './plan-statement.ts';

@@ -4,24 +4,25 @@
 // protected: foreign tables and columns filled by unvetted code carry the class `opaque`, a view that cannot be analysed
 // carries every class that reaches it, and `opaque` when it may read something unknown.
 
+import { createHash } from 'node:crypto';
 import type { BoundColumn, Catalogue, ColumnRule, Protection, Relation } from './catalogue.ts';
 import { vouched } from './catalogue-functions.ts';
 import type { StatementLineage } from './lineage.ts';
 import type { Parser } from './parser.ts';
+import { applyNames, boundColumns, Coverage } from './protection-bound.ts';
+import { Closure, NO_SOURCES, OPAQUE_SOURCE, SourceBook } from './protection-closure.ts';
 import { wholeKeysOf } from './protection-keys.ts';
 import { findTellingPartitions } from './protection-partitions.ts';
 import { analyseView, columnsIn, policyReads } from './protection-views.ts';
 import type { ColumnRef, ViewFacts } from './protection-views.ts';
 import { isSystemSchema } from './system-relations.ts';
 
-/** Class of data whose origin the gateway cannot know. Policy may give it a mask; without one it is redacted. */
-export const OPAQUE_CLASS = 'opaque';
-
 const NO_CLASSES: readonly string[] = [];
 
 /** Computes the closure for one target and policy. Pure.
  *  @param safeFunctions signatures policy vouches for: definitions that call them are not opaque.
- *  @param bound what an earlier protection of the same policy was bound to: a renamed column stays protected. */
+ *  @param bound `Protection.bound` of earlier catalogues of the same database, under whatever policy: a renamed column stays
+ *  protected for as long as policy gives it a name that it had. */
 export function protect(
   catalogue: Catalogue,
   rules: readonly ColumnRule[],
@@ -32,9 +33,9 @@ export function protect(
 ): Protection {
   const relations = catalogue.relations.filter((relation) => !isSystemSchema(relation.schema) && relation.kind !== 'composite');
   const closure = new Closure(catalogue, (code) => code.some((each) => !vouched(each, safeFunctions)));
-  applyBound(bound, closure);
-  const unmatched = applyRules(relations, rules, closure);
-  const named = boundColumns(relations, closure);
+  const book = new SourceBook(rules);
+  const coverage = new Coverage(book);
+  const { named, renamed, unmatched } = applyNames(relations, book, coverage, bound, closure);
   if (rules.length > 0) applyOpaque(relations, closure);
 
   const generated = relations.flatMap((relation) =>
@@ -51,7 +52,7 @@ export function protect(
     closure.changed = false;
     for (const relation of relations) spreadInheritance(relation, closure);
     for (const { relation, column, sources } of generated) {
-      for (const source of sources) closure.add(relation, column.name, closure.classesOf(relation.oid, source));
+      for (const source of sources) closure.add(relation, column.name, closure.sourcesOf(relation.oid, source));
     }
     for (const relation of relations) spreadReferences(relation, closure);
     for (const relation of relations) spreadRowTypes(relation, closure);
@@ -61,10 +62,14 @@ export function protect(
   const touched = rules.length > 0 ? findTouching(relations, views, closure, parser) : new Set<number>();
   const opaque = findOpaqueOnWrite(catalogue, relations, views, closure);
   const lookups = new Set(rules.flatMap((rule) => (rule.lookup === true ? [rule.class] : [])));
-  const telling = findTellingPartitions(relations, catalogue, parser, views, (oid, column) => closure.classesOf(oid, column).length > 0);
+  const telling = findTellingPartitions(relations, catalogue, parser, views, (oid, column) => closure.isProtectedColumn(oid, column));
+  const classes = closure.classes(book);
+  const classesOf = (oid: number, column: string): readonly string[] => classes.get(oid)?.get(column) ?? NO_CLASSES;
+  const columns = listColumns(catalogue, classes);
   return {
+    version: versionOf(catalogue, columns),
     catalogue,
-    classesOf: (oid, column) => closure.classesOf(oid, column),
+    classesOf,
     isProtected: (oid) => closure.isProtected(oid),
     isOpaqueOnWrite: (oid) => opaque.has(oid),
     touchesProtected: (oid) => touched.has(oid),
@@ -73,10 +78,11 @@ export function protect(
     storedColumns: (oid, column) => storedColumns(oid, column, catalogue, views, new Set()),
     storedRelations: (oid) => [...storedRelations(oid, views)],
     hasLookups: lookups.size > 0,
-    allowsLookup: (oid, column) => allowsLookup(closure.classesOf(oid, column), lookups),
-    wholeKeys: wholeKeysOf(catalogue, views, (oid, column) => closure.classesOf(oid, column).length > 0),
-    bound: [...named, ...storedBelow(relations, closure, named)],
-    columns: closure.all(),
+    allowsLookup: (oid, column) => allowsLookup(classesOf(oid, column), lookups),
+    wholeKeys: wholeKeysOf(catalogue, views, (oid, column) => closure.isProtectedColumn(oid, column)),
+    bound: boundColumns(relations, book, coverage, bound, named, closure),
+    columns,
+    renamed,
     unmatched,
   };
 }
@@ -85,129 +91,39 @@ export function protect(
 const allowsLookup = (classes: readonly string[], lookups: ReadonlySet<string>): boolean =>
   classes.length > 0 && classes.every((each) => lookups.has(each));
 
-class Closure {
-  changed = false;
-  readonly catalogue: Catalogue;
-  readonly runsUnvetted: (code: readonly string[]) => boolean;
-  readonly #classes = new Map<number, Map<string, readonly string[]>>();
+type Classes = ReadonlyMap<number, ReadonlyMap<string, readonly string[]>>;
 
-  constructor(catalogue: Catalogue, runsUnvetted: (code: readonly string[]) => boolean) {
-    this.catalogue = catalogue;
-    this.runsUnvetted = runsUnvetted;
+function listColumns(catalogue: Catalogue, classes: Classes): ReadonlyMap<string, readonly string[]> {
+  const all: [string, readonly string[]][] = [];
+  for (const [oid, columns] of classes) {
+    const qualified = catalogue.relationByOid(oid)?.qualified ?? '';
+    for (const [column, its] of columns) all.push([`${qualified}.${column}`, its]);
   }
-
-  classesOf(oid: number, column: string): readonly string[] {
-    return this.#classes.get(oid)?.get(column) ?? NO_CLASSES;
-  }
-
-  isProtected(oid: number): boolean {
-    return this.#classes.has(oid);
-  }
-
-  /** Every class of the relation. */
-  classesIn(oid: number): readonly string[] {
-    return [...new Set([...(this.#classes.get(oid)?.values() ?? [])].flat())];
-  }
-
-  add(relation: Relation, column: string, classes: readonly string[]): void {
-    if (classes.length === 0 || !relation.byName.has(column)) return;
-    const before = this.classesOf(relation.oid, column);
-    const missing = classes.filter((each) => !before.includes(each));
-    if (missing.length === 0) return;
-    let columns = this.#classes.get(relation.oid);
-    if (columns === undefined) this.#classes.set(relation.oid, (columns = new Map<string, readonly string[]>()));
-    columns.set(column, [...new Set([...before, ...missing])].sort());
-    this.changed = true;
-  }
-
-  addToAll(relation: Relation, classes: readonly string[]): void {
-    for (const column of relation.columns) this.add(relation, column.name, classes);
-  }
-
-  all(): ReadonlyMap<string, readonly string[]> {
-    const all = new Map<string, readonly string[]>();
-    for (const [oid, columns] of this.#classes) {
-      const qualified = this.catalogue.relationByOid(oid)?.qualified ?? '';
-      for (const [column, classes] of columns) all.set(`${qualified}.${column}`, classes);
-    }
-    return new Map([...all].sort(([a], [b]) => (a < b ? -1 : 1)));
-  }
+  return new Map(all.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** @returns the patterns that matched nothing. */
-function applyRules(relations: readonly Relation[], rules: readonly ColumnRule[], closure: Closure): readonly string[] {
-  const unmatched: string[] = [];
-  for (const rule of rules) {
-    const matches = matcher(rule.pattern);
-    let found = false;
-    for (const relation of relations) {
-      for (const column of relation.columns) {
-        if (!matches(relation, column.name)) continue;
-        found = true;
-        closure.add(relation, column.name, [rule.class]);
-      }
-    }
-    if (!found) unmatched.push(rule.pattern);
-  }
-  return unmatched;
-}
-
-/** `schema.relation.column`, each part a name or with `*` for any characters. A pattern of another shape matches nothing. */
-function matcher(pattern: string): (relation: Relation, column: string) => boolean {
-  const parts = pattern.split('.').map((part) => new RegExp(`^${part.split('*').map(escapeRegExp).join('.*')}$`, 'su'));
-  const [schema, relationName, columnName] = parts;
-  if (parts.length !== 3 || schema === undefined || relationName === undefined || columnName === undefined) return () => false;
-  return (relation, column) => schema.test(relation.schema) && relationName.test(relation.name) && columnName.test(column);
-}
-
-function escapeRegExp(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
+function versionOf(catalogue: Catalogue, columns: ReadonlyMap<string, readonly string[]>): string {
+  const hash = createHash('sha256').update(catalogue.version);
+  for (const entry of columns) hash.update(JSON.stringify(entry));
+  return hash.digest('hex').slice(0, 32);
 }
 
 /** Foreign tables, and columns that unvetted code fills. */
 function applyOpaque(relations: readonly Relation[], closure: Closure): void {
   for (const relation of relations) {
-    if (relation.kind === 'foreign') closure.addToAll(relation, [OPAQUE_CLASS]);
+    if (relation.kind === 'foreign') closure.addToAll(relation, OPAQUE_SOURCE);
     for (const column of relation.columns) {
       if (closure.runsUnvetted(closure.catalogue.codeOfColumn(relation.oid, column.name)))
-        closure.add(relation, column.name, [OPAQUE_CLASS]);
+        closure.add(relation, column.name, OPAQUE_SOURCE);
     }
   }
-}
-
-/** What policy named, by number: names may change under it. */
-function applyBound(bound: readonly BoundColumn[], closure: Closure): void {
-  for (const { relation: oid, attnum, classes } of bound) {
-    const relation = closure.catalogue.relationByOid(oid);
-    const column = relation?.columns.find((each) => each.attnum === attnum);
-    if (relation !== undefined && column !== undefined) closure.add(relation, column.name, classes);
-  }
-}
-
-function boundColumns(relations: readonly Relation[], closure: Closure): readonly BoundColumn[] {
-  return relations.flatMap((relation) =>
-    relation.columns.flatMap(({ name, attnum }) => {
-      const classes = closure.classesOf(relation.oid, name);
-      return classes.length === 0 ? [] : [{ relation: relation.oid, attnum, classes }];
-    }),
-  );
-}
-
-const STORED: ReadonlySet<Relation['kind']> = new Set(['table', 'partitioned', 'matview', 'foreign']);
-
-/** What else holds protected values by now. A partition that is detached, a child that leaves its parent, a column that is
- *  no longer generated or no foreign key any more: the values are still there. */
-function storedBelow(relations: readonly Relation[], closure: Closure, named: readonly BoundColumn[]): readonly BoundColumn[] {
-  const known = new Set(named.map(({ relation, attnum }) => `${relation} ${attnum}`));
-  const stored = relations.filter(({ kind }) => STORED.has(kind));
-  return boundColumns(stored, closure).filter(({ relation, attnum }) => !known.has(`${relation} ${attnum}`));
 }
 
 /** A foreign key column holds values of the column it refers to. */
 function spreadReferences(relation: Relation, closure: Closure): void {
   for (const { kind, relation: referencing, columns, target } of closure.catalogue.restrictionsOn(relation.oid)) {
     if (kind !== 'reference' || referencing !== relation.oid || target === null) continue;
-    columns.forEach((column, index) => closure.add(relation, column, closure.classesOf(target.relation, target.columns[index] ?? '')));
+    columns.forEach((column, index) => closure.add(relation, column, closure.sourcesOf(target.relation, target.columns[index] ?? '')));
   }
 }
 
@@ -245,34 +161,30 @@ function spreadInheritance(relation: Relation, closure: Closure): void {
   for (const oid of [...relation.parents, ...relation.children]) {
     const relative = closure.catalogue.relationByOid(oid);
     if (relative === undefined) continue;
-    for (const column of relation.columns) closure.add(relative, column.name, closure.classesOf(relation.oid, column.name));
+    for (const column of relation.columns) closure.add(relative, column.name, closure.sourcesOf(relation.oid, column.name));
   }
 }
 
 /** A column of type `patients`, `patients[]` or a domain over it holds whole rows. */
 function spreadRowTypes(relation: Relation, closure: Closure): void {
   for (const column of relation.columns) {
-    for (const oid of closure.catalogue.rowTypesIn(column.typeOid)) closure.add(relation, column.name, closure.classesIn(oid));
+    for (const oid of closure.catalogue.rowTypesIn(column.typeOid)) closure.add(relation, column.name, closure.sourcesIn(oid));
   }
 }
 
 function spreadView(oid: number, facts: ViewFacts, closure: Closure): void {
   const view = closure.catalogue.relationByOid(oid);
   if (view === undefined) return;
-  if (closure.runsUnvetted(closure.catalogue.codeOnRead(oid)))
-    closure.addToAll(view, [OPAQUE_CLASS, ...facts.relations.flatMap((read) => closure.classesIn(read))]);
+  const below = facts.relations.reduce((all, read) => all | closure.sourcesIn(read), NO_SOURCES);
+  if (closure.runsUnvetted(closure.catalogue.codeOnRead(oid))) closure.addToAll(view, OPAQUE_SOURCE | below);
   if (facts.outputs === null) {
-    closure.addToAll(
-      view,
-      facts.relations.flatMap((read) => closure.classesIn(read)),
-    );
-    if (facts.readsUnknown) closure.addToAll(view, [OPAQUE_CLASS]);
+    closure.addToAll(view, facts.readsUnknown ? OPAQUE_SOURCE | below : below);
     return;
   }
   facts.outputs.forEach((sources, index) => {
     const column = view.columns[index];
     if (column === undefined) return;
-    for (const source of sources) closure.add(view, column.name, closure.classesOf(source.relation, source.column));
+    for (const source of sources) closure.add(view, column.name, closure.sourcesOf(source.relation, source.column));
   });
 }
 
@@ -297,7 +209,7 @@ function findTouching(
           (read) =>
             read.readsUnknown ||
             read.relations.some((oid) => closure.isProtected(oid) || touching.has(oid)) ||
-            read.own.some((column) => closure.classesOf(relation.oid, column).length > 0),
+            read.own.some((column) => closure.isProtectedColumn(relation.oid, column)),
         );
       if (isTouching) touching.add(relation.oid);
     }
@@ -305,7 +217,7 @@ function findTouching(
       const reads =
         facts.outputs === null
           ? facts.readsUnknown || facts.relations.some((read) => closure.isProtected(read))
-          : facts.columns.some((read) => closure.classesOf(read.relation, read.column).length > 0);
+          : facts.columns.some((read) => closure.isProtectedColumn(read.relation, read.column));
       if (reads || closure.runsUnvetted(closure.catalogue.codeOnRead(oid)) || facts.relations.some((read) => touching.has(read)))
         touching.add(oid);
     }

@@ -35,8 +35,11 @@ export function splitName(names: readonly string[], database: string): { schema:
   return null;
 }
 
+/** Stands in facts for a name that is not of the catalogue, and may be data. */
+export const UNKNOWN_NAME = 'an unknown name';
+
 const REMEDIES = {
-  relation: 'Check the name; qualify it with its schema.',
+  relation: 'Check the name; qualify it with its schema. What an open transaction has made can be used after COMMIT.',
   'system-relation': 'Use information_schema or the pg_class family instead.',
   function: 'Use built-in functions, or ask for this one to be vouched for in policy.',
   operator: 'Use built-in operators.',
@@ -112,7 +115,7 @@ export class Names {
 
   /** A name that may stand in facts: only what the catalogue knows, never free text of the statement. */
   known(name: string): string {
-    return this.#context.protection.catalogue.knowsIdentifier(name) ? name : 'an unknown name';
+    return this.#context.protection.catalogue.knowsIdentifier(name) ? name : UNKNOWN_NAME;
   }
 
   /** Asks once per catalogue, path and list of vouched functions. Only consent is kept: it is bounded by the catalogue. */

@@ -7,16 +7,23 @@ import type { ParseResult, Parser } from './parser.ts';
 import type { Body } from './rewrite.ts';
 
 const PLACEHOLDER = 'sp_stand_in_';
+const VALUE = 'sp_token_value_';
 
 /** The stand-ins of one client text. */
 export class StandIns {
   readonly #texts: string[] = [];
+  readonly #values: string[] = [];
 
   /** @param sql the SELECT that stands for a relation. @returns its placeholder in the tree. */
   place(sql: string): Body {
     const name = `${PLACEHOLDER}${this.#texts.push(sql)}`;
     const column = { ResTarget: { val: { ColumnRef: { fields: [{ String: { sval: name } }] } } } };
     return { SelectStmt: { targetList: [column], limitOption: 'LIMIT_OPTION_DEFAULT', op: 'SETOP_NONE' } };
+  }
+
+  /** @param sql the expression that stands for a value. @returns its placeholder in the tree. */
+  value(sql: string): Body {
+    return { ColumnRef: { fields: [{ String: { sval: `${VALUE}${this.#values.push(sql)}` } }] } };
   }
 
   /** The placeholder made last, as text. */
@@ -26,17 +33,18 @@ export class StandIns {
 
   /** @returns null unless every placeholder stands in `printed` exactly once: a client cannot bring its own. */
   fill(printed: string): string | null {
-    const seen = new Set<number>();
-    let found = 0;
-    const filled = printed.replaceAll(/SELECT sp_stand_in_(\d+)/g, (_, digits: string) => {
-      seen.add(Number(digits));
-      found += 1;
-      return this.#texts[Number(digits) - 1] ?? '';
-    });
-    const mentioned = printed.split(PLACEHOLDER).length - 1;
-    const exact = found === this.#texts.length && seen.size === found && mentioned === found;
-    return exact ? filled : null;
+    if (!isExact(printed, PLACEHOLDER, /SELECT sp_stand_in_(\d+)/g, this.#texts.length)) return null;
+    if (!isExact(printed, VALUE, /\bsp_token_value_(\d+)\b/g, this.#values.length)) return null;
+    return printed.replaceAll(/SELECT sp_stand_in_(\d+)|\bsp_token_value_(\d+)\b/g, (_, query?: string, value?: string) =>
+      query === undefined ? `(${this.#values[Number(value) - 1] ?? ''})` : (this.#texts[Number(query) - 1] ?? ''),
+    );
   }
+}
+
+/** Each of `count` placeholders stands in the text exactly once, and what they begin with nowhere else. */
+function isExact(printed: string, start: string, placeholder: RegExp, count: number): boolean {
+  const found = [...printed.matchAll(placeholder)].map(([, digits]) => Number(digits));
+  return found.length === count && new Set(found).size === count && printed.split(start).length - 1 === count;
 }
 
 /** Replaces a dotted name of the client's text. */

@@ -3,6 +3,8 @@
 // what the server writes into messages and logs is refused by absence. So are settings of extensions (`x.y`): they can
 // carry data from one statement to the next.
 
+import type { Unknown } from '../core/facts.ts';
+
 type Check = (value: string) => boolean;
 
 const any: Check = (value) => value.length <= 64 && /^[\w\s.,:+/<>-]*$/.test(value);
@@ -117,6 +119,12 @@ const READABLE: ReadonlySet<string> = new Set(
 export function isSettable(name: string, value: string | null): boolean {
   const check = SETTABLE.get(name.toLowerCase());
   return check !== undefined && (value === null || check(value));
+}
+
+/** Why a setting of the gateway itself is refused, whoever asks: the key of masks is one of them. Null = it is none. */
+export function refusedOwnSetting(name: string): Unknown | null {
+  if (!name.toLowerCase().startsWith('sallyport.')) return null;
+  return { code: 'setting', what: 'sallyport.*', remedy: 'These settings are the gateway’s own; leave them out.' };
 }
 
 /** Lower-case names that SHOW and `pg_settings` answer. */

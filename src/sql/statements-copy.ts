@@ -7,6 +7,7 @@ import { inner } from './statements-query.ts';
 import type { StatementPlan } from './statements-plan.ts';
 import type { Node } from './parser.ts';
 import type { Body } from './rewrite.ts';
+import { copyTokens } from './token-writes.ts';
 import { newFrame } from './walk-scope.ts';
 import { readable, pin } from './walk-query.ts';
 import { hiddenNames, writeTarget, writtenColumns } from './walk-write.ts';
@@ -108,5 +109,8 @@ function copyIn(plan: StatementPlan, body: Body): void {
           names: new Set([masked.relation.name]),
         };
   walker.child(body, 'whereClause', newFrame(null, target));
-  if (relation !== null) writtenColumns(walker, relation, nameList(body['attlist']) ?? stored(relation), 'insert');
+  if (relation === null) return;
+  const columns = nameList(body['attlist']) ?? stored(relation);
+  writtenColumns(walker, relation, columns, 'insert');
+  plan.refusesTokens = walker.tokens !== null && copyTokens(walker, relation, columns);
 }

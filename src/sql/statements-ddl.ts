@@ -44,7 +44,7 @@ function created(plan: StatementPlan, range: Body, columns: readonly string[]): 
   plan.findings.effect('ddl');
   const into = typeof schema === 'string' ? schema : plan.context.searchPath[0];
   if (into === undefined || !plan.context.protection.catalogue.hasSchema(into) || /^pg_|^information_schema$/.test(into)) {
-    plan.refuse('relation', 'a schema that does not take tables', 'Name an existing schema.');
+    plan.refuse('schema', 'a schema that does not take tables', 'Name an existing schema.');
     return;
   }
   if (schema === undefined) {

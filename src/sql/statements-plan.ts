@@ -7,6 +7,8 @@ import type { MessagePolicy, PlanContext, PlannedStatement, SessionChange } from
 import type { Node } from './parser.ts';
 import type { Body, MaskBook } from './rewrite.ts';
 import type { StandIns } from './rewrite-text.ts';
+import { holdsToken, parameterUses, type PlanTokens, strayToken } from './token-values.ts';
+import { refusedOwnSetting } from './settings.ts';
 import { STATEMENTS } from './statements.ts';
 import { Findings, Walker } from './walk.ts';
 import { newFrame } from './walk-scope.ts';
@@ -29,6 +31,8 @@ export class StatementPlan {
   readonly changes: SessionChange[] = [];
   transaction: PlannedStatement['transaction'] = null;
   copy: PlannedStatement['copy'] = null;
+  /** COPY FROM into a column that is shown by tokens. */
+  refusesTokens = false;
   #strictMessages = false;
 
   constructor(node: Node, context: PlanContext, masks: MaskBook, standIns: StandIns, systemColumns: readonly string[]) {
@@ -61,6 +65,10 @@ export class StatementPlan {
     this.findings.effect(...effects);
     const relation = body['relation'] as Body | undefined;
     if (typeof relation?.['relname'] === 'string') this.useIfKnown(relation);
+    for (const name of settingsOf(body)) {
+      const own = refusedOwnSetting(name);
+      if (own !== null) this.findings.refuse(own);
+    }
     if (!this.lenient) this.refuse('statement-kind', type, 'This statement is only for principals who see the data in clear.');
     if (effects.includes('ddl')) this.changes.push({ kind: 'catalogue-changed' });
   }
@@ -82,8 +90,11 @@ export class StatementPlan {
     this.lineages.push(found);
     this.limit = found.limit;
     this.walker.root = node;
+    // Before the walk: it puts other things in the place of parameters.
+    const uses = this.walker.tokens === null || 'SelectStmt' in node ? null : parameterUses(node);
     const walked = this.walker.node(node, newFrame(null)) as Node;
     this.#refuseStores(found);
+    this.#refuseStrayTokens(walked, uses);
     return walked;
   }
 
@@ -92,6 +103,23 @@ export class StatementPlan {
     for (const write of found.writes) {
       if (write.sources.some((source) => this.masks.maskedColumns.has(source))) this.refuseStore(write.column);
     }
+  }
+
+  /** An expression is stored in a column of tokens: no token may be where it could get into it. */
+  #refuseStrayTokens(node: Node, uses: ReadonlyMap<number, readonly Body[]> | null): void {
+    const { tokens, checkedTokens } = this.walker;
+    if (tokens === null || !this.findings.refusesOtherTokens) return;
+    for (const [number, places] of uses ?? []) {
+      if (!places.every((each) => checkedTokens.has(each)))
+        this.findings.tokenParameters.push({ number, className: null, use: 'none', column: '', inside: true });
+    }
+    if (holdsToken(node, tokens, (constant) => checkedTokens.has(constant))) this.findings.refuse(strayToken(''));
+  }
+
+  /** What the statement asks of its parameters, if anything. */
+  get planTokens(): PlanTokens | null {
+    const { tokenParameters: parameters, refusesOtherTokens: refusesOthers } = this.findings;
+    return parameters.length === 0 && !refusesOthers ? null : { parameters, refusesOthers };
   }
 
   refuseStore(column: string): void {
@@ -128,6 +156,16 @@ export class StatementPlan {
     if (this.#strictMessages || this.findings.sensitive) return 'code-only';
     return this.findings.writes ? 'trim' : 'pass';
   }
+}
+
+/** Settings that CREATE FUNCTION and ALTER FUNCTION bind to a function. */
+function settingsOf(body: Body): string[] {
+  return [body['options'], body['actions']].flatMap((list) =>
+    (Array.isArray(list) ? (list as Body[]) : []).flatMap((option) => {
+      const set = ((option['DefElem'] as Body | undefined)?.['arg'] as Body | undefined)?.['VariableSetStmt'] as Body | undefined;
+      return typeof set?.['name'] === 'string' ? [set['name']] : [];
+    }),
+  );
 }
 
 /** Type and fields of a tagged node. */

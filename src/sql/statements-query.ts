@@ -6,6 +6,17 @@ import type { StatementPlan } from './statements-plan.ts';
 import { tagged } from './statements-plan.ts';
 import type { Node } from './parser.ts';
 import type { Body } from './rewrite.ts';
+import {
+  arrayValue,
+  checkToken,
+  constantText,
+  holdsToken,
+  type PlanTokens,
+  setConstantText,
+  strayToken,
+  textValue,
+  type TokenPlace,
+} from './token-values.ts';
 import { newFrame } from './walk-scope.ts';
 
 const QUERIES = new Set(['SelectStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt']);
@@ -52,7 +63,50 @@ export function execute(plan: StatementPlan, body: Body): void {
     );
     return;
   }
+  passTokens(plan, body, plan.context.objects.tokens(name));
   inherit(plan, prepared);
+}
+
+/** The arguments of EXECUTE, where the statement takes tokens: constants are checked here, parameters when they are bound. */
+function passTokens(plan: StatementPlan, body: Body, wanted: PlanTokens | undefined): void {
+  const { walker, findings } = plan;
+  if (wanted === undefined || walker.tokens === null) return;
+  const args = (body['params'] ?? []) as Body[];
+  for (const { number, ...place } of wanted.parameters) {
+    const elements = place.isArray === true ? listedElements(args[number - 1]) : null;
+    if (elements === null) passToken(plan, args[number - 1], place);
+    else for (const element of elements) passToken(plan, element, { ...place, isArray: false });
+  }
+  if (!wanted.refusesOthers) return;
+  findings.refusesOtherTokens = true;
+  const noted = new Set(wanted.parameters.map(({ number }) => number));
+  const others = args.filter((_, index) => !noted.has(index + 1));
+  if (holdsToken(others, walker.tokens, () => false)) findings.refuse(strayToken(''));
+}
+
+/** `ARRAY[...]`, possibly cast. */
+function listedElements(node: Body | undefined): readonly unknown[] | null {
+  const inner = ((node?.['TypeCast'] as Body | undefined)?.['arg'] as Body | undefined) ?? node;
+  const elements = (inner?.['A_ArrayExpr'] as Body | undefined)?.['elements'];
+  return Array.isArray(elements) ? elements : null;
+}
+
+function passToken(plan: StatementPlan, node: unknown, place: TokenPlace): void {
+  const { walker, findings } = plan;
+  const value = textValue(node) ?? arrayValue(node);
+  const text = value?.constant === null || value === null ? null : constantText(value.constant);
+  if (value === null || walker.tokens === null) {
+    plan.refuse('token', 'an expression where a token may stand', 'EXECUTE with plain constants or parameters here.');
+  } else if (value.constant === null) {
+    walker.noteParameter(value, place);
+  } else if (text !== null) {
+    const checked = checkToken(text, place, walker.tokens);
+    if ('refused' in checked) findings.refuse(checked.refused);
+    else if (checked.text !== text) {
+      setConstantText(value.constant, checked.text);
+      findings.changed = true;
+    }
+  }
 }
 
 /** Runs what was planned before: its facts are this statement's facts. */

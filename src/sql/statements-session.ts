@@ -1,6 +1,7 @@
 // Statements about the session: transactions, settings, DISCARD. Settings are by allow-list, with constants only.
 
-import { isReadableSetting, isSettable } from './settings.ts';
+import { UNKNOWN_NAME } from './resolve.ts';
+import { isReadableSetting, isSettable, refusedOwnSetting } from './settings.ts';
 import type { StatementPlan } from './statements-plan.ts';
 import type { Body } from './rewrite.ts';
 
@@ -37,6 +38,8 @@ export function setVariable(plan: StatementPlan, body: Body): void {
   const name = String(body['name'] ?? '');
   if (kind === 'VAR_RESET_ALL' || kind === 'VAR_RESET') plan.verb = 'RESET';
   if (kind === 'VAR_RESET_ALL') return;
+  const own = refusedOwnSetting(name);
+  if (own !== null) return plan.findings.refuse(own);
   const refused =
     kind === 'VAR_SET_MULTI'
       ? name !== 'TRANSACTION' && name !== 'SESSION CHARACTERISTICS'
@@ -48,14 +51,27 @@ export function setVariable(plan: StatementPlan, body: Body): void {
 
 /** Facts go into records: what is no plain word may be data, and is not shown. */
 function settingName(name: string): string {
-  return /^[A-Za-z_ ]{1,40}$/.test(name) ? name : 'an unknown name';
+  return /^[A-Za-z_ ]{1,40}$/.test(name) ? name : UNKNOWN_NAME;
 }
 
 export function showVariable(plan: StatementPlan, body: Body): void {
   const name = String(body['name'] ?? '');
   // SHOW of names with spaces (`TIME ZONE`, `SESSION AUTHORIZATION`) comes folded from the grammar.
-  if (name !== 'all' && isReadableSetting(name)) plan.outputs = [{ name, sources: [], classes: [] }];
+  const own = refusedOwnSetting(name);
+  if (own !== null) plan.findings.refuse(own);
+  else if (name !== 'all' && isReadableSetting(name)) plan.outputs = [{ name, sources: [], classes: [] }];
   else plan.refuse('setting', `SHOW ${settingName(name)}`, 'Only harmless settings can be shown.');
+}
+
+/** Its answers are texts of other sessions, from any table. */
+export function listen(plan: StatementPlan): void {
+  plan.findings.effect('read');
+  if (plan.lenient) return;
+  plan.refuse(
+    'statement-kind',
+    'LISTEN while anything is masked: payloads are text that no mask covers',
+    'Ask a table for what has changed instead.',
+  );
 }
 
 export function discard(plan: StatementPlan, body: Body): void {

@@ -5,7 +5,7 @@ import type { Effect } from '../core/facts.ts';
 import { copyStatement } from './statements-copy.ts';
 import { alterTable, createTable, createTableAs, drop, truncate } from './statements-ddl.ts';
 import { analysed, close, deallocate, declare, execute, explain, fetch, prepare, query } from './statements-query.ts';
-import { constraintsSet, discard, setVariable, showVariable, transaction } from './statements-session.ts';
+import { constraintsSet, discard, listen, setVariable, showVariable, transaction } from './statements-session.ts';
 import type { StatementPlan } from './statements-plan.ts';
 import type { Body } from './rewrite.ts';
 
@@ -52,7 +52,7 @@ export const STATEMENTS: Readonly<Record<string, StatementRow>> = {
   DoStmt: opaque('DO', everything),
   CallStmt: opaque('CALL', everything),
   LockStmt: opaque('LOCK TABLE', ['write']),
-  ListenStmt: opaque('LISTEN', ['read']),
+  ListenStmt: { verb: 'LISTEN', plan: listen },
   UnlistenStmt: opaque('UNLISTEN', []),
   NotifyStmt: opaque('NOTIFY', ['write']),
   CreateFunctionStmt: opaque('CREATE FUNCTION', ddl),

@@ -10,6 +10,7 @@ import { isHarmlessValue, parameterOf, textOf } from './lookup-values.ts';
 import { nameList } from './resolve.ts';
 import type { Body } from './rewrite.ts';
 import { quoteName } from './rewrite.ts';
+import { textTypeOf, textValue, valueSql } from './token-values.ts';
 import type { Walker } from './walk.ts';
 import type { Frame, FromItem, RawTarget, StandIn } from './walk-scope.ts';
 
@@ -82,13 +83,13 @@ export function filterableByOn(join: Body): Set<unknown> {
   return found;
 }
 
-interface Condition {
+export interface Condition {
   readonly node: Body;
   readonly put: (node: unknown) => void;
 }
 
 /** What AND joins at the top of a clause. */
-function conditions(holder: Body, key: string): Condition[] {
+export function conditions(holder: Body, key: string): Condition[] {
   const node = holder[key] as Body;
   const both = node['BoolExpr'] as Body | undefined;
   if (both?.['boolop'] !== 'AND_EXPR') return [{ node, put: (other) => void (holder[key] = other) }];
@@ -183,24 +184,26 @@ function keyed(walker: Walker, owner: Owner, frame: Frame): void {
 
 /** Why an equality cannot be applied to the stored column, as a remedy; null = it can. '' = it means the mask. */
 function whyNot(walker: Walker, { relation, standIn }: Owner, { column, value }: Equality): string | null {
-  const tokens = showsTokens(walker, relation, column);
-  if (tokens && TOKEN.test(textOf(value) ?? '')) return '';
+  // A token is compared with tokens (walk-token.ts).
+  if (walker.tokenColumn(relation, column)?.form === 'other' && walker.tokens?.holdsToken(textOf(value) ?? '') === true) return '';
+  if (tokensOf(walker, relation, column) !== null && walker.tokens?.meansToken(textOf(value) ?? '') === true) return '';
   if (!isHarmlessValue(column, value)) return "Compare with a plain constant or parameter of the column's type.";
   const parameter = parameterOf(value);
   if (parameter === null || standIn === null || walker.hasSureType(parameter)) return null;
   return 'Use a parameter of its own, or cast it to the same type wherever it is used.';
 }
 
-/** Form of the mask `token` in text columns. */
-const TOKEN = /^tok_[a-z]+_[0-9a-f]{20}$/;
+/** How every token begins. */
 const TOKEN_START = 'tok_';
 
-function showsTokens(walker: Walker, relation: Relation, column: Column): boolean {
-  return walker.masks.masked(relation)?.expression(column.name)?.includes(`'${TOKEN_START}`) === true;
+/** Class of the tokens that the column shows, if it does. */
+function tokensOf(walker: Walker, relation: Relation, column: Column): string | null {
+  const found = walker.tokenColumn(relation, column);
+  return found?.form === 'text' ? found.className : null;
 }
 
 function apply(walker: Walker, owner: Owner, each: Equality, key: readonly string[], frame: Frame): void {
-  const { relation, standIn } = owner;
+  const { standIn } = owner;
   const { column, test, reference, value } = each;
   const { findings } = walker;
   findings.lookups += 1;
@@ -209,23 +212,45 @@ function apply(walker: Walker, owner: Owner, each: Equality, key: readonly strin
   }
   // The planner knows one column to be unique, but estimates several from what is stored in them.
   if (key.length > 1) findings.tellingPlan = true;
+  const sought = tokenOrValue(walker, owner, each);
   if (standIn === null) {
     walker.rawLookups.add(reference);
+    if (sought === null) return;
+    test['lexpr'] = { ColumnRef: reference };
+    test['rexpr'] = sought;
+    findings.changed = true;
     return;
   }
   walker.unvetted(walker.names.operator(nameList(test['name']) ?? []));
   walker.node(value, frame);
   const own = { ColumnRef: { fields: [{ String: { sval: column.name } }] } };
-  const equal = { A_Expr: { kind: 'AEXPR_OP', name: test['name'], lexpr: own, rexpr: value } };
-  const mayBeToken = parameterOf(value) !== null && showsTokens(walker, relation, column);
-  standIn.select['whereClause'] = and(standIn.select['whereClause'], mayBeToken ? or(equal, startsLikeToken(value)) : equal);
-  // A parameter may hold a token: then all rows come out, and the comparison with the mask decides.
-  each.put(mayBeToken ? or(not(startsLikeToken(value)), { A_Expr: test }) : TRUE);
+  const equal = { A_Expr: { kind: 'AEXPR_OP', name: test['name'], lexpr: own, rexpr: sought ?? value } };
+  standIn.select['whereClause'] = and(standIn.select['whereClause'], equal);
+  // Of a token the comparison with the mask decides.
+  each.put(sought === null ? TRUE : or(not(startsLikeToken(value)), { A_Expr: test }));
   findings.changed = true;
 }
 
-const and = (left: unknown, right: unknown): unknown =>
-  left === undefined ? right : { BoolExpr: { boolop: 'AND_EXPR', args: [left, right] } };
+/** A parameter may hold a token instead of the value. Null: it is the value. */
+function tokenOrValue(walker: Walker, { relation }: Owner, { column, value }: Equality): Body | null {
+  const className = tokensOf(walker, relation, column);
+  const found = textValue(value);
+  if (className === null || walker.tokens === null || found === null || found.constant !== null) return null;
+  walker.noteParameter(found, { className, use: 'opened', column: `${relation.qualified}.${column.name}` });
+  const type = textTypeOf(column, 'compared');
+  const given = valueSql(found, type, null);
+  const opened = walker.tokens.open(`(${given})::text`, className);
+  return walker.standIns.value(`COALESCE((${opened})::${found.cast ?? type}, ${given})`);
+}
+
+/** One AND for all: nested ones are printed without the brackets that would keep them apart. */
+export const and = (left: unknown, right: unknown): unknown =>
+  left === undefined ? right : { BoolExpr: { boolop: 'AND_EXPR', args: [left, right].flatMap(conjuncts) } };
+
+export function conjuncts(node: unknown): unknown[] {
+  const both = (node as Body)['BoolExpr'] as Body | undefined;
+  return both?.['boolop'] === 'AND_EXPR' ? (both['args'] as unknown[]) : [node];
+}
 const or = (...args: readonly unknown[]): unknown => ({ BoolExpr: { boolop: 'OR_EXPR', args } });
 const not = (arg: unknown): unknown => ({ BoolExpr: { boolop: 'NOT_EXPR', args: [arg] } });
 

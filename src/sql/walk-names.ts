@@ -5,10 +5,12 @@ import type { Effect, Unknown } from '../core/facts.ts';
 import type { Handler } from './walk-handlers.ts';
 import { nameList } from './resolve.ts';
 import { constantText } from './statements-session.ts';
-import { isReadableSetting, isSettable } from './settings.ts';
+import { isReadableSetting, isSettable, refusedOwnSetting } from './settings.ts';
 import { quoteName } from './rewrite.ts';
 import type { Body } from './rewrite.ts';
 import type { Walker } from './walk.ts';
+import { conjuncts } from './walk-lookup.ts';
+import { compareTokens } from './walk-token.ts';
 import { TEXT_FUNCTIONS } from './system-filters.ts';
 import type { Frame } from './walk-scope.ts';
 import { itemOf, reachOf } from './walk-scope.ts';
@@ -66,6 +68,8 @@ const functionCall: Handler = (walker, body, frame) => {
     walker.refuseNode('FuncCall.funcname');
     return null;
   }
+  const own = settingNamed(names, args);
+  if (own !== null) walker.findings.refuse(own);
   if (hidesText(walker, names)) {
     walker.list(args, frame);
     walker.findings.changed = true;
@@ -77,6 +81,26 @@ const functionCall: Handler = (walker, body, frame) => {
   walker.fields('FuncCall', body, frame);
   return null;
 };
+
+/** A setting of the gateway that the call names, and why it is refused. */
+function settingNamed(names: readonly string[], args: readonly Body[]): Unknown | null {
+  const name = names.at(-1);
+  if (name !== 'set_config' && name !== 'current_setting') return null;
+  for (const [index, arg] of args.entries()) {
+    let value: Body | undefined = arg;
+    let wrapped = inner(value);
+    // By position or by name, cast to text or not.
+    if (index > 0 && value['NamedArgExpr'] === undefined) continue;
+    for (; wrapped !== undefined; wrapped = inner(value)) value = wrapped;
+    const own = refusedOwnSetting(constantText(value) ?? '');
+    if (own !== null) return own;
+  }
+  return null;
+}
+
+function inner(node: Body): Body | undefined {
+  return ((node['NamedArgExpr'] ?? node['TypeCast'] ?? node['CollateClause']) as Body | undefined)?.['arg'] as Body | undefined;
+}
 
 /** The operator does not want texts of definitions to be shown. */
 function hidesText(walker: Walker, names: readonly string[]): boolean {
@@ -165,8 +189,9 @@ const expression: Handler = (walker, body, frame) => {
   if (implied !== undefined) for (const name of implied) walker.unvetted(walker.names.operator([name]));
   else if (KINDS.has(kind)) operatorName(walker, body['name']);
   else walker.refuseNode(`A_Expr.${kind}`);
+  const finish = compareTokens(walker, body, frame);
   walker.fields('A_Expr', body, frame);
-  return null;
+  return finish === null ? null : finish();
 };
 
 function operatorName(walker: Walker, value: unknown): void {
@@ -205,6 +230,13 @@ const caseExpression: Handler = (walker, body, frame) => {
   return null;
 };
 
+/** A comparison may have become several: they stand beside the others. */
+const boolean: Handler = (walker, body, frame) => {
+  walker.fields('BoolExpr', body, frame);
+  if (body['boolop'] === 'AND_EXPR') body['args'] = (body['args'] as unknown[]).flatMap(conjuncts);
+  return null;
+};
+
 const currentOf: Handler = (walker, body) => {
   walker.known('CurrentOfExpr', body);
   const cursor = body['cursor_name'];
@@ -223,5 +255,6 @@ export const names: Readonly<Record<string, Handler>> = {
   SortBy: sortBy,
   SubLink: subLink,
   CaseExpr: caseExpression,
+  BoolExpr: boolean,
   CurrentOfExpr: currentOf,
 };

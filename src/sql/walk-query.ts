@@ -6,6 +6,7 @@ import { nameList, unknown } from './resolve.ts';
 import type { Handler } from './walk-handlers.ts';
 import { mentionedColumns, restoreDependency } from './walk-group.ts';
 import { applyLookups, filterableByOn, filterableIn } from './walk-lookup.ts';
+import { applyTokens } from './walk-token.ts';
 import type { Replaced } from './walk-group.ts';
 import { quoteName } from './rewrite.ts';
 import type { Body } from './rewrite.ts';
@@ -27,6 +28,7 @@ const select: Handler = (walker, body, outer) => {
   const mentioned = group === undefined ? null : mentionedColumns(body);
   fromClause(walker, body, 'fromClause', frame);
   applyLookups(walker, body, 'whereClause', frame, filterableIn(body['fromClause']));
+  applyTokens(walker, body, 'whereClause', frame, filterableIn(body['fromClause']));
   walker.fields('SelectStmt', body, frame);
   if (mentioned !== null) restoreDependency(body, replacedItems(walker, frame), mentioned);
   return null;
@@ -119,7 +121,7 @@ function reference(walker: Walker, body: Body, frame: Frame, sample: Body | null
   const sampled = sample === null ? null : sampleText(walker, sample);
   if (sample !== null && masked.refusesSamples) {
     walker.findings.refuse({
-      code: 'relation',
+      code: 'partition',
       what: `${relation.qualified}: a sample tells which partition a row is in, and a protected column chooses that`,
       remedy: 'Leave TABLESAMPLE out.',
     });
@@ -166,7 +168,7 @@ export function readable(walker: Walker, body: Body): Place | null {
 export function refuseTelling(walker: Walker, relation: Relation): void {
   if (!walker.context.protection.isTellingPartition(relation.oid)) return;
   walker.findings.refuse({
-    code: 'relation',
+    code: 'partition',
     what: `${relation.qualified}: its rows, or their order, are chosen by a protected column`,
     remedy: 'Use the partitioned table that it belongs to.',
   });
@@ -236,6 +238,7 @@ const join: Handler = (walker, body, frame) => {
   // ON sees only the two sides of its own join.
   const own: Frame = { ...frame, items: frame.items.slice(start), target: null };
   applyLookups(walker, body, 'quals', own, filterableByOn(body));
+  applyTokens(walker, body, 'quals', own, filterableByOn(body));
   walker.child(body, 'quals', { ...own, target: frame.target });
   // An alias on the join hides the names inside it, and may rename every column.
   if (aliasOf(walker, body) !== null) {

@@ -113,7 +113,7 @@ describe('writes that ask a question', () => {
 
 describe('partitions that a masked column chose', () => {
   it('are not read or written by themselves', () => {
-    asks('relation', ['SELECT id FROM cohort_b20', 'UPDATE cohort_b20 SET id = id WHERE id = 1', 'COPY cohort_b20 (id) TO STDOUT']);
+    asks('partition', ['SELECT id FROM cohort_b20', 'UPDATE cohort_b20 SET id = id WHERE id = 1', 'COPY cohort_b20 (id) TO STDOUT']);
     passes(['SELECT id, condition FROM cohort', "INSERT INTO cohort VALUES (1, 'B20')"]);
   });
 

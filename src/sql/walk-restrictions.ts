@@ -3,6 +3,7 @@
 
 import type { Relation, Restriction } from './catalogue.ts';
 import type { Body } from './rewrite.ts';
+import { isAnsweredByTokens } from './token-writes.ts';
 import type { Walker } from './walk.ts';
 
 export type WriteKind = 'insert' | 'update' | 'delete';
@@ -19,8 +20,14 @@ export function refusePartialAssignments(walker: Walker, relation: Relation | nu
 }
 
 /** Refuses a write of `columns` of `relation` whose success depends on masked values other than those it writes itself.
- *  Views are followed to what they store. */
-export function refuseQuestions(walker: Walker, relation: Relation | null, columns: readonly string[], kind: WriteKind): void {
+ *  Views are followed to what they store. @param byToken columns that get nothing but tokens */
+export function refuseQuestions(
+  walker: Walker,
+  relation: Relation | null,
+  columns: readonly string[],
+  kind: WriteKind,
+  byToken: ReadonlySet<string> = new Set(),
+): void {
   if (relation === null || walker.lenient) return;
   const { protection } = walker.context;
   const written = new Map<number, Set<string>>();
@@ -33,7 +40,7 @@ export function refuseQuestions(walker: Walker, relation: Relation | null, colum
     }
   }
   const asks = [...written].some(([oid, names]) =>
-    relatives(walker, oid).some((each) => isQuestion(walker, each, withImplied(each, names, kind), kind)),
+    relatives(walker, oid).some((each) => isQuestion(walker, each, withImplied(each, names, kind), kind, byToken)),
   );
   if (asks) walker.refuseWrite(relation, 'key');
 }
@@ -64,7 +71,13 @@ function relatives(walker: Walker, oid: number): Relation[] {
   return [...found].flatMap((each) => catalogue.relationByOid(each) ?? []);
 }
 
-function isQuestion(walker: Walker, relation: Relation, written: ReadonlySet<string>, kind: WriteKind): boolean {
+function isQuestion(
+  walker: Walker,
+  relation: Relation,
+  written: ReadonlySet<string>,
+  kind: WriteKind,
+  byToken: ReadonlySet<string>,
+): boolean {
   const { catalogue } = walker.context.protection;
   return catalogue.restrictionsOn(relation.oid).some((restriction) => {
     const isWritten = (columns: readonly string[]): boolean => kind !== 'delete' && columns.some((column) => written.has(column));
@@ -73,12 +86,17 @@ function isQuestion(walker: Walker, relation: Relation, written: ReadonlySet<str
     switch (restriction.kind) {
       case 'key':
         // Another row's value is compared, even where this one writes its own.
+        if (isAnsweredByTokens(walker, restriction, hidden.own, byToken)) return false;
         return (isWritten(restriction.columns) || (kind === 'insert' && restriction.nullsEqual === true)) && hidden.own.length > 0;
       case 'check':
         // What was never validated may fail for values that are there already, whatever is written beside them.
         return kind === 'update' && (isWritten(restriction.columns) || restriction.unvalidated === true) && unwritten;
       case 'reference': {
-        const refers = restriction.relation === relation.oid && isWritten(restriction.columns) && (hidden.target || unwritten);
+        const refers =
+          restriction.relation === relation.oid &&
+          isWritten(restriction.columns) &&
+          (hidden.target || unwritten) &&
+          !isAnsweredByTokens(walker, restriction, hidden.own, byToken);
         const target = restriction.target?.relation === relation.oid ? restriction.target.columns : [];
         const isReferred = target.length > 0 && (kind === 'delete' || (kind === 'update' && isWritten(target)));
         return refers || (isReferred && (hidden.own.length > 0 || hidden.target || mayFail(walker, restriction.relation)));

@@ -11,6 +11,8 @@ import type { Body, MaskedRelation } from './rewrite.ts';
 import type { Walker } from './walk.ts';
 import { fromClause, pin, refuseTelling, resolved, withClause } from './walk-query.ts';
 import { applyLookups, filterableIn } from './walk-lookup.ts';
+import { applyTokens } from './walk-token.ts';
+import { type Assignments, assignedValues, insertedValues, type NewValue, storeTokens } from './token-writes.ts';
 import type { WriteKind } from './walk-restrictions.ts';
 import { refusePartialAssignments, refuseQuestions } from './walk-restrictions.ts';
 import { newFrame } from './walk-scope.ts';
@@ -97,12 +99,18 @@ export function writeTarget(walker: Walker, body: Body): Relation | null {
 
 /** Columns a statement writes: whether it works must not depend on masked values, and nothing masked is written through
  *  a view. */
-export function writtenColumns(walker: Walker, relation: Relation | null, columns: readonly string[], kind: WriteKind): void {
+export function writtenColumns(
+  walker: Walker,
+  relation: Relation | null,
+  columns: readonly string[],
+  kind: WriteKind,
+  byToken: ReadonlySet<string> = new Set(),
+): void {
   if (relation === null) return;
   const masked = walker.masks.masked(relation)?.masked;
   const isStored = relation.kind === 'table' || relation.kind === 'partitioned';
   if (!isStored && columns.some((column) => masked?.has(column) === true)) walker.refuseWrite(relation, 'key');
-  refuseQuestions(walker, relation, columns, kind);
+  refuseQuestions(walker, relation, columns, kind, byToken);
 }
 
 function targetColumns(targets: unknown): string[] {
@@ -142,26 +150,32 @@ const insert: Handler = (walker, body, outer) => {
   walker.child(body, 'selectStmt', source);
   const columns = body['cols'] === undefined ? (relation?.columns.map((column) => column.name) ?? []) : targetColumns(body['cols']);
   // DEFAULT VALUES name no column, but every column is filled.
-  writtenColumns(walker, relation, body['selectStmt'] === undefined ? [] : columns, 'insert');
+  const byToken = storeTokens(walker, relation, insertedValues(columns, body['selectStmt'] as Body | undefined), 'insert');
+  writtenColumns(walker, relation, body['selectStmt'] === undefined ? [] : columns, 'insert', byToken);
   walker.fields('InsertStmt', body, frame);
-  conflict(walker, body, write);
+  conflict(walker, body, write, byToken);
   returning(walker, body, write);
   return null;
 };
 
-function conflict(walker: Walker, body: Body, { frame, relation, target }: Write): void {
+function conflict(walker: Walker, body: Body, { frame, relation, target }: Write, byToken: ReadonlySet<string>): void {
   const clause = body['onConflictClause'] as Body | undefined;
   if (clause === undefined) return;
   const infer = clause['infer'] as Body | undefined;
   if (target !== null) {
     const elements = ((infer?.['indexElems'] ?? []) as Body[]).map((each) => (each['IndexElem'] as Body | undefined)?.['name']);
-    const onMasked = elements.some((name) => typeof name !== 'string' || target.masked.has(name));
+    const onMasked = elements.some((name) => typeof name !== 'string' || (target.masked.has(name) && !byToken.has(name)));
     if (infer?.['conname'] !== undefined || onMasked) walker.refuseWrite(target.relation, 'key');
   }
   walker.typedChild(body, 'onConflictClause', 'OnConflictClause', frame);
   shareSources(clause['targetList']);
   refusePartialAssignments(walker, relation, clause['targetList']);
-  writtenColumns(walker, relation, targetColumns(clause['targetList']), 'update');
+  writtenColumns(walker, relation, targetColumns(clause['targetList']), 'update', assigned(walker, relation, clause['targetList']));
+}
+
+/** Opens tokens in a SET list. @returns columns that get nothing but tokens. */
+function assigned(walker: Walker, relation: Relation | null, targets: unknown): ReadonlySet<string> {
+  return storeTokens(walker, relation, assignedValues(targets), 'update');
 }
 
 /** Foreign keys with an action write to the relations that refer to this one. */
@@ -182,10 +196,11 @@ const update: Handler = (walker, body, outer) => {
   cascade(walker, write.relation);
   fromClause(walker, body, 'fromClause', write.frame);
   applyLookups(walker, body, 'whereClause', write.frame, filterableIn(body['fromClause']));
+  applyTokens(walker, body, 'whereClause', write.frame, filterableIn(body['fromClause']));
   walker.fields('UpdateStmt', body, write.frame);
   shareSources(body['targetList']);
   refusePartialAssignments(walker, write.relation, body['targetList']);
-  writtenColumns(walker, write.relation, targetColumns(body['targetList']), 'update');
+  writtenColumns(walker, write.relation, targetColumns(body['targetList']), 'update', assigned(walker, write.relation, body['targetList']));
   returning(walker, body, write);
   return null;
 };
@@ -215,6 +230,7 @@ const remove: Handler = (walker, body, outer) => {
   refuseQuestions(walker, write.relation, [], 'delete');
   fromClause(walker, body, 'usingClause', write.frame);
   applyLookups(walker, body, 'whereClause', write.frame, filterableIn(body['usingClause']));
+  applyTokens(walker, body, 'whereClause', write.frame, filterableIn(body['usingClause']));
   walker.fields('DeleteStmt', body, write.frame);
   returning(walker, body, write);
   return null;
@@ -237,12 +253,20 @@ const merge: Handler = (walker, body, outer) => {
     const columns = all ? (write.relation?.columns.map((column) => column.name) ?? []) : targetColumns(clause?.['targetList']);
     if (!inserts) refusePartialAssignments(walker, write.relation, clause?.['targetList']);
     const kind = inserts ? 'insert' : clause?.['commandType'] === 'CMD_DELETE' ? 'delete' : 'update';
-    writtenColumns(walker, write.relation, columns, kind);
+    const values = inserts ? mergedValues(columns, clause?.['values']) : assignedValues(clause?.['targetList']);
+    writtenColumns(walker, write.relation, columns, kind, storeTokens(walker, write.relation, values, kind));
   }
   if (body['returningClause'] !== undefined) since17(walker, 'MergeStmt.returningClause');
   returning(walker, body, write);
   return null;
 };
+
+/** `INSERT (columns) VALUES (values)` of a MERGE. */
+function mergedValues(columns: readonly string[], values: unknown): Assignments {
+  const list = (values ?? []) as unknown[];
+  const at = (index: number): NewValue => ({ node: list[index], put: (node) => void (list[index] = node) });
+  return new Map(columns.flatMap((name, index) => (index < list.length ? [[name, [at(index)]] as const] : [])));
+}
 
 function since17(walker: Walker, what: string): void {
   if (walker.context.protection.catalogue.serverVersionNum >= 170000) return;

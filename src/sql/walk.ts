@@ -4,7 +4,7 @@
 
 import type { Effect, RelationUse, Unknown } from '../core/facts.ts';
 import { EFFECTS } from '../core/facts.ts';
-import type { Relation } from './catalogue.ts';
+import type { Column, Relation } from './catalogue.ts';
 import { sureParameters } from './lookup-values.ts';
 import { NODE_TABLE } from './node-table.ts';
 import type { PlanContext } from './plan.ts';
@@ -12,6 +12,7 @@ import { Names } from './resolve.ts';
 import { handlers } from './walk-handlers.ts';
 import type { Body, MaskBook } from './rewrite.ts';
 import type { NameEdit, StandIns } from './rewrite-text.ts';
+import type { TextValue, TokenColumn, TokenParameter, TokenPlace, Tokens } from './token-values.ts';
 import type { Frame } from './walk-scope.ts';
 
 const REMEDY_NODE = 'Write the statement without this construct.';
@@ -32,6 +33,12 @@ export class Findings {
   tellingPlan = false;
   /** Equalities that are applied to stored columns. */
   lookups = 0;
+  /** Parameters that may hold tokens, and what each place asks of them. */
+  readonly tokenParameters: TokenParameter[] = [];
+  /** A column of tokens is written by an expression. */
+  refusesOtherTokens = false;
+  /** Columns that were compared with constants that are tokens, as lineage names them. */
+  readonly comparedByToken = new Set<string>();
   /** Writes rows, so DETAIL of an error may show a row. */
   writes = false;
 
@@ -76,6 +83,12 @@ export class Walker {
   /** Columns of a raw target that a look-up may read. */
   readonly rawLookups = new WeakSet<Body>();
 
+  /** Null: nothing is shown by tokens to this principal. */
+  readonly tokens: Tokens | null;
+
+  /** Constants that were checked where they stand, and parameters that are noted for Bind. */
+  readonly checkedTokens = new WeakSet<Body>();
+
   /** Stand-ins and name edits of the whole client text. */
   readonly standIns: StandIns;
   readonly edits: NameEdit[] = [];
@@ -87,6 +100,7 @@ export class Walker {
     this.standIns = standIns;
     this.names = new Names(context);
     this.lenient = !masks.anyMasked;
+    this.tokens = this.lenient ? null : context.tokens;
     this.systemColumns = systemColumns;
   }
 
@@ -200,6 +214,18 @@ export class Walker {
   hasSureType(parameter: number): boolean {
     this.#sureParameters ??= sureParameters(this.root);
     return this.#sureParameters.has(parameter);
+  }
+
+  /** Bind looks at a parameter. */
+  noteParameter({ parameter, source }: TextValue, place: TokenPlace): void {
+    this.checkedTokens.add(source);
+    this.findings.tokenParameters.push({ ...place, number: parameter });
+  }
+
+  /** What a masked column shows in place of its values, when that is tokens. */
+  tokenColumn(relation: Relation, column: Column): TokenColumn | null {
+    if (this.tokens === null || this.masks.masked(relation)?.masked.has(column.name) !== true) return null;
+    return this.tokens.columnOf(relation, column, this.context.protection.classesOf(relation.oid, column.name));
   }
 
   /** Fresh name for a CTE: a scoping mistake of ours then names nothing on the server. */

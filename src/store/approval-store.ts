@@ -6,17 +6,18 @@ import type { Kysely, Transaction } from 'kysely';
 import { SallyportError } from '../core/error.ts';
 import type { ActorRef } from '../core/identity.ts';
 import type { ApprovalId } from '../core/ids.ts';
+import type { EffectPreview } from '../core/preview.ts';
 import type { Approval, ApprovalAnswer, ApprovalBinding, ApprovalState, ApprovalStore } from '../core/ports.ts';
 import type { ApprovalAnswerTable, ApprovalTable, StateSchema } from './schema.ts';
 
-type Body = Omit<Approval, 'state' | 'answers'>;
+type Body = Omit<Approval, 'state' | 'answers' | 'preview' | 'repeated'>;
 
 /** In a fixed order, whatever the order of the object's fields. */
 function bindingText(binding: ApprovalBinding): string {
   return JSON.stringify([
     binding.principal,
     binding.target,
-    binding.textSha256,
+    binding.statementSha256,
     binding.parametersSha256,
     binding.policySha256,
     binding.catalogueVersion,
@@ -33,6 +34,8 @@ function toAnswer(row: ApprovalAnswerTable): ApprovalAnswer {
     by: { issuer: row.issuer, subject: row.subject, kind: row.kind as ActorRef['kind'] },
     verdict: row.verdict as ApprovalAnswer['verdict'],
     atMs: row.at_ms,
+    ...(row.for_ms === null ? {} : { forMs: row.for_ms }),
+    ...(row.lent_by === null ? {} : { lentBy: JSON.parse(row.lent_by) as ActorRef }),
   };
 }
 
@@ -55,6 +58,9 @@ export function createApprovalStore(db: Kysely<StateSchema>): ApprovalStore {
     return rows.map((row) => ({
       ...(JSON.parse(row.body) as Body),
       state: row.state as ApprovalState,
+      expiresAtMs: row.expires_at_ms,
+      ...(row.preview === null ? {} : { preview: JSON.parse(row.preview) as EffectPreview }),
+      ...(row.uses === null ? {} : { repeated: { uses: row.uses } }),
       answers: answers.filter((answer) => answer.approval === row.id).map(toAnswer),
     }));
   }
@@ -68,7 +74,7 @@ export function createApprovalStore(db: Kysely<StateSchema>): ApprovalStore {
   return {
     async create(approval) {
       if (approval.answers.length > 0) throw new SallyportError('SP_INTERNAL', 'an approval is created without answers');
-      const { state, answers: _none, ...body } = approval;
+      const { state, answers: _none, preview: _later, repeated: _never, ...body } = approval;
       const created = await db
         .insertInto('approvals')
         .values({
@@ -79,6 +85,8 @@ export function createApprovalStore(db: Kysely<StateSchema>): ApprovalStore {
           body: JSON.stringify(body satisfies Body),
           created_at_ms: approval.createdAtMs,
           expires_at_ms: approval.expiresAtMs,
+          preview: null,
+          uses: null,
         })
         .onConflict((c) => c.column('id').doNothing())
         .executeTakeFirst();
@@ -95,7 +103,7 @@ export function createApprovalStore(db: Kysely<StateSchema>): ApprovalStore {
       return withAnswers(db, await query.execute());
     },
 
-    async answer(id, answer, state) {
+    async answer(id, answer, state, repeatUntilMs) {
       return db.transaction().execute(async (tx) => {
         // The UPDATE comes first even when the state stays: it takes the lock and proves that it was pending.
         const updated = await tx
@@ -116,13 +124,41 @@ export function createApprovalStore(db: Kysely<StateSchema>): ApprovalStore {
             verdict: answer.verdict,
             at_ms: answer.atMs,
             n: before.length,
+            lent_by: answer.lentBy === undefined ? null : JSON.stringify(answer.lentBy),
+            for_ms: answer.forMs ?? null,
           })
           .onConflict((c) => c.columns(['approval', 'issuer', 'subject']).doNothing())
           .executeTakeFirst();
         if (added.numInsertedOrUpdatedRows !== 1n) return null;
-        await tx.updateTable('approvals').set({ state }).where('id', '=', id).execute();
+        const repeated = repeatUntilMs === undefined ? {} : { uses: 0, expires_at_ms: repeatUntilMs };
+        await tx
+          .updateTable('approvals')
+          .set({ state, ...repeated })
+          .where('id', '=', id)
+          .execute();
         return get(id, tx);
       });
+    },
+
+    async preview(id, preview) {
+      const updated = await db
+        .updateTable('approvals')
+        .set({ preview: JSON.stringify(preview) })
+        .where('id', '=', id)
+        .where('state', '=', 'pending')
+        .executeTakeFirst();
+      return updated.numUpdatedRows === 1n ? get(id) : null;
+    },
+
+    async useAgain(id) {
+      const updated = await db
+        .updateTable('approvals')
+        .set((row) => ({ uses: row('uses', '+', 1) }))
+        .where('id', '=', id)
+        .where('state', '=', 'approved')
+        .where('uses', 'is not', null)
+        .executeTakeFirst();
+      return updated.numUpdatedRows === 1n ? get(id) : null;
     },
 
     async transition(id, from, to) {

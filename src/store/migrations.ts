@@ -41,6 +41,115 @@ export const STATE_MIGRATIONS: Migrations = {
         .execute();
     },
   },
+  '002-bound-columns': {
+    async up(db: Kysely<unknown>) {
+      await db.schema
+        .createTable('bound_columns')
+        .addColumn('target', 'text', (c) => c.notNull())
+        .addColumn('cluster', 'text', (c) => c.notNull())
+        .addColumn('database', 'bigint', (c) => c.notNull())
+        .addColumn('relation', 'bigint', (c) => c.notNull())
+        .addColumn('attnum', 'integer', (c) => c.notNull())
+        .addColumn('name', 'text', (c) => c.notNull())
+        .addPrimaryKeyConstraint('bound_columns_once', ['target', 'database', 'relation', 'attnum', 'name', 'cluster'])
+        .execute();
+    },
+  },
+  '003-notifications': {
+    async up(db: Kysely<unknown>) {
+      await db.schema
+        .createTable('notifications')
+        .addColumn('n', 'integer', (c) => c.primaryKey().autoIncrement())
+        .addColumn('id', 'text', (c) => c.notNull().unique())
+        .addColumn('channel', 'text', (c) => c.notNull())
+        .addColumn('thing', 'text', (c) => c.notNull())
+        .addColumn('event', 'text', (c) => c.notNull())
+        .addColumn('notice', 'text', (c) => c.notNull())
+        .addColumn('state', 'text', (c) => c.notNull())
+        .addColumn('attempts', 'integer', (c) => c.notNull())
+        .addColumn('next_attempt_at_ms', 'bigint', (c) => c.notNull())
+        .addColumn('created_at_ms', 'bigint', (c) => c.notNull())
+        .addColumn('settled_at_ms', 'bigint')
+        .addColumn('fault', 'text')
+        .addUniqueConstraint('notifications_once', ['channel', 'thing', 'event'])
+        .execute();
+      await db.schema
+        .createIndex('notifications_due')
+        .on('notifications')
+        .columns(['channel', 'state', 'next_attempt_at_ms', 'n'])
+        .execute();
+      await db.schema.createIndex('notifications_of_thing').on('notifications').columns(['channel', 'thing', 'state', 'n']).execute();
+      await db.schema
+        .createTable('notification_messages')
+        .addColumn('channel', 'text', (c) => c.notNull())
+        .addColumn('thing', 'text', (c) => c.notNull())
+        .addColumn('reference', 'text', (c) => c.notNull())
+        .addColumn('at_ms', 'bigint', (c) => c.notNull())
+        .addPrimaryKeyConstraint('notification_messages_once', ['channel', 'thing'])
+        .execute();
+      await db.schema
+        .createTable('used_keys')
+        .addColumn('key', 'text', (c) => c.primaryKey())
+        .addColumn('until_ms', 'bigint', (c) => c.notNull())
+        .execute();
+    },
+  },
+  '004-access': {
+    async up(db: Kysely<unknown>) {
+      await db.schema
+        .createTable('grants')
+        .addColumn('id', 'text', (c) => c.primaryKey())
+        .addColumn('state', 'text', (c) => c.notNull())
+        .addColumn('review', 'text', (c) => c.notNull())
+        .addColumn('requested_at_ms', 'bigint', (c) => c.notNull())
+        .addColumn('body', 'text', (c) => c.notNull())
+        .execute();
+      await db.schema.createIndex('grants_by_state').on('grants').columns(['state', 'requested_at_ms']).execute();
+      await db.schema
+        .createTable('locks')
+        .addColumn('kind', 'text', (c) => c.notNull())
+        .addColumn('name', 'text', (c) => c.notNull())
+        .addColumn('set_by', 'text', (c) => c.notNull())
+        .addColumn('at_ms', 'bigint', (c) => c.notNull())
+        .addPrimaryKeyConstraint('locks_once', ['kind', 'name'])
+        .execute();
+      await db.schema
+        .createTable('delegations')
+        .addColumn('id', 'text', (c) => c.primaryKey())
+        .addColumn('body', 'text', (c) => c.notNull())
+        .addColumn('created_at_ms', 'bigint', (c) => c.notNull())
+        .addColumn('expires_at_ms', 'bigint', (c) => c.notNull())
+        .addColumn('ended_at_ms', 'bigint')
+        .execute();
+      await db.schema
+        .createTable('access_version')
+        .addColumn('id', 'integer', (c) => c.primaryKey())
+        .addColumn('n', 'bigint', (c) => c.notNull())
+        .execute();
+      await db.schema.alterTable('approval_answers').addColumn('lent_by', 'text').execute();
+    },
+  },
+  '005-policy-applications': {
+    async up(db: Kysely<unknown>) {
+      await db.schema
+        .createTable('policy_applications')
+        .addColumn('n', 'integer', (c) => c.primaryKey().autoIncrement())
+        .addColumn('sha256', 'text', (c) => c.notNull().references('policy_versions.sha256'))
+        .addColumn('at_ms', 'bigint', (c) => c.notNull())
+        .addColumn('how', 'text', (c) => c.notNull())
+        .addColumn('by', 'text')
+        .addColumn('previous', 'text')
+        .addColumn('instead_of', 'text')
+        .execute();
+    },
+  },
+  '006-approval-effects': {
+    async up(db: Kysely<unknown>) {
+      await db.schema.alterTable('approvals').addColumn('preview', 'text').execute();
+      await db.schema.alterTable('approvals').addColumn('uses', 'bigint').execute();
+      await db.schema.alterTable('approval_answers').addColumn('for_ms', 'bigint').execute();
+    },
+  },
 };
 
 export const INDEX_MIGRATIONS: Migrations = {

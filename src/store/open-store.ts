@@ -1,4 +1,4 @@
-// Opens the state of one gateway in a directory: `state.sqlite` (approvals, policy versions: every commit survives
+// Opens the state of one gateway in a directory: `state.sqlite` (approvals, policy versions, bound columns: every commit survives
 // power loss) and `index.sqlite` (sessions: derived from the log, so a power loss may only cost re-indexing).
 // REFUSES: SQLite older than 3.51.3 (its WAL can corrupt the file), damaged files, state of a newer version.
 
@@ -7,9 +7,21 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Kysely } from 'kysely';
 import { SallyportError } from '../core/error.ts';
-import type { ApprovalStore, PolicyVersions, SessionIndex } from '../core/ports.ts';
+import type {
+  ApprovalStore,
+  BoundColumns,
+  DelegationStore,
+  GrantStore,
+  LockStore,
+  NotificationQueue,
+  PolicyVersions,
+  SessionIndex,
+} from '../core/ports.ts';
+import { createDelegationStore, createGrantStore, createLockStore } from './access-stores.ts';
 import { createApprovalStore } from './approval-store.ts';
+import { createBoundColumns } from './bound-columns.ts';
 import { INDEX_MIGRATIONS, migrate, STATE_MIGRATIONS } from './migrations.ts';
+import { createNotificationQueue } from './notification-queue.ts';
 import { createPolicyVersions } from './policy-versions.ts';
 import type { IndexSchema, StateSchema } from './schema.ts';
 import { createSessionIndex } from './session-index.ts';
@@ -25,6 +37,11 @@ export interface Store {
   readonly approvals: ApprovalStore;
   readonly sessions: SessionIndex;
   readonly policies: PolicyVersions;
+  readonly boundColumns: BoundColumns;
+  readonly notifications: NotificationQueue;
+  readonly grants: GrantStore;
+  readonly locks: LockStore;
+  readonly delegations: DelegationStore;
   /** Every later call of its ports fails with SP_STORE_UNAVAILABLE. */
   close(): Promise<void>;
 }
@@ -104,6 +121,11 @@ export async function openStore({ dir }: { readonly dir: string }): Promise<Stor
       approvals: createApprovalStore(state),
       sessions: createSessionIndex(index),
       policies: createPolicyVersions(state),
+      boundColumns: createBoundColumns(state),
+      grants: createGrantStore(state),
+      locks: createLockStore(state),
+      delegations: createDelegationStore(state),
+      notifications: createNotificationQueue(state),
       async close() {
         await closeAfterQueries(state, stateDatabase);
         await closeAfterQueries(index, indexDatabase);

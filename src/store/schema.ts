@@ -1,7 +1,7 @@
 // Tables of the state store, for kysely. Structured values are JSON text and opaque to SQL. Nothing here holds
 // protected data: statements are redacted, free text lives in sealed payloads only (see docs/formats).
 
-import type { ColumnType } from 'kysely';
+import type { ColumnType, Generated } from 'kysely';
 
 export interface ApprovalTable {
   readonly id: string;
@@ -12,7 +12,11 @@ export interface ApprovalTable {
   /** The approval without state and answers. */
   readonly body: string;
   readonly created_at_ms: number;
-  readonly expires_at_ms: number;
+  expires_at_ms: number;
+  /** JSON of the preview; null = there is none. */
+  preview: string | null;
+  /** Of one that may be used until it expires; null = it may be used once. */
+  uses: number | null;
 }
 
 export interface ApprovalAnswerTable {
@@ -24,6 +28,10 @@ export interface ApprovalAnswerTable {
   readonly at_ms: number;
   /** Order of arrival, from 0. */
   readonly n: number;
+  /** JSON: the actor whose right it was; null = their own. */
+  readonly lent_by: string | null;
+  /** How long it may be used; null = once. */
+  readonly for_ms: number | null;
 }
 
 export interface PolicyVersionTable {
@@ -32,11 +40,107 @@ export interface PolicyVersionTable {
   readonly applied_at_ms: number;
 }
 
+export interface PolicyApplicationTable {
+  /** Order of arrival. */
+  readonly n: Generated<number>;
+  readonly sha256: string;
+  readonly at_ms: number;
+  readonly how: string;
+  /** JSON: an actor; null = whoever changed the files. */
+  readonly by: string | null;
+  readonly previous: string | null;
+  readonly instead_of: string | null;
+}
+
+/** A column that a name of the policy stood for. */
+export interface BoundColumnTable {
+  readonly target: string;
+  /** Empty = the cluster did not tell. */
+  readonly cluster: string;
+  readonly database: number;
+  readonly relation: number;
+  readonly attnum: number;
+  /** JSON: schema, relation, column. */
+  readonly name: string;
+}
+
+export interface NotificationTable {
+  /** Order of arrival. */
+  readonly n: Generated<number>;
+  readonly id: string;
+  readonly channel: string;
+  readonly thing: string;
+  readonly event: string;
+  /** JSON of the notice. */
+  readonly notice: string;
+  state: string;
+  attempts: number;
+  next_attempt_at_ms: number;
+  readonly created_at_ms: number;
+  settled_at_ms: number | null;
+  fault: string | null;
+}
+
+/** Where a channel finds its message about a thing again. */
+export interface NotificationMessageTable {
+  readonly channel: string;
+  readonly thing: string;
+  reference: string;
+  at_ms: number;
+}
+
+/** What may come in once only. */
+export interface UsedKeyTable {
+  readonly key: string;
+  readonly until_ms: number;
+}
+
+export interface GrantTable {
+  readonly id: string;
+  state: string;
+  review: string;
+  readonly requested_at_ms: number;
+  /** The whole grant. */
+  body: string;
+}
+
+export interface LockTable {
+  readonly kind: string;
+  readonly name: string;
+  /** JSON: an actor. */
+  readonly set_by: string;
+  readonly at_ms: number;
+}
+
+export interface DelegationTable {
+  readonly id: string;
+  /** The delegation but its end. */
+  readonly body: string;
+  readonly created_at_ms: number;
+  readonly expires_at_ms: number;
+  ended_at_ms: number | null;
+}
+
+/** One row: grows with every change of grants, locks and delegations. */
+export interface AccessVersionTable {
+  readonly id: number;
+  n: number;
+}
+
 /** Tables of `state.sqlite`: the only copy, every commit survives power loss. */
 export interface StateSchema {
   approvals: ApprovalTable;
   approval_answers: ApprovalAnswerTable;
   policy_versions: PolicyVersionTable;
+  policy_applications: PolicyApplicationTable;
+  bound_columns: BoundColumnTable;
+  notifications: NotificationTable;
+  notification_messages: NotificationMessageTable;
+  used_keys: UsedKeyTable;
+  grants: GrantTable;
+  locks: LockTable;
+  delegations: DelegationTable;
+  access_version: AccessVersionTable;
 }
 
 export interface SessionTable {

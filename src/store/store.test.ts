@@ -7,10 +7,13 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, describe, it } from 'node:test';
 import { approvalOf, describeApprovalStore } from '../../test/conformance/approval-store.ts';
+import { describeAccessStores } from '../../test/conformance/grant-store.ts';
+import { describeBoundColumns } from '../../test/conformance/bound-columns.ts';
 import { describePolicyVersions } from '../../test/conformance/policy-versions.ts';
 import { describeSessionIndex, logOf } from '../../test/conformance/session-index.ts';
 import { createMemoryStore } from '../../test/support/memory-store.ts';
 import { SallyportError, type ErrorCode } from '../core/error.ts';
+import type { TargetName } from '../core/ids.ts';
 import { lockDataDirectory } from './data-directory.ts';
 import { openStore, requireSafeSqlite, type Store } from './open-store.ts';
 
@@ -20,11 +23,11 @@ let directories = 0;
 const newDir = () => join(root, String(directories++));
 const code = (wanted: ErrorCode) => (fault: unknown) => fault instanceof SallyportError && fault.code === wanted;
 
-async function sqlite<Key extends 'approvals' | 'sessions' | 'policies'>(key: Key) {
+async function sqlite<Key extends 'approvals' | 'sessions' | 'policies' | 'boundColumns'>(key: Key) {
   const store = await openStore({ dir: newDir() });
   return { port: store[key] as Store[Key], close: () => store.close() };
 }
-function memory<Key extends 'approvals' | 'sessions' | 'policies'>(key: Key) {
+function memory<Key extends 'approvals' | 'sessions' | 'policies' | 'boundColumns'>(key: Key) {
   return { port: createMemoryStore()[key] as Store[Key], close: async () => {} };
 }
 
@@ -34,6 +37,14 @@ describeSessionIndex('SQLite', () => sqlite('sessions'));
 describeSessionIndex('memory', async () => memory('sessions'));
 describePolicyVersions('SQLite', () => sqlite('policies'));
 describePolicyVersions('memory', async () => memory('policies'));
+describeBoundColumns('SQLite', () => sqlite('boundColumns'));
+describeBoundColumns('memory', async () => memory('boundColumns'));
+
+describeAccessStores('SQLite', async () => {
+  const store = await openStore({ dir: newDir() });
+  return { port: store, close: () => store.close() };
+});
+describeAccessStores('memory', async () => ({ port: createMemoryStore(), close: async () => {} }));
 
 describe('the SQLite store', () => {
   it('has everything again after it was closed and opened', async () => {
@@ -46,6 +57,24 @@ describe('the SQLite store', () => {
     assert.deepEqual(await second.approvals.get(approvalOf().id), approvalOf());
     assert.equal(await second.sessions.position(), 1);
     await second.close();
+  });
+
+  it('keeps bound columns over a restart, and gives none when one of them cannot be read', async () => {
+    const dir = newDir();
+    const at = ['clinic' as TargetName, { cluster: '1', database: 5 }] as const;
+    const added = [{ name: ['public', 'patients', 'ssn'] as const, relation: 16_400, attnum: 3 }];
+    const first = await openStore({ dir });
+    await first.boundColumns.record(...at, { added, dropped: [] });
+    await first.close();
+    for (const damage of [null, 'no JSON', '["a","b"]', '["a","b",1]', '{}']) {
+      const other = new DatabaseSync(join(dir, 'state.sqlite'));
+      if (damage !== null) other.prepare('update bound_columns set name = ?').run(damage);
+      other.close();
+      const store = await openStore({ dir });
+      if (damage === null) assert.deepEqual(await store.boundColumns.load(...at), { columns: added, isMoved: false });
+      else await assert.rejects(store.boundColumns.load(...at), code('SP_STORE_UNAVAILABLE'), damage);
+      await store.close();
+    }
   });
 
   it('uses a write-ahead log and full synchronisation for state', async () => {

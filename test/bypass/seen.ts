@@ -145,7 +145,9 @@ export function withNumberedTokens(lines: readonly string[]): string[] {
     if (!numbers.has(token)) numbers.set(token, numbers.size);
     return `#${numbers.get(token)}`;
   };
-  return lines.map((line) => line.replaceAll(/tok_[a-z]+_[0-9a-f]{20}|\b[0-9a-f]{32}\b/g, numberOf));
+  return lines.map((line) =>
+    line.replaceAll(/tok_[a-z]+_[a-z0-9]{1,8}_(?:[0-9a-f]{160}|[0-9a-f]{144}|[0-9a-f]{80})|\b[0-9a-f]{32}\b/g, numberOf),
+  );
 }
 
 /** Null = there is none. */

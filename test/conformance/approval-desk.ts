@@ -61,7 +61,7 @@ export function describeApprovalDesk(name: string, reach: (desk: ApprovalDesk) =
         clock: { nowMs: () => nowMs, monotonicMs: () => nowMs },
         random: { bytes: (length) => new Uint8Array(length).fill((counter += 1)) },
         logger: { info() {}, warn() {}, error() {} },
-        rolesOf: () => ['privacy-officer'],
+        authoritiesOf: (_principal, role) => [{ kind: 'role', role }],
         policySha: () => draft().binding.policySha256,
       });
       reached = reach(service);
@@ -91,7 +91,7 @@ export function describeApprovalDesk(name: string, reach: (desk: ApprovalDesk) =
       await service.answer(id, reviewer, 'approve');
       assert.deepEqual(await outcome, { outcome: 'approved', approval: id });
       assert.equal(await desk.find(binding), id);
-      assert.equal(await desk.use(id, { ...binding, textSha256: 'f'.repeat(64) as Sha256Hex }), false);
+      assert.equal(await desk.use(id, { ...binding, statementSha256: 'f'.repeat(64) as Sha256Hex }), false);
       assert.deepEqual(await Promise.all([desk.use(id, binding), desk.use(id, binding)]), [true, false]);
       assert.equal(await desk.find(binding), null);
     });

@@ -23,7 +23,7 @@ export function approvalOf(changes: Partial<Approval> = {}): Approval {
     binding: {
       principal: 'corp/agent-1',
       target: 'clinic' as TargetName,
-      textSha256: hex('1'),
+      statementSha256: hex('1'),
       parametersSha256: hex('2'),
       policySha256: hex('3'),
       catalogueVersion: 'c1',
@@ -130,6 +130,13 @@ export function describeApprovalStore(name: string, make: () => Promise<Made<App
       assert.deepEqual(await store.get(id), row);
     });
 
+    it('keeps whose right an answer was', async () => {
+      await store.create(approvalOf());
+      const lent: ApprovalAnswer = { ...answerBy('dave'), lentBy: { issuer: 'corp', subject: 'Zoë/1', kind: 'person' } };
+      await store.answer(id, lent, 'pending');
+      assert.deepEqual((await store.get(id))?.answers, [lent]);
+    });
+
     it('counts one person once, and changes nothing at the second answer', async () => {
       await store.create(approvalOf());
       await store.answer(id, answerBy('bob'), 'pending');
@@ -178,6 +185,36 @@ export function describeApprovalStore(name: string, make: () => Promise<Made<App
       await store.create(approvalOf());
       assert.equal(await store.transition(id, 'approved', 'used'), false);
       assert.equal((await store.get(id))?.state, 'pending');
+    });
+
+    it('counts uses of one that is approved for a time, each of many concurrent ones, until it ends', async () => {
+      await store.create(approvalOf());
+      assert.equal(await store.useAgain(id), null);
+      const row = await store.answer(id, { ...answerBy('a'), forMs: 60_000 }, 'approved', 62_000);
+      assert.deepEqual([row?.expiresAtMs, row?.repeated, row?.answers[0]?.forMs], [62_000, { uses: 0 }, 60_000]);
+      const uses = await Promise.all(Array.from({ length: 8 }, () => store.useAgain(id)));
+      assert.ok(uses.every((each) => each !== null));
+      assert.deepEqual((await store.get(id))?.repeated, { uses: 8 });
+      await store.transition(id, 'approved', 'expired');
+      assert.equal(await store.useAgain(id), null);
+    });
+
+    it('never makes one that is approved once usable again', async () => {
+      await store.create(approvalOf());
+      const row = await store.answer(id, answerBy('a'), 'approved');
+      assert.equal(row?.repeated, undefined);
+      assert.equal(await store.useAgain(id), null);
+    });
+
+    it('keeps a preview of a pending one only', async () => {
+      const preview = { estimatedRows: 12, affectedRows: null, notCounted: 'trigger' } as const;
+      assert.equal(await store.preview(id, preview), null);
+      await store.create(approvalOf());
+      assert.deepEqual((await store.preview(id, preview))?.preview, preview);
+      assert.deepEqual((await store.get(id))?.preview, preview);
+      await store.transition(id, 'pending', 'approved');
+      assert.equal(await store.preview(id, { ...preview, estimatedRows: 0 }), null);
+      assert.deepEqual((await store.get(id))?.preview, preview);
     });
 
     it('finds by state and by exactly the same binding only', async () => {

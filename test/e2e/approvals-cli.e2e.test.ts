@@ -192,7 +192,7 @@ test('INVARIANT: an approval serves exactly its statement, its parameters, its t
   assert.equal(await answerApi(officer, id, 'approve'), 200);
   const others: [string, string, string, readonly unknown[]][] = [
     ['another parameter', forAlice, sql, ['two']],
-    ['another statement', forAlice, `${sql} `, ['one']],
+    ['another statement', forAlice, `${sql}, body`, ['one']],
     ['a literal instead of the parameter', forAlice, "INSERT INTO ledger (body) VALUES ('one') RETURNING id", []],
     ['another agent', clerk, sql, ['one']],
     ['the same agent for Bob', forBob, sql, ['one']],

@@ -22,7 +22,8 @@ let limits: LimitsGateway;
 before(async () => {
   limits = await startLimitsGateway({
     server: { settings: [`max_connections=${heldCount + 100}`] },
-    limits: { maxSessions: heldCount + 200 },
+    // Rows as large as the database can send.
+    limits: { maxSessions: heldCount + 200, maxRowBytes: 1_073_741_824 },
   });
   const owner = await limits.direct();
   await owner.query('CREATE TABLE sink (body text)');

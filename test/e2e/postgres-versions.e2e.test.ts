@@ -133,7 +133,7 @@ for (const major of Object.keys(olderVersions).map((text) => Number(text) as Old
         type: string,
         value: string,
       ): Promise<string | null> => {
-        const mask = maskSql(method, 'v', type, 'phi.x', 'pg_catalog');
+        const mask = maskSql(method, { columnName: 'v', typeName: type, typeSchema: 'pg_catalog', className: 'phi.x', keyId: '1' });
         const { rows: answer } = await direct.query<{ shown: string | null; kept: boolean }>(
           `SELECT (${mask})::text AS shown, pg_typeof(${mask}) = pg_typeof(v) AS kept FROM (SELECT ${value}::${type} AS v) s`,
         );

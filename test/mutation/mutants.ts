@@ -340,6 +340,21 @@ const vocabulary: readonly Mutant[] = [
   ]),
 ];
 
+const bound: readonly Mutant[] = of('src/sql/protection-bound.ts', [
+  [
+    'a renamed column is forgotten',
+    protection('keeps a column that was renamed'),
+    'closure.add(found.relation, found.column, sources);',
+    'void sources;',
+  ],
+  [
+    'what a detached partition holds is forgotten',
+    protection('keeps what holds values still'),
+    'if (rest === NO_SOURCES) continue;',
+    'continue;',
+  ],
+]);
+
 const closure: readonly Mutant[] = of('src/sql/protection.ts', [
   [
     'children and parents are not followed',
@@ -358,7 +373,7 @@ const closure: readonly Mutant[] = of('src/sql/protection.ts', [
   [
     'generated columns are not followed',
     protection('follows generated columns'),
-    'closure.add(relation, column.name, closure.classesOf(relation.oid, source))',
+    'closure.add(relation, column.name, closure.sourcesOf(relation.oid, source))',
     'void source',
   ],
   ['foreign keys are not followed', protection('follows foreign keys'), 'spreadReferences(relation, closure)', 'void relation'],
@@ -378,10 +393,9 @@ const closure: readonly Mutant[] = of('src/sql/protection.ts', [
     'function spreadView',
   ],
   ['foreign tables and opaque columns are clean', protection('counts foreign tables'), 'applyOpaque(relations, closure)', 'void 0'],
-  ['a renamed column is forgotten', protection('keeps a column that was renamed'), 'applyBound(bound, closure)', 'void bound'],
   ['views that read protected columns inside are harmless', protection('notes views that read'), 'touched.has(oid)', 'false'],
   ['writes that run opaque code are harmless', protection('marks writes that run'), 'opaque.has(oid)', 'false', 'return {'],
   ['partitions that tell a value are harmless', protection('knows partitions whose rows'), 'telling.partitions.has(oid)', 'false'],
 ]);
 
-export const MUTANTS: readonly Mutant[] = [...tripwire, ...scrubber, ...walker, ...roundTrip, ...vocabulary, ...closure];
+export const MUTANTS: readonly Mutant[] = [...tripwire, ...scrubber, ...walker, ...roundTrip, ...vocabulary, ...bound, ...closure];

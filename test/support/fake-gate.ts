@@ -1,6 +1,6 @@
 // A gate for adapter tests: decides by the statement's text, keeps what it was told in memory. The permits are genuine.
 
-import type { Deny, MaskMethod, MaskSet, ReasonCode } from '../../src/core/decision.ts';
+import type { Deny, Mask, MaskSet, ReasonCode } from '../../src/core/decision.ts';
 import type { SallyportError } from '../../src/core/error.ts';
 import type { Payload } from '../../src/core/event.ts';
 import type { Principal } from '../../src/core/identity.ts';
@@ -9,6 +9,7 @@ import type { Request } from '../../src/core/request.ts';
 import type { Target } from '../../src/core/target.ts';
 import type { Ticket } from '../../src/core/ports.ts';
 import type { Denied, Gate, GateSession, Held, Permitted } from '../../src/session/gate.ts';
+import type { RowMeter } from '../../src/session/access-table.ts';
 import { type Recorded, type RecordedIntent, RequestTemplates, type RequestResult } from '../../src/session/recorder.ts';
 import { Permit } from '../../src/session/permit.ts';
 import { randomBytes } from 'node:crypto';
@@ -46,10 +47,12 @@ export class FakeGate implements Gate {
   masks: MaskSet = { id: 'masks-1', byClass: {} };
   /** Makes `settle` wait, or fail when it rejects. */
   settling: () => Promise<void> = async () => undefined;
+  /** Becomes `permit.facts.rows`. */
+  rows: RowMeter | null = null;
   /** Becomes `permit.facts.intent`. */
   intent: () => Promise<number> = async () => 0;
 
-  setMasks(id: string, byClass: Record<string, MaskMethod>): void {
+  setMasks(id: string, byClass: Record<string, Mask>): void {
     this.masks = { id, byClass };
   }
 
@@ -131,7 +134,15 @@ export class FakeSession implements GateSession {
   #permit(request: Request): Permitted {
     const templates: RequestTemplates = new RequestTemplates({ type: 'request.intent' }, { type: 'request.result' }, () => templates);
     const intent: RecordedIntent = Object.assign(recordedWith(this.#gate.intent()), { ticket: 0 as Ticket, templates });
-    const permit = Permit.mint({ session: this.id, request, masks: this.#gate.masks, rules: ['allow-all'], intent, startedMs: 0 });
+    const permit = Permit.mint({
+      session: this.id,
+      request,
+      masks: this.#gate.masks,
+      rules: ['allow-all'],
+      rows: this.#gate.rows,
+      intent,
+      startedMs: 0,
+    });
     const decision = {
       outcome: 'allow' as const,
       reasons: ['rule' as const],

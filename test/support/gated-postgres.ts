@@ -2,7 +2,8 @@
 
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
-import type { Authenticator, Clock, Logger } from '../../src/core/ports.ts';
+import { createVersionMemory, sharedBoundColumns } from '../../src/app/bound-columns.ts';
+import type { Authenticator, Clock, Logger, SharedBoundColumns } from '../../src/core/ports.ts';
 import { SallyportError } from '../../src/core/error.ts';
 import type { TargetName } from '../../src/core/ids.ts';
 import { Secret } from '../../src/core/secret.ts';
@@ -15,6 +16,9 @@ import { createParser } from '../../src/sql/parser.ts';
 import type { Listening } from '../../src/transport/listener.ts';
 import type { ListenerSecurity } from '../../src/transport/tls-context.ts';
 import { FakeGate } from './fake-gate.ts';
+import { createMemoryStore } from './memory-store.ts';
+import type { TokenSpace } from '../../src/masking/index.ts';
+import { testTokens } from './tokens.ts';
 
 export const token = 'let-me-in';
 
@@ -41,6 +45,9 @@ export interface GatedOptions {
   readonly limits?: Partial<PostgresLimits>;
   readonly setup?: string;
   readonly policy?: TargetPolicy;
+  readonly tokens?: TokenSpace;
+  /** Default: in memory, of this gateway alone. */
+  readonly boundColumns?: SharedBoundColumns;
 }
 
 const clock: Clock = { nowMs: () => Date.now(), monotonicMs: () => performance.now() };
@@ -92,12 +99,13 @@ export async function startGatedPostgres(options: GatedOptions = {}): Promise<Ga
         password: new Secret(server.password),
         tls: options.upstreamTls ?? { mode: 'disable' },
         searchPath: ['public'],
-        tokenKey: new Secret('00112233445566778899aabbccddeeff'),
+        tokens: options.tokens ?? testTokens,
         statementTimeoutMs: null,
         idleInTransactionTimeoutMs: null,
       },
     ],
     policy: () => state.policy,
+    boundColumns: options.boundColumns ?? sharedBoundColumns(createMemoryStore().boundColumns, createVersionMemory()),
     parser: await createParser(),
     clock,
     random: { bytes: (length) => randomBytes(length) },

@@ -4,15 +4,27 @@
 import { SallyportError } from '../../src/core/error.ts';
 import type { EntryOutline } from '../../src/core/event.ts';
 import { principalKey } from '../../src/core/identity.ts';
-import type { Approval, ApprovalBinding, ApprovalStore, PolicyVersions, SessionIndex, SessionRow } from '../../src/core/ports.ts';
+import type {
+  Approval,
+  ApprovalBinding,
+  ApprovalStore,
+  BoundColumns,
+  DatabaseOrigin,
+  PolicyApplication,
+  PolicyVersions,
+  SessionIndex,
+  SessionRow,
+} from '../../src/core/ports.ts';
 import { rowAfter } from '../../src/store/session-row.ts';
+import { createMemoryAccess, type MemoryAccess } from './memory-access.ts';
 
 export type Fault = 'persist' | 'lose';
 
-export interface MemoryStore {
+export interface MemoryStore extends MemoryAccess {
   readonly approvals: ApprovalStore;
   readonly sessions: SessionIndex;
   readonly policies: PolicyVersions;
+  readonly boundColumns: BoundColumns;
   /** The next write fails in this way. */
   failNext(fault: Fault): void;
 }
@@ -22,6 +34,8 @@ export function createMemoryStore(): MemoryStore {
   const rows = new Map<string, SessionRow>();
   const entries = new Map<string, number[]>();
   const policies = new Map<string, Parameters<PolicyVersions['put']>[0]>();
+  const applications: PolicyApplication[] = [];
+  const bound: (DatabaseOrigin & { readonly target: string; readonly text: string })[] = [];
   let position = 0;
   let pendingFault: Fault | null = null;
 
@@ -38,7 +52,12 @@ export function createMemoryStore(): MemoryStore {
   const sameBinding = (a: ApprovalBinding, b: ApprovalBinding) =>
     (Object.keys(a) as (keyof ApprovalBinding)[]).every((key) => a[key] === b[key]);
 
+  const isSameOrigin = (a: DatabaseOrigin, b: DatabaseOrigin) =>
+    a.database === b.database && (a.cluster === b.cluster || a.cluster === '' || b.cluster === '');
+
   return {
+    ...createMemoryAccess(write),
+
     failNext(fault) {
       pendingFault = fault;
     },
@@ -57,14 +76,29 @@ export function createMemoryStore(): MemoryStore {
           .toSorted(newestFirst)
           .slice(0, limit)
           .map((approval) => structuredClone(approval)),
-      answer: (id, answer, state) =>
+      answer: (id, answer, state, repeatUntilMs) =>
         write(() => {
           const approval = approvals.get(id);
           if (approval?.state !== 'pending') return null;
           if (approval.answers.some((earlier) => principalKey(earlier.by) === principalKey(answer.by))) return null;
-          const next: Approval = { ...approval, state, answers: [...approval.answers, structuredClone(answer)] };
+          const repeated = repeatUntilMs === undefined ? {} : { repeated: { uses: 0 }, expiresAtMs: repeatUntilMs };
+          const next: Approval = { ...approval, state, ...repeated, answers: [...approval.answers, structuredClone(answer)] };
           approvals.set(id, next);
           return structuredClone(next);
+        }),
+      preview: (id, preview) =>
+        write(() => {
+          const approval = approvals.get(id);
+          if (approval?.state !== 'pending') return null;
+          approvals.set(id, { ...approval, preview: structuredClone(preview) });
+          return structuredClone(approvals.get(id) ?? null);
+        }),
+      useAgain: (id) =>
+        write(() => {
+          const approval = approvals.get(id);
+          if (approval?.state !== 'approved' || approval.repeated === undefined) return null;
+          approvals.set(id, { ...approval, repeated: { uses: approval.repeated.uses + 1 } });
+          return structuredClone(approvals.get(id) ?? null);
         }),
       transition: (id, from, to) =>
         write(() => {
@@ -105,6 +139,25 @@ export function createMemoryStore(): MemoryStore {
       entriesOf: async (id) => entries.get(id) ?? [],
     },
 
+    boundColumns: {
+      async load(target, origin) {
+        const texts = new Set(bound.filter((row) => row.target === target && isSameOrigin(row, origin)).map(({ text }) => text));
+        const columns = [...texts].map((text) => JSON.parse(text) as Awaited<ReturnType<BoundColumns['load']>>['columns'][number]);
+        const sorted = columns.toSorted(
+          (a, b) => a.relation - b.relation || a.attnum - b.attnum || (JSON.stringify(a.name) < JSON.stringify(b.name) ? -1 : 1),
+        );
+        return { columns: sorted, isMoved: sorted.length === 0 && bound.some((row) => row.target === target) };
+      },
+      record: (target, origin, { added, dropped }) =>
+        write(() => {
+          const textOf = ({ name, relation, attnum }: (typeof added)[number]) => JSON.stringify({ name, relation, attnum });
+          for (const column of added) bound.push({ ...origin, target, text: textOf(column) });
+          const gone = new Set(dropped.map(textOf));
+          const kept = bound.filter((row) => row.target !== target || !isSameOrigin(row, origin) || !gone.has(row.text));
+          bound.splice(0, bound.length, ...kept);
+        }),
+    },
+
     policies: {
       put: (version) =>
         write(() => {
@@ -122,6 +175,12 @@ export function createMemoryStore(): MemoryStore {
         [...policies.values()]
           .toSorted((a, b) => b.appliedAtMs - a.appliedAtMs || (a.sha256 < b.sha256 ? -1 : 1))
           .map(({ sha256, appliedAtMs }) => ({ sha256, appliedAtMs })),
+      applied: (application) =>
+        write(() => {
+          if (!policies.has(application.sha256)) throw new SallyportError('SP_STORE_UNAVAILABLE', 'no such version');
+          applications.unshift(application);
+        }),
+      applications: async (limit) => applications.slice(0, limit),
     },
   };
 }

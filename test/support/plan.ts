@@ -7,6 +7,7 @@ import type { ColumnRule, Relation } from '../../src/sql/catalogue.ts';
 import { lineage } from '../../src/sql/lineage.ts';
 import { createParser } from '../../src/sql/parser.ts';
 import { plan as planText } from '../../src/sql/plan.ts';
+import type { PlanTokens } from '../../src/sql/token-values.ts';
 import type { MaskColumn, Plan, PlanContext } from '../../src/sql/plan.ts';
 import { protect } from '../../src/sql/protection.ts';
 
@@ -53,6 +54,7 @@ const shown: MaskColumn = () => null;
 /** One session: what statements create is known to later ones. */
 export class TestSession {
   readonly #prepared = new Map<string, Facts>();
+  readonly #tokens = new Map<string, PlanTokens | undefined>();
   readonly #cursors = new Map<string, Facts>();
   readonly #temporary = new Map<string, Relation>();
   readonly #context: PlanContext;
@@ -62,9 +64,11 @@ export class TestSession {
       protection,
       searchPath: ['public'],
       maskColumn,
+      tokens: null,
       safeFunctions,
       objects: {
         prepared: (name) => this.#prepared.get(name),
+        tokens: (name) => this.#tokens.get(name),
         cursor: (name) => this.#cursors.get(name),
         temporary: (name) => this.#temporary.get(name),
       },
@@ -75,7 +79,10 @@ export class TestSession {
   plan(text: string): Plan {
     const made = planText(text, this.#context, parser);
     for (const change of made.forward === null ? [] : made.statements.flatMap((statement) => statement.changes)) {
-      if (change.kind === 'prepare') this.#prepared.set(change.name, change.facts);
+      if (change.kind === 'prepare') {
+        this.#prepared.set(change.name, change.facts);
+        this.#tokens.set(change.name, change.tokens);
+      }
       if (change.kind === 'declare') this.#cursors.set(change.name, change.facts);
       if (change.kind === 'create-temporary') this.#temporary.set(change.relation.name, change.relation);
     }

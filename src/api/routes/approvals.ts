@@ -17,9 +17,12 @@ const approvalIdSchema = z.string().regex(/^apr_[a-z2-7]{26}$/);
 const tags = ['approvals'];
 
 export function approvalRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits, streams: EventStreams): void {
+  // Who has the right to answer lent or by escalation sees what there is to answer.
+  const maySee = (approval: Approval, viewer: Viewer): boolean =>
+    viewer.maySeeApproval(approval) || deps.approvals.mayAnswer(approval, viewer.principal);
   const visible = async (id: string, viewer: Viewer): Promise<Approval> => {
     const approval = await deps.approvals.show(id as ApprovalId);
-    if (approval === null || !viewer.maySeeApproval(approval)) {
+    if (approval === null || !maySee(approval, viewer)) {
       throw new SallyportError('SP_APPROVAL_NOT_FOUND', 'unknown or not visible');
     }
     return approval;
@@ -44,7 +47,7 @@ export function approvalRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits, st
       const rows = await visibleRows(
         limit,
         (count) => deps.approvals.list({ limit: count, ...(state === undefined ? {} : { state }) }),
-        (row) => viewer.maySeeApproval(row),
+        (row) => maySee(row, viewer),
       );
       return { approvals: rows.map((row) => approvalView(row, viewer, deps.approvals)) };
     },
@@ -57,9 +60,11 @@ export function approvalRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits, st
       const { principal } = viewerOf(request);
       const stream = streams.open(request, reply, principal.expiresAtMs);
       const unsubscribe = deps.approvals.subscribe((approval) => {
+        // A stream that was opened before the lock tells nothing after it.
+        if (deps.locks.isLockedOut(principal)) return;
         // Roles are worked out again for each event: a policy change takes effect on streams that are open.
         const viewer = new Viewer(principal, deps);
-        if (viewer.maySeeApproval(approval)) stream.send('approval', approvalSchema.parse(approvalView(approval, viewer, deps.approvals)));
+        if (maySee(approval, viewer)) stream.send('approval', approvalSchema.parse(approvalView(approval, viewer, deps.approvals)));
       });
       stream.onClose(unsubscribe);
     },
@@ -85,6 +90,12 @@ export function approvalRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits, st
         body: z.strictObject({
           verdict: z.enum(['approve', 'deny']),
           justification: z.string().min(1).max(4000).optional().describe('Kept sealed, never in the log'),
+          forMs: z
+            .int()
+            .min(60_000)
+            .max(28_800_000)
+            .optional()
+            .describe('Approves every use of the same request within this time; absent = one use'),
         }),
         response: { 200: approvalSchema },
       },
@@ -92,10 +103,8 @@ export function approvalRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits, st
     async (request) => {
       const viewer = viewerOf(request);
       const { id } = await visible(request.params.id, viewer);
-      const { verdict, justification } = request.body;
-      const answered = await (justification === undefined
-        ? deps.approvals.answer(id, viewer.principal, verdict)
-        : deps.approvals.answer(id, viewer.principal, verdict, justification));
+      const { verdict, justification, forMs } = request.body;
+      const answered = await deps.approvals.answer(id, viewer.principal, verdict, justification, forMs);
       return approvalView(answered, viewer, deps.approvals);
     },
   );

@@ -36,6 +36,23 @@ const faultSchema = placeSchema.extend({
   suggestion: z.string().nullable(),
 });
 
+const checkSchema = z.object({
+  ok: z.boolean(),
+  sha256: z.string().nullable(),
+  faults: z.array(faultSchema),
+  proposals: z.array(
+    z.object({
+      column: z.string(),
+      class: z.string(),
+      isDeclared: z.boolean().describe('The policy has a class of that name'),
+      evidence: z.string().describe('Counts and words, never a value'),
+      byName: z.string().nullable(),
+      byContent: z.object({ kind: z.string(), matched: z.int(), of: z.int() }).nullable(),
+    }),
+  ),
+  notes: z.array(z.string()),
+});
+
 const explanationSchema = z.object({
   target: z.string(),
   as: z.object({ issuer: z.string(), subject: z.string(), kind: z.string(), groups: z.array(z.string()) }),
@@ -192,16 +209,21 @@ export function policyRoutes(app: ApiApp, deps: ApiDeps): void {
       schema: {
         tags,
         summary: 'Checks policy files against their schema and the live catalogues. For auditors and operators',
-        body: filesBodySchema,
-        response: {
-          200: z.object({ ok: z.boolean(), sha256: z.string().nullable(), faults: z.array(faultSchema) }),
-        },
+        body: filesBodySchema.extend({
+          proposals: z
+            .enum(['none', 'by-name', 'by-sample'])
+            .default('none')
+            .describe('Propose classes for columns that look protected; by-sample reads some rows of every table, which is recorded'),
+        }),
+        response: { 200: checkSchema },
       },
     },
     async (request, reply) => {
       viewerOf(request).require('oversight');
-      const report = await deps.policy.check(filesOf(request.body), untilGone(reply));
-      return { ok: report.ok, sha256: report.sha256, faults: report.faults.map(faultView) };
+      const options = { proposals: request.body.proposals, by: viewerOf(request).principal };
+      const report = await deps.policy.check(filesOf(request.body), options, untilGone(reply));
+      const { ok, sha256, faults, proposals, notes } = report;
+      return { ok, sha256, faults: faults.map(faultView), proposals: proposals.map((proposal) => ({ ...proposal })), notes: [...notes] };
     },
   );
 }

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { Option } from 'commander';
 import type { ApprovalAnswerView } from '../answers.ts';
 import { actorText, approvalAnswer, approvalsAnswer } from '../answers.ts';
-import { rowLimit } from '../arguments.ts';
+import { duration, rowLimit } from '../arguments.ts';
 import type { Output } from '../output.ts';
 import { printable } from '../output.ts';
 import type { CommandSetting } from '../run.ts';
@@ -58,21 +58,29 @@ export function approvalCommands(program: Command, setting: CommandSetting): voi
   );
 
   for (const verdict of ['approve', 'deny'] as const) {
+    const answer = approvals
+      .command(`${verdict} <id>`)
+      .description(verdict === 'approve' ? 'let exactly this statement run, once or for a time' : 'refuse it; the client gets an error')
+      .option('--reason <text>', 'why; kept sealed, read only by auditors');
+    if (verdict === 'approve') answer.option('--for <time>', 'let the same statement run again until then: 15m, 2h; 8h at most', duration);
     withExamples(
-      approvals
-        .command(`${verdict} <id>`)
-        .description(verdict === 'approve' ? 'let exactly this statement run, once' : 'refuse it; the client gets an error')
-        .option('--reason <text>', 'why; kept sealed, read only by auditors')
-        .action(async (id: string, options: { reason?: string }, command: Command) => {
-          const { out, api } = runOf(command, setting);
-          const body = { verdict, ...(options.reason === undefined ? {} : { justification: options.reason }) };
-          const { raw, value } = await (await api()).post(`/v1/approvals/${encodeURIComponent(id)}/answer`, body, approvalAnswer);
-          if (out.isJson) return out.json(raw);
-          out.line(`${printable(value.id)} is ${paintState(out, printable(value.state))}`);
-          const missing = value.approvers.count - value.answers.filter((answer) => answer.verdict === 'approve').length;
-          if (value.state === 'pending') out.note(`${missing} more of role ${value.approvers.role} must approve`);
-        }),
-      [`sallyport approvals ${verdict} ${EXAMPLE_ID} --reason "ticket 4711"`],
+      answer.action(async (id: string, options: { reason?: string; for?: number }, command: Command) => {
+        const { out, api } = runOf(command, setting);
+        const body = {
+          verdict,
+          ...(options.reason === undefined ? {} : { justification: options.reason }),
+          ...(options.for === undefined ? {} : { forMs: options.for }),
+        };
+        const { raw, value } = await (await api()).post(`/v1/approvals/${encodeURIComponent(id)}/answer`, body, approvalAnswer);
+        if (out.isJson) return out.json(raw);
+        out.line(`${printable(value.id)} is ${paintState(out, printable(value.state))}`);
+        const missing = value.approvers.count - value.answers.filter((answer) => answer.verdict === 'approve').length;
+        if (value.state === 'pending') out.note(`${missing} more of role ${value.approvers.role} must approve`);
+      }),
+      [
+        `sallyport approvals ${verdict} ${EXAMPLE_ID} --reason "ticket 4711"`,
+        ...(verdict === 'approve' ? [`sallyport approvals approve ${EXAMPLE_ID} --for 15m`] : []),
+      ],
     );
   }
 }
@@ -87,11 +95,13 @@ function printApproval(out: Output, approval: ApprovalAnswerView): void {
     ['statement', approval.statement ?? '(not shown: it could not be redacted safely)'],
     ['does', approval.effects.join(', ') || 'nothing'],
     ['touches', approval.relations.map((relation) => `${relation.name} (${relation.access})`).join(', ') || '-'],
+    ...previewFacts(approval.preview),
     ['bounded', approval.unbounded ? 'no: it can return whole tables' : 'yes'],
     ['held by', approval.rules.join(', ')],
     ...(approval.say === null ? [] : [['says', approval.say] as const]),
     ['needs', `${approval.approvers.count} of role ${approval.approvers.role}`],
-    ...approval.answers.map((answer) => ['answer', `${answer.verdict} by ${actorText(answer.by)} at ${answer.at}`] as const),
+    ...approval.answers.map((answer) => ['answer', answerText(answer)] as const),
+    ...(approval.uses === null ? [] : [['used', `${approval.uses} times so far; it may run until it expires`] as const]),
     ['asked', approval.createdAt],
     ['expires', approval.expiresAt],
   ]);
@@ -101,6 +111,38 @@ function printApproval(out: Output, approval: ApprovalAnswerView): void {
     ['column', 'classes', 'shown as'],
     approval.outputs.map((output) => [output.name, output.classes.join(' ') || '-', output.mask]),
   );
+}
+
+function answerText({ verdict, by, at, forMs }: ApprovalAnswerView['answers'][number]): string {
+  return `${verdict} by ${actorText(by)} at ${at}${forMs === null ? '' : `, for ${forMs / 60_000} minutes`}`;
+}
+
+/** Why rows were not counted, for people. */
+const NOT_COUNTED: Readonly<Record<string, string>> = {
+  statement: 'only a single INSERT, UPDATE or DELETE can be tried',
+  session: 'it depends on the session that asks',
+  tokens: 'it has tokens in it',
+  'too-many-rows': 'too many rows to try',
+  trigger: 'a trigger would run',
+  rule: 'a rule would run',
+  view: 'it goes through a view',
+  'foreign-table': 'it reaches another server',
+  default: 'a default would advance a sequence or call a volatile function',
+  'volatile-function': 'it calls a volatile function',
+  cascade: 'a foreign key would change other tables',
+  'deferred-constraint': 'a constraint is checked at commit only',
+  code: 'code of the database would run',
+  busy: 'the target was busy',
+  failed: 'the target refused it: it may fail',
+};
+
+function previewFacts(preview: ApprovalAnswerView['preview']): [string, string][] {
+  if (preview === null) return [];
+  const { estimatedRows, affectedRows, notCounted } = preview;
+  const facts: [string, string][] = [['estimate', estimatedRows === null ? 'unknown' : `about ${estimatedRows} rows`]];
+  if (affectedRows !== null) facts.push(['would change', `${affectedRows} rows (tried and rolled back)`]);
+  if (notCounted !== null) facts.push(['would change', `not counted: ${NOT_COUNTED[notCounted] ?? notCounted}`]);
+  return facts;
 }
 
 function paintState(out: Output, state: string): string {

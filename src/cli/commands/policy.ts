@@ -7,29 +7,46 @@ import type { z } from 'zod';
 import type { PolicyFaultView } from '../answers.ts';
 import { checkAnswer, explainAnswer, testAnswer } from '../answers.ts';
 import { supposedPrincipal } from '../arguments.ts';
-import { EXIT, usageFailure } from '../failure.ts';
+import { EXIT } from '../failure.ts';
 import type { CliIo } from '../io.ts';
 import type { Output } from '../output.ts';
 import { printable } from '../output.ts';
+import { policyFilesOf } from '../policy-files.ts';
 import type { CommandSetting } from '../run.ts';
 import { runOf, withExamples } from '../run.ts';
 
-export function policyCommands(program: Command, setting: CommandSetting): void {
-  const policy = program.command('policy').description('check, test and explain policy');
+/** @returns the command they are below. */
+export function policyCommands(program: Command, setting: CommandSetting): Command {
+  const policy = program.command('policy').description('check, test, explain, compare, replay and apply policy');
 
   withExamples(
     policy
       .command('check [files...]')
       .description('check policy files against schema and live catalogues; without files, the policy in force')
-      .action(async (files: string[], _options: object, command: Command) => {
+      .option('--propose', 'propose classes for columns that nothing protects and whose names say that they are', false)
+      .option(
+        '--sample',
+        'the same, and look at some values of every table; only counts are shown, and that it was done is recorded',
+        false,
+      )
+      .action(async (files: string[], options: { propose: boolean; sample: boolean }, command: Command) => {
         const { io, out, api } = runOf(command, setting);
-        const { raw, value } = await (await api()).post('/v1/policy/check', await filesBody(io, files), checkAnswer);
+        const proposals = options.sample ? 'by-sample' : options.propose ? 'by-name' : 'none';
+        const body = { ...(await filesBody(io, files)), ...(proposals === 'none' ? {} : { proposals }) };
+        const { raw, value } = await (await api()).post('/v1/policy/check', body, checkAnswer);
         if (!value.ok) setting.exitWith(EXIT.failed);
         if (out.isJson) return out.json(raw);
         printFaults(out, value.faults);
+        if (value.proposals.length > 0) {
+          out.table(
+            ['looks protected', 'as', 'because'],
+            value.proposals.map(({ column, class: name, evidence }) => [column, name, evidence]),
+          );
+        }
+        for (const note of value.notes) out.note(note);
         out.line(value.ok ? out.colors.green(printable(`policy ${value.sha256 ?? ''} is good`)) : out.colors.red('policy has faults'));
       }),
-    ['sallyport policy check', 'sallyport policy check policy.yaml'],
+    ['sallyport policy check', 'sallyport policy check policy.yaml', 'sallyport policy check policy/', 'sallyport policy check --sample'],
   );
 
   withExamples(
@@ -77,6 +94,7 @@ export function policyCommands(program: Command, setting: CommandSetting): void 
       'sallyport policy explain "SELECT ssn FROM patients WHERE id = 7" --target clinic --as corp/agent-1:ai-agents',
     ],
   );
+  return policy;
 }
 
 interface ExplainOptions {
@@ -85,21 +103,11 @@ interface ExplainOptions {
   readonly kind: string;
 }
 
-async function filesBody(io: CliIo, paths: readonly string[]): Promise<object> {
-  if (paths.length === 0) return {};
-  const files = await Promise.all(
-    paths.map(async (path) => {
-      try {
-        return { path, source: await io.readText(path) };
-      } catch {
-        throw usageFailure(`${path} cannot be read`, 'Give policy files by their path.');
-      }
-    }),
-  );
-  return { files };
+export async function filesBody(io: CliIo, paths: readonly string[]): Promise<object> {
+  return paths.length === 0 ? {} : { files: await policyFilesOf(io, paths) };
 }
 
-function printFaults(out: Output, faults: readonly PolicyFaultView[]): void {
+export function printFaults(out: Output, faults: readonly PolicyFaultView[]): void {
   for (const fault of faults) {
     const place = `${fault.file}:${fault.line}:${fault.column}`;
     const severity = fault.severity === 'error' ? out.colors.red('error') : out.colors.yellow('warning');

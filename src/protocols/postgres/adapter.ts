@@ -4,10 +4,10 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
-import type { MaskSet } from '../../core/decision.ts';
 import { SallyportError } from '../../core/error.ts';
+import { principalKey } from '../../core/identity.ts';
 import type { TargetName } from '../../core/ids.ts';
-import type { Authenticator, Clock, FailureLimiter, Logger, Random, TargetAnalyst } from '../../core/ports.ts';
+import type { Authenticator, Clock, FailureLimiter, Logger, Random, SharedBoundColumns, TargetAnalyst } from '../../core/ports.ts';
 import type { Secret } from '../../core/secret.ts';
 import type { Target } from '../../core/target.ts';
 import type { Gate, GateSession } from '../../session/gate.ts';
@@ -15,18 +15,22 @@ import { lineage } from '../../sql/lineage-statement.ts';
 import type { Parser } from '../../sql/parser.ts';
 import { plan } from '../../sql/plan.ts';
 import { protect } from '../../sql/protection.ts';
-import { TOKEN_KEY_SETTING } from '../../masking/index.ts';
+import type { TokenSpace } from '../../masking/index.ts';
 import { type ListenerConfig, type Listening, listen } from '../../transport/listener.ts';
 import { serverContext } from '../../transport/tls-context.ts';
+import { createAnalyst } from './analyst.ts';
+import { AttemptBudget } from './attempt-budget.ts';
 import { CatalogueLoader } from './catalogue-loader.ts';
 import { type Arrival, receive, refuse } from './handshake.ts';
 import { authenticationOk, backendKeyData, parameterStatus, readyForQuery } from './messages.ts';
 import type { PlanCacheStats } from './plan-cache.ts';
 import { Planner, type SqlEngine, type TargetPolicy } from './planner.ts';
-import { LiveObjects } from './session-objects.ts';
+import { TargetPreviews } from './preview.ts';
+import { ProtectionKeeper } from './protection-keeper.ts';
 import type { SessionLimits } from './session-limits.ts';
+import { catalogueSettings, previewSettings, sampleSettings, sessionSettings } from './session-settings.ts';
 import { PostgresSession } from './session.ts';
-import { PROTOCOL, StartupRefusal, type StartupWishes } from './startup.ts';
+import { PROTOCOL, StartupRefusal, type StartupWishes, TargetRefusal } from './startup.ts';
 import { type UpstreamConfig, type UpstreamConnection, type UpstreamTls, checkUpstreamTls, connectUpstream } from './upstream.ts';
 
 export interface PostgresTargetConfig {
@@ -39,8 +43,8 @@ export interface PostgresTargetConfig {
   readonly tls: UpstreamTls;
   /** Schemas unqualified names are looked up in, `pg_catalog` not among them. */
   readonly searchPath: readonly string[];
-  /** Key of `token` and `hash` masks on this target; reaches the server as a setting of the session. */
-  readonly tokenKey: Secret;
+  /** Keys of `token`, `hash` and `date-shift` masks on this target; the active one reaches the server as settings of the session. */
+  readonly tokens: TokenSpace;
   /** Server-side limit of one statement at the start of a session; null = the target's own. */
   readonly statementTimeoutMs: number | null;
   readonly idleInTransactionTimeoutMs: number | null;
@@ -61,6 +65,7 @@ export interface PostgresLimits extends SessionLimits {
 export const defaultPostgresLimits: PostgresLimits = {
   maxMessageBytes: 64 * 1024 * 1024,
   maxUpstreamMessageBytes: 16 * 1024 * 1024,
+  maxRowBytes: 256 * 1024 * 1024,
   messageTimeoutMs: 60_000,
   stalledClientMs: 600_000,
   idleMs: null,
@@ -80,11 +85,13 @@ export const defaultPostgresLimits: PostgresLimits = {
 export interface PostgresAdapterDeps {
   readonly gate: Gate;
   readonly authenticator: Authenticator;
-  /** Counts failed log-ins and wrong cancel keys. */
+  /** Counts failed log-ins. */
   readonly failures: FailureLimiter;
   readonly targets: readonly PostgresTargetConfig[];
   /** Policy in force for one target. `version` changes with every change of what it says. */
   readonly policy: (target: TargetName) => TargetPolicy;
+  /** What columns of policy were called before. */
+  readonly boundColumns: SharedBoundColumns;
   readonly parser: Parser;
   readonly clock: Clock;
   readonly random: Random;
@@ -112,6 +119,14 @@ export interface PostgresAdapter {
   close(): Promise<void>;
 }
 
+/** Of one principal at one address, each minute: names tell nothing, but every miss is an entry in the audit log. */
+const maxTargetMisses = 20;
+/** For one session, each minute: keys of the old protocol have 32 bits. */
+const maxWrongKeys = 1000;
+const budgetMs = 60_000;
+/** Cancel requests that other threads are being asked about; more are dropped. */
+const maxCancelsElsewhere = 100;
+
 /** @throws SP_CONFIG_INVALID for targets that may not be dialled as configured. */
 export function createPostgresAdapter(deps: PostgresAdapterDeps): PostgresAdapter {
   return new Adapter(deps);
@@ -127,6 +142,7 @@ interface LiveTarget {
   readonly target: Target;
   readonly loader: CatalogueLoader;
   readonly planner: Planner;
+  readonly previews: TargetPreviews;
 }
 
 interface LiveSession {
@@ -144,12 +160,18 @@ class Adapter implements PostgresAdapter {
   /** Cuts off clients that have not logged in yet. */
   readonly #arrivals = new AbortController();
   readonly #closing = new AbortController();
+  readonly #targetMisses: AttemptBudget;
+  /** By process id. */
+  readonly #wrongKeys: AttemptBudget;
+  #cancelsElsewhere = 0;
   #isDraining = false;
   #onEmpty: (() => void) | null = null;
 
   constructor(deps: PostgresAdapterDeps) {
     this.#deps = deps;
     this.#limits = { ...defaultPostgresLimits, ...deps.limits };
+    this.#targetMisses = new AttemptBudget({ clock: deps.clock, attempts: maxTargetMisses, windowMs: budgetMs });
+    this.#wrongKeys = new AttemptBudget({ clock: deps.clock, attempts: maxWrongKeys, windowMs: budgetMs });
     for (const config of deps.targets) this.#targets.set(config.name, this.#liveTarget(config));
   }
 
@@ -178,13 +200,24 @@ class Adapter implements PostgresAdapter {
 
   cancel(pid: number, key: Uint8Array): boolean {
     const live = this.#sessions.get(pid);
-    if (live === undefined || live.key.length !== key.length || !timingSafeEqual(live.key, key)) return false;
+    if (live === undefined || this.#wrongKeys.isSpent(String(pid))) return false;
+    if (live.key.length !== key.length || !timingSafeEqual(live.key, key)) {
+      this.#wrongKeys.spend(String(pid));
+      return false;
+    }
     live.session.cancel();
     return true;
   }
 
   analysts(): readonly TargetAnalyst[] {
-    return [...this.#targets.values()].map((live) => analystOf(live));
+    return [...this.#targets.values()].map(({ config, target, loader, planner }) =>
+      createAnalyst({
+        target,
+        loader,
+        planner,
+        connectToSample: (signal) => connectUpstream(this.#upstreamConfig(config), sampleSettings(), signal),
+      }),
+    );
   }
 
   async drain(signal: AbortSignal): Promise<void> {
@@ -219,7 +252,15 @@ class Adapter implements PostgresAdapter {
     checkUpstreamTls(config.host, config.tls);
     const { clock, logger, parser, policy } = this.#deps;
     const limits = this.#limits;
+    const keeper = new ProtectionKeeper({
+      target: config.name,
+      columns: this.#deps.boundColumns,
+      policy: () => policy(config.name),
+      protect: (catalogue, { classRules, safeFunctions }, bound) => engine.protect(catalogue, classRules, safeFunctions, parser, bound),
+      logger,
+    });
     const loader = new CatalogueLoader({
+      settle: (catalogue, origin) => keeper.settle(catalogue, origin),
       connect: (signal) => connectUpstream(this.#upstreamConfig(config), catalogueSettings(), signal),
       clock,
       logger,
@@ -235,11 +276,14 @@ class Adapter implements PostgresAdapter {
       parser,
       policy: () => policy(config.name),
       catalogue: () => loader.current(),
+      kept: (catalogue) => keeper.of(catalogue),
       searchPath: config.searchPath,
+      tokens: config.tokens,
       maxCachedTexts: limits.maxCachedPlans,
     });
     const target: Target = { name: config.name, protocol: 'postgres', address: `${config.host}:${config.port}/${config.database}` };
-    return { config, target, loader, planner };
+    const previews = new TargetPreviews({ parser, protection: () => planner.protection() });
+    return { config, target, loader, planner, previews };
   }
 
   #upstreamConfig(config: PostgresTargetConfig): UpstreamConfig {
@@ -250,7 +294,7 @@ class Adapter implements PostgresAdapter {
     const { logger } = this.#deps;
     try {
       const arrival = await receive(socket, { tls, deadlineMs: this.#limits.loginTimeoutMs }, this.#arrivals.signal);
-      if (arrival.kind === 'cancel') await this.#cancel(arrival, address);
+      if (arrival.kind === 'cancel') await this.#cancel(arrival);
       else if (arrival.kind === 'login') await this.#logIn(arrival, address);
     } catch (fault) {
       const code = fault instanceof SallyportError ? fault.code : 'SP_INTERNAL';
@@ -272,7 +316,7 @@ class Adapter implements PostgresAdapter {
     try {
       const live = this.#targets.get(wishes.target);
       gate = await this.#identify(arrival, address, live, signal);
-      if (live === undefined) throw new SallyportError('SP_TARGET_UNKNOWN', 'no such target');
+      if (live === undefined) throw new TargetRefusal(wishes.target);
       if (wishes.database !== null && wishes.database !== live.config.database) {
         throw new StartupRefusal('database', `Connect to ${live.config.name}, or to ${live.config.name}/${live.config.database}.`);
       }
@@ -299,7 +343,7 @@ class Adapter implements PostgresAdapter {
     const { gate, authenticator } = this.#deps;
     const { wishes, token } = arrival;
     if (this.#isDraining) throw new SallyportError('SP_SHUTTING_DOWN', 'no new sessions while draining');
-    if (this.#deps.failures.waitMs(address) > 0) throw new SallyportError('SP_SESSION_LIMIT', 'too many failed log-ins from this address');
+    if (this.#deps.failures.waitMs(address) > 0) throw new SallyportError('SP_AUTH_THROTTLED', 'too many failed log-ins from this address');
     const target = live?.target.name ?? null;
     let principal;
     try {
@@ -310,12 +354,20 @@ class Adapter implements PostgresAdapter {
       await gate.recordAuthFailure(target, code === 'SP_AUTH_UNAVAILABLE' ? 'unavailable' : 'token', { address });
       throw fault;
     }
-    if (live === undefined) {
-      this.#deps.failures.recordFailure(address);
-      await gate.recordAuthFailure(null, 'unknown-target', { address });
-      throw new SallyportError('SP_TARGET_UNKNOWN', 'no such target');
+    const who = `${principalKey(principal)} ${address}`;
+    if (this.#targetMisses.isSpent(who)) throw new SallyportError('SP_AUTH_THROTTLED', 'too many log-ins to targets without access');
+    try {
+      if (live === undefined) {
+        await gate.recordAuthFailure(null, 'unknown-target', { address });
+        throw new SallyportError('SP_TARGET_UNKNOWN', 'no such target');
+      }
+      return await gate.openSession(principal, live.target, { address, application: wishes.application.slice(0, 63) });
+    } catch (fault) {
+      if (!(fault instanceof SallyportError) || fault.code !== 'SP_TARGET_UNKNOWN') throw fault;
+      // Whether it exists is told to nobody who has no access to it: both are recorded, counted and answered alike.
+      this.#targetMisses.spend(who);
+      throw new TargetRefusal(wishes.database === null ? wishes.target : `${wishes.target}/${wishes.database}`, { cause: fault });
     }
-    return gate.openSession(principal, live.target, { address, application: wishes.application.slice(0, 63) });
   }
 
   #begin(socket: Socket, wishes: StartupWishes, live: LiveTarget, gate: GateSession, upstream: UpstreamConnection): void {
@@ -330,8 +382,13 @@ class Adapter implements PostgresAdapter {
       clock,
       logger,
       limits: this.#limits,
+      application: wishes.application,
       refreshCatalogue: () => live.loader.refresh(),
       confirmCatalogue: (asOfMs) => live.loader.confirm(asOfMs),
+      previewer: (subject) =>
+        live.previews.of(subject, (signal) =>
+          connectUpstream(this.#upstreamConfig(live.config), previewSettings(live.config, wishes, gate), signal),
+        ),
       onClosed: () => {
         this.#sessions.delete(pid);
         if (this.#sessions.size === 0) this.#onEmpty?.();
@@ -348,15 +405,24 @@ class Adapter implements PostgresAdapter {
     logger.info({ session: gate.id, target: live.config.name, subject: gate.principal.subject }, 'session opened');
   }
 
-  async #cancel(arrival: Extract<Arrival, { kind: 'cancel' }>, address: string): Promise<void> {
-    const { pid, key, socket } = arrival;
-    const { failures, cancelElsewhere } = this.#deps;
+  /** Closed without a word, whatever it was. A wrong key is no failed log-in: a late cancel has one as well. */
+  async #cancel({ pid, key, socket }: Extract<Arrival, { kind: 'cancel' }>): Promise<void> {
     socket.on('error', () => undefined);
     try {
-      const isDone = failures.waitMs(address) === 0 && (this.cancel(pid, key) || ((await cancelElsewhere?.(pid, key)) ?? false));
-      if (!isDone) failures.recordFailure(address);
+      if (!this.cancel(pid, key)) await this.#cancelElsewhere(pid, key);
     } finally {
       this.#hangUp(socket);
+    }
+  }
+
+  async #cancelElsewhere(pid: number, key: Uint8Array): Promise<void> {
+    const { cancelElsewhere } = this.#deps;
+    if (cancelElsewhere === undefined || this.#cancelsElsewhere >= maxCancelsElsewhere) return;
+    this.#cancelsElsewhere += 1;
+    try {
+      await cancelElsewhere(pid, key);
+    } finally {
+      this.#cancelsElsewhere -= 1;
     }
   }
 
@@ -373,77 +439,4 @@ class Adapter implements PostgresAdapter {
       if (pid !== 0 && !this.#sessions.has(pid)) return pid;
     }
   }
-}
-
-/** What the analyser relies on, bound at start-up: stronger than the role's defaults, and what RESET goes back to. */
-function pinnedSettings(): [string, string][] {
-  return [
-    ['client_encoding', 'UTF8'],
-    ['standard_conforming_strings', 'on'],
-    ['client_min_messages', 'notice'],
-    ['row_security', 'on'],
-  ];
-}
-
-function sessionSettings(config: PostgresTargetConfig, wishes: StartupWishes, gate: GateSession): ReadonlyMap<string, string> {
-  const settings = new Map(wishes.settings);
-  for (const [name, value] of pinnedSettings()) settings.set(name, value);
-  settings.set('search_path', config.searchPath.map((schema) => `"${schema.replaceAll('"', '""')}"`).join(', '));
-  // Only where a mask needs it: who sees all in clear may ask for any setting.
-  const methods = new Set(Object.values(gate.masks().byClass));
-  if (methods.has('token') || methods.has('hash')) settings.set(TOKEN_KEY_SETTING, config.tokenKey.reveal());
-  settings.set('application_name', `sallyport ${gate.id}`);
-  if (config.statementTimeoutMs !== null)
-    settings.set('statement_timeout', lower(settings.get('statement_timeout'), config.statementTimeoutMs));
-  if (config.idleInTransactionTimeoutMs !== null) {
-    const name = 'idle_in_transaction_session_timeout';
-    settings.set(name, lower(settings.get(name), config.idleInTransactionTimeoutMs));
-  }
-  return settings;
-}
-
-/** The client's wish when it is a plain number of milliseconds below the limit, else the limit. */
-function lower(wish: string | undefined, limitMs: number): string {
-  const wishMs = Number(wish ?? '');
-  return Number.isSafeInteger(wishMs) && wishMs > 0 && wishMs < limitMs ? String(wishMs) : String(limitMs);
-}
-
-function catalogueSettings(): ReadonlyMap<string, string> {
-  return new Map([...pinnedSettings(), ['search_path', 'pg_catalog'], ['application_name', 'sallyport catalogue'], ['DateStyle', 'ISO']]);
-}
-
-function analystOf({ config, target, loader, planner }: LiveTarget): TargetAnalyst {
-  const ready = async (): Promise<void> => {
-    if (loader.current() === null) await loader.refresh();
-  };
-  return {
-    target: config.name,
-    status() {
-      const catalogue = loader.current();
-      return {
-        name: config.name,
-        protocol: 'postgres',
-        address: target.address,
-        catalogue: loader.state,
-        catalogueVersion: catalogue?.version ?? null,
-        protectedColumns: catalogue === null ? 0 : planner.protection().columns.size,
-      };
-    },
-    async analyse(text: string, masks: MaskSet) {
-      await ready();
-      const { plan: planned } = planner.plan(text, masks, new LiveObjects());
-      return { facts: planned.facts, forward: planned.forward };
-    },
-    async protectedColumns() {
-      await ready();
-      return planner.protection().columns;
-    },
-    async knowsColumn(qualified: string) {
-      await ready();
-      const parts = qualified.split('.');
-      const column = parts.pop() ?? '';
-      const name = parts.pop() ?? '';
-      return loader.current()?.relation(parts.join('.'), name)?.byName.has(column) ?? false;
-    },
-  };
 }

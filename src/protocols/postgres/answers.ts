@@ -12,24 +12,40 @@ import type { Recorded } from '../../session/recorder.ts';
 import type { MessagePolicy } from '../../sql/plan.ts';
 import type { ClientOutput } from './client-output.ts';
 import type { Answer, Exchange } from './exchange.ts';
-import { type TransactionStatus, UPSTREAM, parseFields, parseParameterStatus, parseRowDescription, parseStatus } from './messages.ts';
-import type { Planner } from './planner.ts';
+import {
+  type TransactionStatus,
+  UPSTREAM,
+  parameterStatus,
+  parseFields,
+  parseParameterStatus,
+  parseRowDescription,
+  parseStatus,
+} from './messages.ts';
 import type { Prepared } from './prepared.ts';
 import { scrubError, scrubNotice, stricter } from './scrub.ts';
 import type { LiveObjects } from './session-objects.ts';
+import type { SessionPlanner } from './session-planner.ts';
+import { targetApplication } from './startup.ts';
 import type { ScannerSink } from './upstream-scanner.ts';
 import { type Work, endTurn } from './work.ts';
-import { errorMessage, noticeMessage, sqlstateOf } from './errors.ts';
+import { errorMessage, noticeMessage, rowTooLarge, sqlstateOf } from './errors.ts';
 import { isUtf8 } from './upstream.ts';
 
 export interface AnswersDeps {
   readonly gate: GateSession;
   readonly clock: Clock;
-  readonly planner: Planner;
+  readonly planner: Pick<SessionPlanner, 'exposesProtected' | 'completed' | 'ended'>;
   readonly exchange: Exchange<Work>;
   readonly output: ClientOutput;
   readonly objects: LiveObjects;
   readonly prepared: Prepared;
+  /** What the client called itself at log-in; the target knows the session by another name. */
+  readonly application: string;
+  readonly maxRowBytes: number;
+  /** A row was over the limit: its statement is to be cancelled. */
+  readonly onRowRefused: () => void;
+  /** Nothing of the target is masked for this session: payloads of NOTIFY may pass. */
+  readonly showsAll: () => boolean;
   /** Start-up parameters of the upstream, kept current. */
   readonly onReady: (status: TransactionStatus) => void;
   /** DDL passed: the catalogue must be read again before the next plan. */
@@ -55,6 +71,23 @@ export class Answers implements ScannerSink {
   }
 
   rowStarts(type: number, frameBytes: number): void {
+    const work = this.#rowOf(type);
+    if (work.isRowRefused) return;
+    if (work.permit?.facts.rows?.take() === false) throw new SallyportError('SP_GRANT_ROWS', 'the rows per hour of the grant are used up');
+    work.rows += 1;
+    work.bytes += frameBytes;
+  }
+
+  /** A row over the limit, of which nothing is passed on. */
+  rowRefused(type: number): void {
+    const work = this.#rowOf(type);
+    if (work.isRowRefused) return;
+    work.isRowRefused = true;
+    this.#deps.onRowRefused();
+  }
+
+  /** The work that a row belongs to. */
+  #rowOf(type: number): Work {
     const { exchange } = this.#deps;
     const oldest = exchange.oldest;
     if (oldest === undefined || !('of' in oldest) || !exchange.takesRows(type)) throw unexpectedRows();
@@ -66,14 +99,14 @@ export class Answers implements ScannerSink {
       this.#gateOnIntent(work);
       this.#notice(work);
     }
-    work.rows += 1;
-    work.bytes += frameBytes;
+    return work;
   }
 
   rowBytes(bytes: Uint8Array, isBoundary: boolean): void {
     const oldest = this.#deps.exchange.oldest;
-    if (oldest !== undefined && 'of' in oldest && oldest.of.recording !== null) {
-      oldest.of.recording.addRows(this.#elapsedMs(oldest.of), bytes, isBoundary);
+    if (oldest !== undefined && 'of' in oldest) {
+      if (oldest.of.isRowRefused) return;
+      oldest.of.recording?.addRows(this.#elapsedMs(oldest.of), bytes, isBoundary);
     }
     this.#deps.output.write(bytes, isBoundary);
   }
@@ -82,11 +115,11 @@ export class Answers implements ScannerSink {
     const { exchange, output, objects } = this.#deps;
     switch (type) {
       case UPSTREAM.parameterStatus:
-        this.#parameterChanged(body);
-        output.write(bytes);
+        output.write(this.#parameterChanged(body) ?? bytes);
         return;
       case UPSTREAM.notificationResponse:
-        // REFUSES: payloads of other sessions would bypass every mask.
+        // REFUSES: payloads are text of other sessions, which no mask covers.
+        if (this.#deps.showsAll()) this.#passNotification(bytes);
         return;
       case UPSTREAM.noticeResponse: {
         const oldest = exchange.oldest;
@@ -164,6 +197,7 @@ export class Answers implements ScannerSink {
       endTurn(work);
       return;
     }
+    if (work.isRowRefused) this.#endedTooEarly(work);
     this.#gateOnIntent(work);
     this.#flushTail();
     this.#notice(work);
@@ -181,6 +215,7 @@ export class Answers implements ScannerSink {
 
   #executeAnswered(work: Work, type: number, bytes: Uint8Array, body: Uint8Array, isLast: boolean): void {
     const { output } = this.#deps;
+    if (work.isRowRefused) this.#endedTooEarly(work);
     this.#gateOnIntent(work);
     this.#notice(work);
     this.#checkCopy(work, type);
@@ -196,9 +231,15 @@ export class Answers implements ScannerSink {
     if (isLast || type === UPSTREAM.copyInResponse) endTurn(work);
   }
 
+  /** It came to its end before the cancel did: what it has done stands, and cannot be told as undone any more. */
+  #endedTooEarly(work: Work): never {
+    this.#settle(work, sqlstateOf('SP_ROW_TOO_LARGE'));
+    throw new SallyportError('SP_ROW_TOO_LARGE', 'the statement ended before it could be cancelled');
+  }
+
   /** The running statement of `work` was carried out. */
   #confirm(work: Work, body: Uint8Array): void {
-    const { objects, prepared } = this.#deps;
+    const { objects, prepared, planner, onCatalogueChanged } = this.#deps;
     const tag = Buffer.from(body.subarray(0, Math.max(0, body.length - 1))).toString();
     const statement = work.planned?.plan.statements[work.statement];
     work.statement += 1;
@@ -211,6 +252,7 @@ export class Answers implements ScannerSink {
       } else if (change.kind === 'declare' || change.kind === 'close') prepared.dropPortal(change.name);
     }
     objects.completed(tag);
+    if (planner.completed(tag, statement, work.planned)) onCatalogueChanged();
     this.#transactionPolicy = stricter(this.#transactionPolicy, work.planned === null ? 'trim' : work.planned.messages);
   }
 
@@ -218,7 +260,7 @@ export class Answers implements ScannerSink {
     const { exchange, output, objects, onFatal } = this.#deps;
     const fields = parseFields(body);
     const severity = fields.get('V') ?? fields.get('S') ?? '';
-    const state = fields.get('C') ?? 'XX000';
+    let state = fields.get('C') ?? 'XX000';
     const oldest = exchange.oldest;
     if (severity === 'FATAL' || severity === 'PANIC' || oldest === undefined) {
       // Texts of these classes are fixed: shutdown, timeouts, limits. Anything else is told as a lost connection.
@@ -234,7 +276,16 @@ export class Answers implements ScannerSink {
     objects.failed();
     const { to } = answer;
     const policy = to !== null && 'of' in to ? this.#policyFor(to.of) : this.#transactionPolicy;
-    const error = to?.kind === 'refusal' ? to.error : scrubError(fields, policy);
+    let error = to?.kind === 'refusal' ? to.error : scrubError(fields, policy);
+    if (to !== null && 'of' in to && to.of.isRowRefused) {
+      const refusal = rowTooLarge(this.#deps.maxRowBytes, this.#deps.gate.id);
+      state = refusal.sqlstate;
+      error = errorMessage('ERROR', refusal);
+    }
+    if (to !== null && 'of' in to && to.of.refusal !== null) {
+      state = to.of.refusal.sqlstate;
+      error = errorMessage('ERROR', to.of.refusal);
+    }
 
     if (to?.kind === 'query') {
       this.#gateOnIntent(to.of);
@@ -268,11 +319,12 @@ export class Answers implements ScannerSink {
   }
 
   #ready(bytes: Uint8Array, body: Uint8Array): void {
-    const { output, objects, prepared, onCatalogueChanged, onReady } = this.#deps;
+    const { output, objects, prepared, planner, onCatalogueChanged, onReady } = this.#deps;
     this.status = parseStatus(body);
     this.#readies += 1;
     if (objects.ready(this.status)) onCatalogueChanged();
     if (this.status === 'I') {
+      planner.ended();
       prepared.transactionEnded(this.#readies);
       this.#transactionPolicy = 'pass';
     }
@@ -337,11 +389,20 @@ export class Answers implements ScannerSink {
     }
   }
 
-  #parameterChanged(body: Uint8Array): void {
+  /** In its place: behind the end of the statement that it came after. */
+  #passNotification(bytes: Uint8Array): void {
+    if (this.#tail.length > 0) this.#tail.push(bytes);
+    else this.#deps.output.write(bytes);
+  }
+
+  /** @returns what the client is told instead, or null. */
+  #parameterChanged(body: Uint8Array): Uint8Array | null {
     const { name, value } = parseParameterStatus(body);
     if ((name === 'standard_conforming_strings' && value !== 'on') || (name === 'client_encoding' && !isUtf8(value))) {
       throw new SallyportError('SP_UPSTREAM_PROTOCOL', 'target does not keep UTF8 and standard_conforming_strings');
     }
+    const { gate, application } = this.#deps;
+    return name === 'application_name' && value === targetApplication(gate.id) ? parameterStatus(name, application) : null;
   }
 
   #masks(): MaskSet {

@@ -1,17 +1,20 @@
 // Asks the gate for one session: builds the request, tells the client when it is held, waits, and turns every answer
 // into either a permit or the native error to refuse with. A permit that cannot be used any more is recorded as not run.
 
+import { randomBytes } from 'node:crypto';
 import { SallyportError } from '../../core/error.ts';
 import type { Sha256Hex } from '../../core/ids.ts';
+import type { EffectPreviewer } from '../../core/preview.ts';
 import type { Request, RequestAction } from '../../core/request.ts';
-import type { Soon } from '../../core/soon.ts';
+import { type Soon, andThen } from '../../core/soon.ts';
 import type { Denied, GateSession, Held, Permitted } from '../../session/gate.ts';
 import type { Permit } from '../../session/permit.ts';
 import type { ClientOutput } from './client-output.ts';
-import { type NativeError, nativeDenial, nativeFault, noticeMessage, withSession } from './errors.ts';
+import { type NativeError, cancelledBeforeSent, nativeDenial, nativeFault, noticeMessage, withSession } from './errors.ts';
 import type { Exchange } from './exchange.ts';
-import { type PlannedText, type Planner, sha256 } from './planner.ts';
+import { type PlannedText, sha256 } from './planner.ts';
 import type { Portal } from './prepared.ts';
+import type { SessionPlanner } from './session-planner.ts';
 import type { Work } from './work.ts';
 
 const emptySha256 = sha256(new Uint8Array());
@@ -21,25 +24,46 @@ export type Answered = { readonly permit: Permit } | { readonly refusal: NativeE
 
 export interface AskingDeps {
   readonly gate: GateSession;
-  readonly planner: Planner;
+  readonly planner: Pick<SessionPlanner, 'isReady'>;
   readonly exchange: Exchange<Work>;
   readonly output: ClientOutput;
   /** Fires when the session is over. */
   readonly over: AbortSignal;
   /** Called before a wait that may be long: what was written upstream must leave. */
   readonly beforeWait: () => void;
+  /** Resolves when no cancel request is on its way to the target, where it would hit what is sent meanwhile; null = now. */
+  readonly cancelSettled: () => Promise<void> | null;
   /** Called after such a wait. @returns false when the plan no longer holds: the schema or the masks have changed. */
   readonly stillHolds: (planned: PlannedText) => Promise<boolean>;
+  /** Asked only for what is held. */
+  readonly formSha256: (planned: PlannedText) => Sha256Hex;
+  readonly previewer: (planned: PlannedText, portal: Portal | null) => EffectPreviewer;
 }
 
 export class Asking {
   readonly #deps: AskingDeps;
   /** The request that waits for approval now. */
   #waiting: AbortController | null = null;
+  /** The client has cancelled what is asked for now, or about to be. */
+  #isCancelled = false;
   #refusal: SallyportError | null = null;
 
   constructor(deps: AskingDeps) {
     this.#deps = deps;
+  }
+
+  /** A client message begins: a cancel was for those before it. */
+  begin(): void {
+    this.#isCancelled = false;
+  }
+
+  /** What the client message at hand asks for is not run, whatever the gate answers. */
+  cancel(): void {
+    this.#isCancelled = true;
+  }
+
+  get isCancelled(): boolean {
+    return this.#isCancelled;
   }
 
   /** Gives up the request that waits for approval. @returns false when none does. */
@@ -57,16 +81,28 @@ export class Asking {
 
   /** @throws SP_AUDIT_UNWRITABLE, and the end of the session when that comes first. */
   ask(action: RequestAction, planned: PlannedText, portal: Portal | null): Soon<Answered> {
-    const { gate, exchange, over } = this.#deps;
-    const request = new PostgresRequest(gate.target.name, action, planned, portal);
+    const { gate, over } = this.#deps;
+    const request = new PostgresRequest(this.#deps, action, planned, portal);
     const answer = gate.ask(request, over);
     if (answer instanceof Promise) return this.#answered(request, planned, answer);
-    if (planned.plan.forward !== null && !exchange.isSkipping && !over.aborted) return answer;
+    if (planned.plan.forward !== null && this.#deps.cancelSettled() === null && this.#mayRun()) return answer;
     return this.#answered(request, planned, answer);
   }
 
+  /** Goes on under a permit that was given. @throws as `ask` */
+  again(permit: Permit): Soon<Answered> {
+    return andThen(this.#deps.gate.again(permit), (again) =>
+      andThen(this.#deps.cancelSettled() ?? undefined, () => (this.#mayRun() ? { permit: again } : this.#withheld(again))),
+    );
+  }
+
+  #mayRun(): boolean {
+    const { exchange, over } = this.#deps;
+    return !exchange.isSkipping && !over.aborted && !this.#isCancelled;
+  }
+
   async #answered(request: Request, planned: PlannedText, asked: Soon<Permitted | Held | Denied>): Promise<Answered> {
-    const { gate, planner, exchange, over } = this.#deps;
+    const { gate, planner, over } = this.#deps;
     let answer = await asked;
     if (answer.kind === 'held') {
       const waiting = new AbortController();
@@ -85,10 +121,17 @@ export class Asking {
       return { refusal: nativeFault(new SallyportError('SP_CATALOGUE_UNAVAILABLE', 'no catalogue'), gate.id) };
     }
     if (answer.kind === 'denied') return { refusal: nativeDenial(answer.decision, request.facts, gate.id) };
-    if (planned.plan.forward !== null && !exchange.isSkipping && !over.aborted) return answer;
-    // The client has gone, an error of the target came first, or the plan has nothing that may be sent: not run.
-    await this.#notRun(answer.permit, over.aborted ? '57014' : exchange.isSkipping ? '25P02' : '42501');
+    await this.#deps.cancelSettled();
+    if (planned.plan.forward !== null && this.#mayRun()) return answer;
+    return this.#withheld(answer.permit);
+  }
+
+  /** The client has gone or has cancelled, an error of the target came first, or the plan has nothing that may be sent. */
+  async #withheld(permit: Permit): Promise<Answered> {
+    const { gate, exchange, over } = this.#deps;
+    await this.#notRun(permit, over.aborted || this.#isCancelled ? '57014' : exchange.isSkipping ? '25P02' : '42501');
     if (over.aborted) throw over.reason;
+    if (this.#isCancelled) return { refusal: cancelledBeforeSent(gate.id) };
     return { refusal: nativeFault(new SallyportError('SP_REQUEST_NOT_UNDERSTOOD', 'nothing may be sent'), gate.id) };
   }
 
@@ -99,7 +142,8 @@ export class Asking {
   async #wait(held: Held, waiting: AbortController): Promise<Permitted | Denied> {
     const { output, beforeWait } = this.#deps;
     beforeWait();
-    output.urgent(noticeMessage(this.#notice(held)));
+    if (this.#isCancelled) waiting.abort(new SallyportError('SP_REQUEST_CANCELLED', 'cancelled by the client'));
+    else output.urgent(noticeMessage(this.#notice(held)));
     this.#waiting = waiting;
     try {
       if (this.#refusal !== null) waiting.abort(this.#refusal);
@@ -130,21 +174,37 @@ class PostgresRequest implements Request {
   readonly maskSetId: string;
   readonly catalogueVersion: string;
   readonly sealed: Request['sealed'];
+  readonly #deps: Pick<AskingDeps, 'gate' | 'formSha256' | 'previewer'>;
   readonly #planned: PlannedText;
+  readonly #portal: Portal | null;
+  #statementSha256: Sha256Hex | null = null;
 
-  constructor(target: Request['target'], action: RequestAction, planned: PlannedText, portal: Portal | null) {
-    this.target = target;
+  constructor(
+    deps: Pick<AskingDeps, 'gate' | 'formSha256' | 'previewer'>,
+    action: RequestAction,
+    planned: PlannedText,
+    portal: Portal | null,
+  ) {
+    this.target = deps.gate.target.name;
     this.action = action;
     this.facts = planned.plan.facts;
     this.parameters = portal?.parameters ?? noParameters;
     this.maskSetId = planned.maskSetId;
     this.catalogueVersion = planned.catalogueVersion;
     this.sealed = { statement: planned.textBytes, parameters: portal?.parameterBytes ?? null };
+    this.#deps = deps;
     this.#planned = planned;
+    this.#portal = portal;
   }
 
-  get textSha256(): Sha256Hex {
-    return this.#planned.textSha256;
+  get statementSha256(): Sha256Hex {
+    // WHY: the same name may stand for something else in another session, and in this one a moment later.
+    this.#statementSha256 ??= this.#planned.dependsOnSession ? sha256(randomBytes(32)) : this.#deps.formSha256(this.#planned);
+    return this.#statementSha256;
+  }
+
+  get previewer(): EffectPreviewer {
+    return this.#deps.previewer(this.#planned, this.#portal);
   }
 
   get parametersSha256(): Sha256Hex {

@@ -3,7 +3,7 @@
 // A stale or missing catalogue refuses statements; it never lets one through.
 
 import { SallyportError } from '../../core/error.ts';
-import type { Clock, Logger } from '../../core/ports.ts';
+import type { Clock, DatabaseOrigin, Logger } from '../../core/ports.ts';
 import { buildCatalogue } from '../../sql/catalogue-build.ts';
 import {
   CATALOGUE_BEGIN,
@@ -12,6 +12,8 @@ import {
   CATALOGUE_PROBE_QUERY,
   CATALOGUE_QUERIES,
   CATALOGUE_TOUCH_QUERY,
+  CLUSTER_QUERY,
+  DATABASE_ORIGIN_QUERY,
   type CatalogueQueryName,
   type CatalogueRows,
   type TextRow,
@@ -24,6 +26,9 @@ import { Framer } from '../../wire/framer.ts';
 export interface CatalogueLoaderDeps {
   /** Dials and logs in; the loader owns the connection. */
   readonly connect: (signal: AbortSignal) => Promise<UpstreamConnection>;
+  /** Called at every look, before the catalogue counts, one call at a time; null = nothing to wait for. When it rejects, the
+   *  catalogue is not used. */
+  readonly settle: (catalogue: Catalogue, origin: DatabaseOrigin) => Promise<void> | null;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly target: string;
@@ -40,6 +45,9 @@ export interface CatalogueLoaderDeps {
 }
 
 const maxRowBytes = 16 * 1024 * 1024;
+/** WHY: definitions of what an open transaction has changed cannot be read before it ends, and the session that runs it, like
+ *  every other, waits for this read. */
+const LOCK_LIMIT = 'SET LOCAL lock_timeout = 800';
 /** From this rate of statements on the target counts as loaded. */
 const loadedPerMs = 1;
 /** A pause of this length says that the load is over. */
@@ -51,6 +59,8 @@ export class CatalogueLoader {
   readonly #deps: CatalogueLoaderDeps;
   #snapshot: Catalogue | null = null;
   #probe: string | null = null;
+  /** Of the database that was read last. */
+  #origin: DatabaseOrigin | null = null;
   #confirmedMs = 0;
   /** Whatever the target had committed at this moment is in the snapshot. */
   #asOfMs = Number.NEGATIVE_INFINITY;
@@ -143,18 +153,23 @@ export class CatalogueLoader {
       const startedMs = this.#deps.clock.monotonicMs();
       this.#measureLoad(startedMs);
       const horizon = await connection.horizon();
-      if (this.#snapshot !== null && (horizon === this.#horizon || (await this.#isUntouched(connection)))) {
+      let snapshot = this.#snapshot;
+      let probe = this.#probe;
+      if (snapshot !== null && (horizon === this.#horizon || (await this.#isUntouched(connection)))) {
+        const settling = this.#deps.settle(snapshot, connection.origin);
+        if (settling !== null) await settling;
         this.#confirmedMs = startedMs;
       } else {
         this.#horizon = null;
         // Before the probe: what is written after it shows against these.
         const rows = rowCounts(await connection.touch(oldestOf(horizon)));
-        const probe = (await connection.query(CATALOGUE_PROBE_QUERY))[0]?.[0] ?? null;
-        if (probe === null || probe !== this.#probe || this.#snapshot === null) {
-          this.#snapshot = buildCatalogue(await readRows(connection));
-          this.#probe = probe;
-          this.#deps.logger.info({ target: this.#deps.target, catalogue: this.#snapshot.version }, 'catalogue read');
-        }
+        probe = (await connection.query(CATALOGUE_PROBE_QUERY))[0]?.[0] ?? null;
+        const isNew = probe === null || probe !== this.#probe || snapshot === null;
+        if (isNew || snapshot === null) snapshot = buildCatalogue(await readRows(connection));
+        await this.#deps.settle(snapshot, connection.origin);
+        if (isNew) this.#deps.logger.info({ target: this.#deps.target, catalogue: snapshot.version }, 'catalogue read');
+        this.#snapshot = snapshot;
+        this.#probe = probe;
         this.#rowCounts = rows;
         this.#confirmedMs = this.#deps.clock.monotonicMs();
       }
@@ -185,6 +200,11 @@ export class CatalogueLoader {
     const connection = new QueryConnection(await this.#deps.connect(signal), this.#deps.readTimeoutMs);
     try {
       await connection.prepare();
+      // It may lead to another server than the last one: transaction ids and row versions of one mean nothing to another.
+      this.#horizon = null;
+      const { origin } = connection;
+      if (this.#origin?.cluster !== origin.cluster || this.#origin.database !== origin.database) this.#probe = null;
+      this.#origin = origin;
       return connection;
     } catch (fault) {
       connection.close();
@@ -219,6 +239,7 @@ export class CatalogueLoader {
 
 async function readRows(connection: QueryConnection): Promise<CatalogueRows> {
   await connection.query(CATALOGUE_BEGIN);
+  await connection.query(LOCK_LIMIT);
   const read: Partial<Record<CatalogueQueryName, readonly TextRow[]>> = {};
   for (const [name, text] of Object.entries(CATALOGUE_QUERIES)) read[name as CatalogueQueryName] = await connection.query(text);
   await connection.query(CATALOGUE_END);
@@ -244,6 +265,7 @@ class QueryConnection {
   readonly #deadline: NodeJS.Timeout;
   #rows: TextRow[] = [];
   #fault: SallyportError | null = null;
+  #origin: DatabaseOrigin | null = null;
   #settle: { resolve(rows: TextRow[]): void; reject(fault: unknown): void } | null = null;
 
   constructor(upstream: UpstreamConnection, timeoutMs: number) {
@@ -262,6 +284,16 @@ class QueryConnection {
   async prepare(): Promise<void> {
     await this.#run(() => this.#upstream.ownPrepare(horizonName, CATALOGUE_HORIZON_QUERY));
     await this.#run(() => this.#upstream.ownPrepare(touchName, CATALOGUE_TOUCH_QUERY));
+    const [database, mayAsk] = (await this.query(DATABASE_ORIGIN_QUERY))[0] ?? [];
+    const cluster = mayAsk === 't' ? await this.query(CLUSTER_QUERY).then(onlyText) : '';
+    this.#origin = { cluster, database: Number(database ?? Number.NaN) };
+  }
+
+  /** Once it is prepared. */
+  get origin(): DatabaseOrigin {
+    if (this.#origin === null || Number.isNaN(this.#origin.database))
+      throw new SallyportError('SP_UPSTREAM_PROTOCOL', 'catalogue query gave no answer');
+    return this.#origin;
   }
 
   query(text: string): Promise<TextRow[]> {

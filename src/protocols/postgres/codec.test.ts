@@ -119,6 +119,40 @@ test('rows of any size pass as slices and are never collected', () => {
   assert.equal(largest, 1000);
 });
 
+test('rows over their limit are announced and dropped, wherever the chunks are cut; those at the limit pass', () => {
+  const row = (letter: string, bytes: number): Uint8Array => message(letter, (body) => body.bytes(Buffer.alloc(bytes - 5, letter)));
+  const stream = Buffer.concat([
+    row('D', 20),
+    row('D', 21),
+    row('D', 12),
+    row('d', 40),
+    row('d', 20),
+    message('C'),
+    row('D', 22),
+    message('Z'),
+  ]);
+  const seenOf = (chunks: readonly Uint8Array[]): [string[], number] => {
+    const events: string[] = [];
+    let rowBytes = 0;
+    const scanner = new UpstreamScanner(
+      {
+        rowStarts: (_, bytes) => void events.push(`row ${bytes}`),
+        rowBytes: (slice) => (rowBytes += slice.length),
+        message: (type) => void events.push(String.fromCharCode(type)),
+      },
+      1024,
+      { maxBytes: 20, refused: (type) => void events.push(`refused ${String.fromCharCode(type)}`) },
+    );
+    for (const chunk of chunks) scanner.push(chunk);
+    return [events, rowBytes];
+  };
+  const whole = seenOf([stream]);
+  assert.deepEqual(whole, [['row 20', 'refused D', 'row 12', 'refused d', 'row 20', 'C', 'refused D', 'Z'], 52]);
+  for (let at = 1; at < stream.length; at += 1)
+    assert.deepEqual(seenOf([stream.subarray(0, at), stream.subarray(at)]), whole, `cut at ${at}`);
+  assert.deepEqual(seenOf([...stream].map((byte) => Buffer.from([byte]))), whole);
+});
+
 test('a message other than a row over the limit is refused at its header', () => {
   const scanner = new UpstreamScanner({ rowStarts: () => undefined, rowBytes: () => undefined, message: () => undefined }, 1024);
   assert.throws(() => scanner.push(Buffer.from([0x45, 0, 1, 0, 0])), { code: 'SP_UPSTREAM_PROTOCOL' });

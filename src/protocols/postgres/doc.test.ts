@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import test from 'node:test';
-import { SQLSTATE, SQLSTATE_OF_CODE } from './errors.ts';
+import { SQLSTATE, SQLSTATE_OF_CODE, SQLSTATE_OF_UNKNOWN } from './errors.ts';
 import { CLIENT_MESSAGES } from './messages.ts';
 import { STARTUP_SETTINGS } from './startup.ts';
 
@@ -35,6 +35,7 @@ test('the document lists exactly the client messages the code knows', () => {
 test('the document lists exactly the SQLSTATEs the code answers with', () => {
   assert.deepEqual(table('| category | SQLSTATE |'), Object.entries(SQLSTATE));
   assert.deepEqual(table('| code | SQLSTATE |'), Object.entries(SQLSTATE_OF_CODE));
+  assert.deepEqual(table('| not understood | SQLSTATE |'), Object.entries(SQLSTATE_OF_UNKNOWN));
 });
 
 test('the document lists exactly the start-up settings the code accepts', () => {

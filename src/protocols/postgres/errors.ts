@@ -3,8 +3,9 @@
 
 import type { Deny, ReasonCode } from '../../core/decision.ts';
 import { type Category, ERROR_CODES, type ErrorCode, SallyportError } from '../../core/error.ts';
-import type { Facts } from '../../core/facts.ts';
+import type { Facts, Unknown } from '../../core/facts.ts';
 import type { SessionId } from '../../core/ids.ts';
+import { UNKNOWN_NAME } from '../../sql/resolve.ts';
 import { fieldsMessage } from './messages.ts';
 
 /** docs/protocols/postgres.md lists the same rows (tested). */
@@ -27,9 +28,22 @@ export const SQLSTATE_OF_CODE: Partial<Record<ErrorCode, string>> = {
   SP_AUTH_INVALID_TOKEN: '28P01',
   SP_TARGET_UNKNOWN: '3D000',
   SP_SHUTTING_DOWN: '57P01',
+  SP_POLICY_CHANGED: '57P01',
   SP_WIRE_TOO_LARGE: '54000',
+  SP_ROW_TOO_LARGE: '54000',
   SP_WIRE_TIMEOUT: '57P05',
   SP_UPSTREAM_UNREACHABLE: '08001',
+  SP_GRANT_ROWS: '53400',
+};
+
+/** What was not understood, where PostgreSQL has a SQLSTATE for it that is not one of a denial. */
+export const SQLSTATE_OF_UNKNOWN: Partial<Record<Unknown['code'], string>> = {
+  syntax: '42601',
+  'too-large': '54000',
+  'too-deep': '54001',
+  relation: '42P01',
+  schema: '3F000',
+  token: '22023',
 };
 
 export function sqlstateOf(code: ErrorCode): string {
@@ -41,6 +55,8 @@ export interface NativeError {
   readonly message: string;
   readonly detail?: string;
   readonly hint?: string;
+  /** Where in the client's text, in characters from 1. */
+  readonly position?: number;
 }
 
 export function errorMessage(severity: 'ERROR' | 'FATAL', error: NativeError): Uint8Array {
@@ -60,6 +76,7 @@ function fieldsOf(severity: string, error: NativeError): [string, string][] {
   ];
   if (error.detail !== undefined && error.detail !== '') fields.push(['D', clean(error.detail)]);
   if (error.hint !== undefined && error.hint !== '') fields.push(['H', clean(error.hint)]);
+  if (error.position !== undefined) fields.push(['P', String(error.position)]);
   return fields;
 }
 
@@ -87,6 +104,8 @@ const denialCode = {
   cancelled: 'SP_REQUEST_CANCELLED',
   'shutting-down': 'SP_SHUTTING_DOWN',
   unavailable: 'SP_STORE_UNAVAILABLE',
+  'outside-grant': 'SP_GRANT_SCOPE',
+  'grant-rows': 'SP_GRANT_ROWS',
 } as const satisfies Record<ReasonCode, ErrorCode>;
 
 /** Explains a denial: reason, rules, what could not be proven, and what to do instead. */
@@ -95,20 +114,45 @@ export function nativeDenial(decision: Deny, facts: Facts, session: SessionId): 
   const code = denialCode[reason];
   const { text, remedy } = ERROR_CODES[code];
   const unknown = reason === 'not-understood' ? facts.unknowns[0] : undefined;
-  const what = unknown === undefined ? (decision.say ?? text) : `${text}: ${unknown.code} ${unknown.what}`;
   const details = [`reasons: ${decision.reasons.join(', ')}`];
   if (decision.rules.length > 0) details.push(`rules: ${decision.rules.join(', ')}`);
   if (facts.unknowns.length > 1) details.push(`not understood: ${facts.unknowns.map((item) => `${item.code} ${item.what}`).join(', ')}`);
+  const state = unknown === undefined ? undefined : stateOfUnknown(unknown, decision);
   return {
-    sqlstate: reason === 'no-access' ? SQLSTATE.denied : sqlstateOf(code),
-    message: `sallyport: ${what}`,
+    sqlstate: state ?? (reason === 'no-access' ? SQLSTATE.denied : sqlstateOf(code)),
+    message: `sallyport: ${unknown === undefined ? (decision.say ?? text) : whatIsUnknown(unknown, state === undefined ? text : null)}`,
     detail: details.join('; '),
     hint: withSession(unknown?.remedy ?? remedy, session),
+    ...(unknown?.at === undefined ? {} : { position: unknown.at }),
   };
+}
+
+/** Undefined for a denial: what policy denies as well is denied, whatever is missing in it. A text that is no statement is
+ *  never that: policy has seen nothing of it. */
+function stateOfUnknown({ code }: Unknown, { reasons }: Deny): string | undefined {
+  const isText = code === 'syntax' || code === 'too-large' || code === 'too-deep';
+  return isText || reasons.length === 1 ? SQLSTATE_OF_UNKNOWN[code] : undefined;
+}
+
+/** @param denial public text of the denial that it is; null = it is none. */
+function whatIsUnknown({ code, what, at }: Unknown, denial: string | null): string {
+  if (denial !== null) return `${denial}: ${code} ${what}`;
+  if (code === 'syntax') return at === undefined ? what : `${what} at character ${at}`;
+  if (code !== 'relation') return `refused: ${what}`;
+  return what === UNKNOWN_NAME ? 'a relation of the statement does not exist' : `relation "${what}" does not exist`;
 }
 
 export function withSession(remedy: string, session: SessionId | null): string {
   return session === null ? remedy : `${remedy} Session ${session}.`;
+}
+
+/** Data of COPY FROM holds a token, which would be stored as it is. */
+export function tokenInCopy(session: SessionId): NativeError {
+  return {
+    sqlstate: SQLSTATE_OF_UNKNOWN.token ?? SQLSTATE.denied,
+    message: 'sallyport: refused: a token in the data of COPY',
+    hint: withSession('It would be stored as it is: use INSERT, with tokens as constants or parameters.', session),
+  };
 }
 
 export function noStatement(name: string): NativeError {
@@ -122,12 +166,43 @@ export function noPortal(name: string): NativeError {
   return { sqlstate: '34000', message: `portal "${name}" does not exist` };
 }
 
+/** The frame is whole: the session goes on behind the next Sync. */
+export function malformedMessage(session: SessionId): NativeError {
+  return {
+    sqlstate: sqlstateOf('SP_WIRE_MALFORMED'),
+    message: `sallyport: ${ERROR_CODES.SP_WIRE_MALFORMED.text}`,
+    detail: 'SP_WIRE_MALFORMED',
+    hint: withSession('Check the client; messages up to the next Sync are skipped.', session),
+  };
+}
+
 /** SQLSTATE and text are the target's own for this case: drivers know them and prepare again. */
 export const stalePlan: NativeError = {
   sqlstate: '0A000',
   message: 'cached plan must not change result type',
   hint: 'sallyport: the policy or the schema has changed; prepare the statement again.',
 };
+
+/** Nothing of it has reached the target. */
+export function cancelledBeforeSent(session: SessionId): NativeError {
+  return {
+    sqlstate: sqlstateOf('SP_REQUEST_CANCELLED'),
+    message: 'sallyport: the statement was cancelled by the client',
+    detail: 'It was cancelled before it was sent to the target.',
+    hint: withSession(ERROR_CODES.SP_REQUEST_CANCELLED.remedy, session),
+  };
+}
+
+/** The statement was cancelled for it. */
+export function rowTooLarge(maxRowBytes: number, session: SessionId): NativeError {
+  const { text, remedy } = ERROR_CODES.SP_ROW_TOO_LARGE;
+  return {
+    sqlstate: sqlstateOf('SP_ROW_TOO_LARGE'),
+    message: `sallyport: ${text} (${maxRowBytes} bytes)`,
+    detail: 'The statement was cancelled. SP_ROW_TOO_LARGE',
+    hint: withSession(remedy, session),
+  };
+}
 
 export const tooManyPrepared: NativeError = {
   sqlstate: '53400',

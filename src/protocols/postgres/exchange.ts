@@ -59,6 +59,11 @@ export class Exchange<T> {
     return this.#open.slice(this.#first);
   }
 
+  /** A ReadyForQuery is owed: what is asked for now is behind work that the upstream has not ended. */
+  get isBehindOthers(): boolean {
+    return this.all().some(({ kind }) => kind === 'query' || kind === 'sync');
+  }
+
   /** Something was sent upstream. */
   sent(expectation: Expectation<T>): void {
     this.#open.push(expectation);

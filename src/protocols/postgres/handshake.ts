@@ -14,6 +14,7 @@ import {
   PROTOCOL,
   StartupRefusal,
   type StartupWishes,
+  TargetRefusal,
   firstPacketLength,
   parseFirstPacket,
   readStartup,
@@ -65,7 +66,9 @@ export function refuse(socket: Socket, fault: unknown): void {
   const shown =
     known instanceof StartupRefusal
       ? { ...native, message: `sallyport: start-up parameter "${known.parameter}" is not accepted`, hint: known.remedy }
-      : native;
+      : known instanceof TargetRefusal
+        ? { ...native, message: `sallyport: database "${known.database}" does not exist, or you have no access to it` }
+        : native;
   socket.end(errorMessage('FATAL', shown));
   socket.setTimeout(2000, () => socket.destroy());
   socket.resume();

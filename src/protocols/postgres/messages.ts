@@ -24,6 +24,20 @@ export const CLIENT_MESSAGES = {
   X: { name: 'Terminate', treatment: 'ends the session' },
 } as const satisfies Record<string, { name: string; treatment: 'gated' | 'forwarded' | 'refused' | 'ends the session' }>;
 
+/** Messages that run nothing, or only up to the next Sync: when one of them fails, those behind it are skipped up to there. */
+const EXTENDED = new Set([...'PBDEC'].map((letter) => letter.charCodeAt(0)));
+/** What is looked at even while messages are skipped. */
+const NEVER_SKIPPED = new Set([...'SX'].map((letter) => letter.charCodeAt(0)));
+
+export function isExtended(type: number): boolean {
+  return EXTENDED.has(type);
+}
+
+/** Skipped unread up to the next Sync, as the target does. An unknown type never is. */
+export function isSkippable(type: number): boolean {
+  return Object.hasOwn(CLIENT_MESSAGES, String.fromCharCode(type)) && !NEVER_SKIPPED.has(type);
+}
+
 /** Code of a one-letter message type. */
 export function typeCode(letter: string): number {
   return letter.charCodeAt(0);
@@ -251,6 +265,9 @@ export const parseMessage = (name: string, text: string, parameterTypes: readonl
     body.cString(name).cString(text).int16(parameterTypes.length);
     for (const oid of parameterTypes) body.uint32(oid);
   });
+
+/** Ends COPY FROM STDIN with an error of the target, which says `reason`. */
+export const copyFailMessage = (reason: string): Uint8Array => message('f', (body) => body.cString(reason));
 
 /** Bind with text parameters, Execute and Sync of a prepared statement, through the unnamed portal. */
 export const executeMessages = (statement: string, parameters: readonly string[]): Uint8Array =>

@@ -5,6 +5,7 @@ import { plan } from '../../sql/plan.ts';
 import { catalogue, parser, protection } from '../../../test/support/plan.ts';
 import { Planner } from './planner.ts';
 import { LiveObjects } from './session-objects.ts';
+import { testTokens } from '../../../test/support/tokens.ts';
 
 const masks: MaskSet = {
   id: 'm1',
@@ -18,6 +19,7 @@ function newPlanner(): Planner {
     policy: () => ({ version: 'p1', classRules: [], safeFunctions: new Set() }),
     catalogue: () => catalogue,
     searchPath: ['public'],
+    tokens: testTokens,
     maxCachedTexts: 100,
   });
 }

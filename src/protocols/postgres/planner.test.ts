@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { catalogue, parser } from '../../../test/support/plan.ts';
-import type { MaskMethod, MaskSet } from '../../core/decision.ts';
+import type { Mask, MaskSet } from '../../core/decision.ts';
 import type { Catalogue, Relation } from '../../sql/catalogue.ts';
 import { lineage } from '../../sql/lineage.ts';
 import { plan } from '../../sql/plan.ts';
@@ -11,13 +11,14 @@ import { protect } from '../../sql/protection.ts';
 import type { ResultColumn } from './messages.ts';
 import { Planner, type TargetPolicy } from './planner.ts';
 import { LiveObjects } from './session-objects.ts';
+import { testTokens } from '../../../test/support/tokens.ts';
 
 const protecting = (version: string, ...patterns: readonly string[]): TargetPolicy => ({
   version,
   classRules: patterns.map((pattern) => ({ class: `phi.${pattern.split('.').at(-1)}`, pattern })),
   safeFunctions: new Set(),
 });
-const masksOf = (id: string, byClass: Readonly<Record<string, MaskMethod>> = {}): MaskSet => ({ id, byClass });
+const masksOf = (id: string, byClass: Readonly<Record<string, Mask>> = {}): MaskSet => ({ id, byClass });
 const hidden = masksOf('hidden');
 
 function planner(first: TargetPolicy = protecting('1', 'public.patients.ssn')): {
@@ -32,6 +33,7 @@ function planner(first: TargetPolicy = protecting('1', 'public.patients.ssn')): 
     policy: () => state.policy,
     catalogue: () => state.catalogue,
     searchPath: ['public'],
+    tokens: testTokens,
     maxCachedTexts: 100,
   });
   return Object.assign(state, { planner: made });
@@ -103,7 +105,10 @@ describe('a plan', () => {
     assert.match(state.planner.plan(text, nulled, none).plan.forward ?? '', /NULL::/);
     assert.equal(state.planner.isStale(first, hidden), false);
     assert.equal(state.planner.isStale(first, nulled), true);
-    state.policy = protecting('2', 'public.clinics.region');
+    // The same columns: what may be done with them is in the version alone.
+    state.policy = protecting('2', 'public.patients.ssn');
+    assert.equal(state.planner.isStale(first, hidden), true);
+    state.policy = protecting('3', 'public.clinics.region');
     assert.equal(state.planner.isStale(first, hidden), true);
     assert.equal(state.planner.plan(text, hidden, none).plan.forward, text);
   });
@@ -113,6 +118,28 @@ describe('a plan', () => {
     const first = state.planner.plan(text, hidden, none);
     state.catalogue = null;
     assert.equal(state.planner.isStale(first, hidden), true);
+  });
+
+  it('is stale when other columns are protected, although catalogue and policy are the same', () => {
+    const known = protect(catalogue, [], parser, lineage);
+    const more = { ...known, version: 'more' };
+    let kept = known;
+    const made = new Planner({
+      engine: { plan, protect: () => assert.fail('somebody else knows') },
+      parser,
+      policy: () => protecting('1'),
+      catalogue: () => catalogue,
+      kept: () => kept,
+      searchPath: ['public'],
+      tokens: testTokens,
+      maxCachedTexts: 100,
+    });
+    const first = made.plan(text, hidden, none);
+    assert.equal(made.isStale(first, hidden), false);
+    assert.equal(made.plan(text, hidden, none), first);
+    kept = more;
+    assert.equal(made.isStale(first, hidden), true);
+    assert.notEqual(made.plan(text, hidden, none), first);
   });
 
   it('is not shared with a session that has an object of a name it asked for', () => {
@@ -136,5 +163,51 @@ describe('a plan', () => {
       ['catalogue'],
     );
     assert.equal(messages, 'code-only');
+  });
+});
+
+describe('a planner under another policy', () => {
+  const facts = (made: Planner, text: string) => made.plan(text, hidden, new LiveObjects()).plan.facts;
+  const text = 'SELECT ssn, name FROM patients WHERE id = 1';
+
+  it('plans with the classes of that policy and leaves the one in force as it is', () => {
+    const { planner: made } = planner();
+    assert.deepEqual(facts(made, text).outputClasses, ['phi.ssn']);
+    const other = made.under(protecting('2', 'public.patients.name'));
+    assert.deepEqual(facts(other, text).outputClasses, ['phi.name']);
+    assert.deepEqual(
+      [...other.protection().columns.keys()].filter((name) => name.startsWith('public.patients.')),
+      ['public.patients.name'],
+    );
+    assert.deepEqual(facts(made, text).outputClasses, ['phi.ssn']);
+    assert.equal(made.exposesProtected([from('patients', 'name')], hidden), false);
+  });
+
+  it('follows the catalogue', () => {
+    const state = planner();
+    const other = state.planner.under(protecting('2', 'public.patients.name'));
+    state.catalogue = null;
+    assert.deepEqual(
+      facts(other, text).unknowns.map(({ code }) => code),
+      ['catalogue'],
+    );
+  });
+});
+
+describe('lineage in the facts', () => {
+  const lineageOf = (text: string) => planner().planner.plan(text, hidden, new LiveObjects()).plan.facts.lineage;
+
+  it('says which columns are shown, which are tested and which relations are open, protected or not', () => {
+    assert.deepEqual(lineageOf('SELECT name, lower(ssn) FROM patients WHERE clinic_id = 3 ORDER BY dob LIMIT 5'), {
+      shown: ['public.patients.name', 'public.patients.ssn'],
+      tested: ['public.patients.clinic_id', 'public.patients.dob'],
+      open: [],
+    });
+    assert.deepEqual(lineageOf('SELECT 1 FROM clinics'), { shown: [], tested: [], open: ['public.clinics'] });
+    // All statements of a text count, also those whose rows are not its last ones.
+    assert.deepEqual(lineageOf('SELECT ssn FROM patients LIMIT 1; SELECT name FROM clinics LIMIT 1')?.shown, [
+      'public.clinics.name',
+      'public.patients.ssn',
+    ]);
   });
 });

@@ -5,14 +5,18 @@
 import { createHash } from 'node:crypto';
 import type { MaskSet } from '../../core/decision.ts';
 import { ERROR_CODES, SallyportError } from '../../core/error.ts';
+import type { Unknown } from '../../core/facts.ts';
 import type { Sha256Hex } from '../../core/ids.ts';
-import { maskExpression } from '../../masking/index.ts';
-import type { BoundColumn, Catalogue, ColumnRule, Protection } from '../../sql/catalogue.ts';
+import { type MaskedColumn, maskExpression, type TokenSpace } from '../../masking/index.ts';
+import type { BoundColumn, Catalogue, Column, ColumnRule, Protection, Relation } from '../../sql/catalogue.ts';
 import type { Parser } from '../../sql/parser.ts';
-import type { MaskColumn, MessagePolicy, Plan, PlanContext, SessionObjects, Residuals } from '../../sql/plan.ts';
+import type { MaskColumn, MessagePolicy, Plan, PlanContext, PlannedStatement, SessionObjects, Residuals } from '../../sql/plan.ts';
+import type { PlanTokens, Tokens } from '../../sql/token-values.ts';
 import type { ResultColumn } from './messages.ts';
+import { tokensOf } from './token-columns.ts';
 import { type Made, PlanCache, type PlanCacheStats } from './plan-cache.ts';
 import { stricter } from './scrub.ts';
+import { formSha256 } from './statement-form.ts';
 
 /** What policy says about one target; changes with the policy version only. */
 export interface TargetPolicy {
@@ -20,6 +24,10 @@ export interface TargetPolicy {
   readonly version: string;
   readonly classRules: readonly ColumnRule[];
   readonly safeFunctions: ReadonlySet<string>;
+  /** Column that says whose data the values of a class are (`subjectsOf` of the policy); absent = no class has one. */
+  readonly subjectOf?: (className: string, relation: Relation) => string | null | undefined;
+  /** Patterns that are written for many schemas: nobody is told when they match nothing. */
+  readonly mayBeMissing?: ReadonlySet<string>;
   /** Absent = the defaults. */
   readonly residuals?: Residuals;
 }
@@ -40,15 +48,17 @@ export class PlannedText {
   readonly messages: MessagePolicy;
   /** It creates, drops or renames what later statements may name. */
   readonly hasChanges: boolean;
+  /** It names something that only this session has: a temporary relation, a prepared statement, a cursor. */
+  readonly dependsOnSession: boolean;
   #textBytes: Uint8Array | null = null;
-  #textSha256: Sha256Hex | null = null;
 
-  constructor(text: string, plan: Plan, under: PlannedUnder, messages: MessagePolicy, hasChanges: boolean) {
+  constructor(text: string, plan: Plan, under: PlannedUnder, messages: MessagePolicy, hasChanges: boolean, dependsOnSession: boolean) {
     this.text = text;
     this.plan = plan;
     this.under = under;
     this.messages = messages;
     this.hasChanges = hasChanges;
+    this.dependsOnSession = dependsOnSession;
   }
 
   get maskSetId(): string {
@@ -59,21 +69,38 @@ export class PlannedText {
     return this.under.catalogueVersion;
   }
 
+  /** Only statements that begin, end or divide transactions: they mean the same under every catalogue. */
+  get isControl(): boolean {
+    return this.plan.statements.length > 0 && this.plan.statements.every(({ transaction }) => transaction !== null);
+  }
+
+  /** Another catalogue may be in force once it has run: it makes or drops something, runs code, or ends a transaction. EXECUTE
+   *  may do any of it: drivers prepare every kind of statement. */
+  get mayMoveCatalogue(): boolean {
+    const { facts, statements } = this.plan;
+    return (
+      this.hasChanges ||
+      facts.effects.includes('call') ||
+      facts.effects.includes('admin') ||
+      statements.some(({ transaction, verb }) => transaction !== null || verb === 'EXECUTE')
+    );
+  }
+
   /** The same object at every call: what is recorded with it is recorded once. */
   get textBytes(): Uint8Array {
     this.#textBytes ??= Buffer.from(this.text, 'utf8');
     return this.#textBytes;
   }
 
-  get textSha256(): Sha256Hex {
-    this.#textSha256 ??= sha256(this.textBytes);
-    return this.#textSha256;
+  /** The same text, of which nothing may be sent. */
+  refused(reason: Unknown): PlannedText {
+    const plan = { ...this.plan, facts: { ...this.plan.facts, unknowns: [reason] }, forward: null };
+    return new PlannedText(this.text, plan, this.under, this.messages, this.hasChanges, this.dependsOnSession);
   }
 
   /** The plan of a text that differs in inert literals only. */
   withText(text: string, forward: string): PlannedText {
-    const { facts, statements } = this.plan;
-    return new PlannedText(text, { facts, forward, statements }, this.under, this.messages, this.hasChanges);
+    return new PlannedText(text, { ...this.plan, forward }, this.under, this.messages, this.hasChanges, this.dependsOnSession);
   }
 }
 
@@ -95,13 +122,21 @@ export interface PlannerDeps {
   /** Newest snapshot, or null while there is none. */
   readonly catalogue: () => Catalogue | null;
   readonly searchPath: readonly string[];
+  /** Tokens of the target. */
+  readonly tokens: TokenSpace;
   readonly maxCachedTexts: number;
+  /** The protection of a catalogue, from whoever knows what its columns were called before. Absent: it is found here. */
+  readonly kept?: (catalogue: Catalogue) => Protection;
+  /** Columns that are protected whatever they are called in this catalogue, beside those bound before. */
+  readonly bound?: () => readonly BoundColumn[];
 }
 
 export class Planner {
   readonly #deps: PlannerDeps;
   readonly #cache: PlanCache;
   readonly #maskColumns = new Map<string, MaskColumn>();
+  readonly #ofTransactions = new Set<Planner>();
+  readonly #tokens = new Map<string, Tokens | null>();
   #protection: { readonly catalogue: Catalogue; readonly policyVersion: string; readonly value: Protection } | null = null;
 
   constructor(deps: PlannerDeps) {
@@ -114,9 +149,40 @@ export class Planner {
     return this.#cache.stats;
   }
 
+  /** A planner for what one transaction sees: it shares no plan with this one, and what is protected here by now is protected
+   *  there, whatever the transaction calls it. `release` it when the transaction is over.
+   *  @param catalogue asked for every plan; null = nothing is understood. @returns null when there are too many already. */
+  forTransaction(catalogue: () => Catalogue | null): Planner | null {
+    if (this.#ofTransactions.size >= maxTransactions) return null;
+    const { kept: _ofCommitted, ...deps } = this.#deps;
+    const planner = new Planner({
+      ...deps,
+      catalogue: () => (this.isReady ? catalogue() : null),
+      maxCachedTexts: maxTextsOfTransaction,
+      bound: () => this.protection().bound,
+    });
+    this.#ofTransactions.add(planner);
+    return planner;
+  }
+
+  release(ofTransaction: Planner): void {
+    this.#ofTransactions.delete(ofTransaction);
+  }
+
+  /** A planner for what statements would be under another policy, of the same catalogue. It runs nothing and shares no plan. */
+  under(other: Pick<TargetPolicy, 'version' | 'classRules' | 'subjectOf'>): Planner {
+    const { kept: _ofInForce, ...deps } = this.#deps;
+    return new Planner({
+      ...deps,
+      policy: () => ({ ...this.#deps.policy(), ...other }),
+      maxCachedTexts: maxTextsOfTransaction,
+      bound: () => this.protection().bound,
+    });
+  }
+
   /** Empty while there is no catalogue. */
   get catalogueVersion(): string {
-    return this.#deps.catalogue()?.version ?? '';
+    return this.isReady ? this.protection().version : '';
   }
 
   get isReady(): boolean {
@@ -134,7 +200,7 @@ export class Planner {
 
   /** Never throws: what is not understood is in the facts, and so is a catalogue that cannot be relied on. */
   plan(text: string, masks: MaskSet, objects: SessionObjects & { readonly isEmpty: boolean }): PlannedText {
-    if (!this.isReady) return blindPlan(text, masks);
+    if (!this.isReady) return blindPlan(text, masks, unavailable);
     const protection = this.protection();
     const cached = this.#cache.find(masks.id, text, objects);
     if (cached !== null) return cached;
@@ -152,15 +218,25 @@ export class Planner {
   protection(): Protection {
     const catalogue = this.#catalogue();
     const { version, classRules, safeFunctions } = this.#deps.policy();
+    const kept = this.#deps.kept?.(catalogue);
+    if (kept !== undefined) return this.#use(catalogue, version, kept);
     if (this.#protection?.catalogue !== catalogue || this.#protection.policyVersion !== version) {
-      // A column that was renamed behind the gateway's back is still what policy meant; a new policy says it anew.
-      const bound = this.#protection?.policyVersion === version ? this.#protection.value.bound : [];
+      // A column that was renamed behind the gateway's back is still what policy meant.
+      const bound = [...(this.#protection?.value.bound ?? []), ...(this.#deps.bound?.() ?? [])];
       const value = this.#deps.engine.protect(catalogue, classRules, safeFunctions, this.#deps.parser, bound);
-      this.#protection = { catalogue, policyVersion: version, value };
-      this.#cache.clear();
-      this.#maskColumns.clear();
+      return this.#use(catalogue, version, value);
     }
     return this.#protection.value;
+  }
+
+  #use(catalogue: Catalogue, policyVersion: string, value: Protection): Protection {
+    if (this.#protection?.value !== value) {
+      this.#protection = { catalogue, policyVersion, value };
+      this.#cache.clear();
+      this.#maskColumns.clear();
+      this.#tokens.clear();
+    }
+    return value;
   }
 
   /** INVARIANT: a column the masks hide, or a whole row of its relation, must never be the origin of a result column.
@@ -180,7 +256,7 @@ export class Planner {
     });
   }
 
-  #plan(text: string, masks: MaskSet, protection: Protection, objects: SessionObjects): PlannedText {
+  #plan(text: string, masks: MaskSet, protection: Protection, objects: WatchedObjects): PlannedText {
     const { engine, parser, policy, searchPath } = this.#deps;
     const { safeFunctions, residuals } = policy();
     const plan = engine.plan(
@@ -189,6 +265,7 @@ export class Planner {
         protection,
         searchPath,
         maskColumn: this.#maskColumn(masks),
+        tokens: this.tokens(masks),
         objects,
         safeFunctions,
         ...(residuals === undefined ? {} : { residuals }),
@@ -197,24 +274,50 @@ export class Planner {
     );
     let messages: MessagePolicy = 'pass';
     for (const statement of plan.statements) messages = stricter(messages, statement.messages);
-    const under = { catalogueVersion: protection.catalogue.version, policyVersion: policy().version, maskSetId: masks.id };
-    return new PlannedText(
-      text,
-      plan,
-      under,
-      messages,
-      plan.statements.some((statement) => statement.changes.length > 0),
-    );
+    const under = { catalogueVersion: protection.version, policyVersion: policy().version, maskSetId: masks.id };
+    return new PlannedText(text, plan, under, messages, plan.statements.some(changesNames(plan)), objects.hasFound);
+  }
+
+  /** What an approval is bound to instead of the exact text: see `statement-form.ts`. */
+  formSha256({ text }: PlannedText): Sha256Hex {
+    return formSha256(text, this.#deps.parser);
+  }
+
+  /** Null: nothing is shown by tokens under these masks. */
+  tokens(masks: MaskSet): Tokens | null {
+    let tokens = this.#tokens.get(masks.id);
+    if (tokens === undefined) this.#tokens.set(masks.id, (tokens = tokensOf(this.#deps.tokens, masks, this.#deps.policy().subjectOf)));
+    return tokens;
   }
 
   #maskColumn(masks: MaskSet): MaskColumn {
     let maskColumn = this.#maskColumns.get(masks.id);
     if (maskColumn === undefined) {
-      maskColumn = (_relation, column, classes) =>
-        maskExpression({ columnName: column.name, typeName: column.typeName, typeSchema: column.typeSchema, classes }, masks)?.sql ?? null;
+      maskColumn = (relation, column, classes) => this.#masked(relation, column, classes, masks)?.sql ?? null;
       this.#maskColumns.set(masks.id, maskColumn);
     }
     return maskColumn;
+  }
+
+  #masked(relation: Relation, column: Column, classes: readonly string[], masks: MaskSet): MaskedColumn | null {
+    const { subjectOf } = this.#deps.policy();
+    return maskExpression(
+      {
+        columnName: column.name,
+        typeName: column.typeName,
+        typeSchema: column.typeSchema,
+        ...(column.baseType === undefined ? {} : { baseType: column.baseType }),
+        classes,
+        keyId: this.#deps.tokens.keyId,
+        subjectOf(className) {
+          const name = subjectOf?.(className, relation);
+          const found = relation.byName.get(name ?? '');
+          if (name === undefined) return undefined;
+          return found === undefined ? null : { columnName: found.name, typeName: found.typeName, typeSchema: found.typeSchema };
+        },
+      },
+      masks,
+    );
   }
 
   #catalogue(): Catalogue {
@@ -224,8 +327,19 @@ export class Planner {
   }
 }
 
+/** Of a statement that a driver prepared, EXECUTE knows the effects only. */
+const changesNames =
+  ({ facts }: Plan) =>
+  ({ changes, verb }: PlannedStatement): boolean =>
+    changes.length > 0 || (verb === 'EXECUTE' && facts.effects.includes('ddl'));
+
+const maxTextsOfTransaction = 200;
+/** Each has a catalogue of its own: some 5 MB for 300 tables. */
+export const maxTransactions = 50;
+const unavailable: Unknown = { code: 'catalogue', what: 'unavailable', remedy: ERROR_CODES.SP_CATALOGUE_UNAVAILABLE.remedy };
+
 /** Without a catalogue nothing is known about a statement, and nothing is allowed. */
-function blindPlan(text: string, masks: MaskSet): PlannedText {
+export function blindPlan(text: string, masks: MaskSet, reason: Unknown): PlannedText {
   const plan: Plan = {
     facts: {
       verbs: [],
@@ -239,14 +353,14 @@ function blindPlan(text: string, masks: MaskSet): PlannedText {
       predicateClasses: [],
       unbounded: false,
       limit: null,
-      unknowns: [{ code: 'catalogue', what: 'unavailable', remedy: ERROR_CODES.SP_CATALOGUE_UNAVAILABLE.remedy }],
+      unknowns: [reason],
       normalised: null,
       fingerprint: null,
     },
     forward: null,
     statements: [],
   };
-  return new PlannedText(text, plan, { catalogueVersion: '', policyVersion: '', maskSetId: masks.id }, 'code-only', false);
+  return new PlannedText(text, plan, { catalogueVersion: '', policyVersion: '', maskSetId: masks.id }, 'code-only', false, false);
 }
 
 /** Lets the planner ask, and remembers what the answer depended on. */
@@ -269,6 +383,11 @@ class WatchedObjects implements SessionObjects {
 
   temporary(name: string): ReturnType<SessionObjects['temporary']> {
     return this.#watch('temporary', name, this.#objects.temporary(name));
+  }
+
+  /** Of a prepared statement that was asked for before. */
+  tokens(name: string): PlanTokens | undefined {
+    return this.#objects.tokens(name);
   }
 
   #watch<T>(kind: keyof SessionObjects, name: string, found: T): T {

@@ -5,6 +5,8 @@ export interface SessionLimits {
   readonly maxMessageBytes: number;
   /** Largest upstream message other than a row. */
   readonly maxUpstreamMessageBytes: number;
+  /** Largest row of an answer, its header included; a larger one is refused with the statement. */
+  readonly maxRowBytes: number;
   /** A started client message must go on within this time. */
   readonly messageTimeoutMs: number;
   /** A client that does not take its result for so long is cut off. */

@@ -6,6 +6,7 @@
 import type { Facts } from '../../core/facts.ts';
 import type { Relation } from '../../sql/catalogue.ts';
 import type { SessionChange, SessionObjects } from '../../sql/plan.ts';
+import type { PlanTokens } from '../../sql/token-values.ts';
 import type { TransactionStatus } from './messages.ts';
 import type { PlannedText } from './planner.ts';
 
@@ -14,6 +15,8 @@ export type Renew = (made: PlannedText) => PlannedText | null;
 
 interface Made {
   readonly facts: Facts;
+  /** What it asks of its parameters. */
+  readonly tokens?: PlanTokens | undefined;
   /** The text that made it; the server keeps what was forwarded then. */
   readonly made: PlannedText | null;
   /** Made by Parse or Bind: the text is the statement itself, not one that makes it. */
@@ -70,14 +73,19 @@ export class LiveObjects implements SessionObjects {
     this.#isRenewing = false;
     if (made === found.made) return found.facts;
     if (found.byProtocol) {
-      if (made !== null) objects.set(name, { ...found, facts: made.plan.facts, made });
+      if (made !== null) objects.set(name, { ...found, facts: made.plan.facts, tokens: made.plan.tokens, made });
       return made?.plan.facts;
     }
     const changes = made?.plan.statements.flatMap((statement) => statement.changes) ?? [];
     const change = changes.findLast((each) => each.kind === kind && each.name === name);
     if (change?.kind !== kind) return undefined;
-    objects.set(name, { ...found, facts: change.facts, made });
+    objects.set(name, { ...found, facts: change.facts, tokens: change.kind === 'prepare' ? change.tokens : undefined, made });
     return change.facts;
+  }
+
+  /** Asked right after `prepared`, which brings it up to date. */
+  tokens(name: string): PlanTokens | undefined {
+    return this.#prepared.get(name)?.tokens;
   }
 
   temporary(name: string): Relation | undefined {
@@ -88,7 +96,7 @@ export class LiveObjects implements SessionObjects {
   apply(change: SessionChange, made: PlannedText | null = null): void {
     switch (change.kind) {
       case 'prepare':
-        this.#prepared.set(change.name, { facts: change.facts, made, byProtocol: false });
+        this.#prepared.set(change.name, { facts: change.facts, tokens: change.tokens, made, byProtocol: false });
         return;
       case 'deallocate':
         if (change.name === null) this.#prepared.clear();
@@ -122,7 +130,7 @@ export class LiveObjects implements SessionObjects {
   /** The upstream confirmed the Parse of a named statement. Until then the name must be unknown: `closed` it when the
    *  Parse is sent. */
   parsed(name: string, made: PlannedText): void {
-    if (name !== '') this.#prepared.set(name, { facts: made.plan.facts, made, byProtocol: true });
+    if (name !== '') this.#prepared.set(name, { facts: made.plan.facts, tokens: made.plan.tokens, made, byProtocol: true });
   }
 
   /** Same for the Bind of a named portal; `made` is the plan it was bound with. */

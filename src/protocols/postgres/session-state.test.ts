@@ -173,6 +173,47 @@ test('a denial says why, by which rule, what is not understood and what to do', 
   assert.match(error.hint ?? '', /Use built-in functions.*ses_test/);
 });
 
+test('what PostgreSQL has a SQLSTATE for is told with it, with what, where and what next; a denial stays 42501', () => {
+  const told = (unknown: object, reasons = ['not-understood']): readonly unknown[] => {
+    const decision = { outcome: 'deny', reasons, rules: [], say: null } as unknown as Deny;
+    const { sqlstate, message, hint, position } = nativeDenial(decision, { unknowns: [unknown] } as unknown as Facts, session);
+    assert.notEqual(hint ?? '', '');
+    return [sqlstate, message, position];
+  };
+  const remedy = 'Change it.';
+  assert.deepEqual(told({ code: 'syntax', what: 'syntax error', remedy, at: 13 }), [
+    '42601',
+    'sallyport: syntax error at character 13',
+    13,
+  ]);
+  assert.deepEqual(told({ code: 'syntax', what: 'syntax error', remedy }), ['42601', 'sallyport: syntax error', undefined]);
+  assert.deepEqual(told({ code: 'too-large', what: 'a long statement', remedy }), [
+    '54000',
+    'sallyport: refused: a long statement',
+    undefined,
+  ]);
+  assert.deepEqual(told({ code: 'too-deep', what: 'a deep statement', remedy }), [
+    '54001',
+    'sallyport: refused: a deep statement',
+    undefined,
+  ]);
+  assert.deepEqual(told({ code: 'schema', what: 'no schema', remedy }), ['3F000', 'sallyport: refused: no schema', undefined]);
+  assert.deepEqual(told({ code: 'relation', what: 'visits', remedy }), ['42P01', 'sallyport: relation "visits" does not exist', undefined]);
+  assert.deepEqual(told({ code: 'relation', what: 'an unknown name', remedy }).slice(0, 2), [
+    '42P01',
+    'sallyport: a relation of the statement does not exist',
+  ]);
+  for (const code of ['function', 'partition', 'system-relation', 'node-kind', 'setting'])
+    assert.equal(told({ code, what: 'x', remedy })[0], '42501');
+  // Refused by policy: what was not understood beside it changes nothing.
+  for (const reasons of [['rule'], ['no-access'], ['not-understood', 'rule'], ['not-understood', 'effect-not-granted']]) {
+    assert.equal(told({ code: 'relation', what: 'visits', remedy }, reasons)[0], '42501');
+  }
+  assert.equal(told({ code: 'syntax', what: 'syntax error', remedy, at: 13 }, ['rule'])[0], '42501');
+  // No rule has seen what is no statement.
+  assert.equal(told({ code: 'syntax', what: 'syntax error', remedy, at: 13 }, ['not-understood', 'policy-error'])[0], '42601');
+});
+
 class FakeSocket extends EventEmitter {
   written = '';
   writable = true;

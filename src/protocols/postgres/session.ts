@@ -7,10 +7,13 @@
 //
 // LENGTH: one method per client message over one shared order of events; asking, input, output and answers are apart.
 
+import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { SallyportError } from '../../core/error.ts';
+import { type ErrorCode, SallyportError } from '../../core/error.ts';
+import type { Unknown } from '../../core/facts.ts';
 import { type Soon, andThen } from '../../core/soon.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
+import type { EffectPreviewer } from '../../core/preview.ts';
 import type { GateSession } from '../../session/gate.ts';
 import type { Permit } from '../../session/permit.ts';
 import type { Frame } from '../../wire/framer.ts';
@@ -21,23 +24,41 @@ import { ClientOutput } from './client-output.ts';
 import {
   type NativeError,
   asFault,
+  cancelledBeforeSent,
   errorMessage,
+  malformedMessage,
   nativeFault,
   noPortal,
   noStatement,
   refusedFunctionCall,
   sqlstateOf,
   stalePlan,
+  tokenInCopy,
   tooManyPrepared,
 } from './errors.ts';
 import { Exchange } from './exchange.ts';
-import { type ClientMessage, parseClientMessage, parseMessage, queryMessage, readyForQuery } from './messages.ts';
+import {
+  type ClientMessage,
+  copyFailMessage,
+  UPSTREAM,
+  isExtended,
+  isSkippable,
+  parseClientMessage,
+  parseMessage,
+  queryMessage,
+  readyForQuery,
+} from './messages.ts';
 import type { PlannedText, Planner } from './planner.ts';
+import type { PreviewSubject } from './preview.ts';
 import { Prepared, type Portal, type PreparedStatement, newPortal } from './prepared.ts';
 import type { SessionLimits } from './session-limits.ts';
 import { LiveObjects } from './session-objects.ts';
+import { SessionPlanner, type Standing } from './session-planner.ts';
+import { TransactionReader } from './transaction-reader.ts';
 import type { UpstreamConnection } from './upstream.ts';
+import { UpstreamCancel } from './upstream-cancel.ts';
 import { UpstreamScanner } from './upstream-scanner.ts';
+import { type BoundTokens, bindTokens } from './token-parameters.ts';
 import { type Work, endTurn, newWork } from './work.ts';
 
 export interface SessionDeps {
@@ -48,20 +69,42 @@ export interface SessionDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly limits: SessionLimits;
+  /** What the client called itself. */
+  readonly application: string;
   /** Reads the catalogue again; resolves when a newer one is in force or nothing changed. */
   readonly refreshCatalogue: (signal: AbortSignal) => Promise<void>;
   /** Resolves when the catalogue is as new as the target was at `asOfMs` (monotonic); null when it is now. */
   readonly confirmCatalogue: (asOfMs: number) => Promise<void> | null;
+  /** Finds out what a held statement would do. */
+  readonly previewer: (subject: PreviewSubject) => EffectPreviewer;
   readonly onClosed: () => void;
 }
 
+/** Why nothing is read from the target. */
+type Pause = 'client' | 'row';
+
 const maxOpenExpectations = 4096;
+/** What precedes an Execute that is held: it runs nothing. */
+const isPreparation: ReadonlySet<string> = new Set(['parse', 'bind', 'close', 'describe-statement', 'describe-portal']);
+const listenText = 'LISTEN sallyport';
+/** How the record calls an end that is no fault. */
+const endReasons: Partial<Record<ErrorCode, string>> = {
+  SP_AUTH_EXPIRED: 'expired',
+  SP_GRANT_ENDED: 'expired',
+  SP_LOCKED: 'locked',
+  SP_POLICY_CHANGED: 'policy',
+  SP_SHUTTING_DOWN: 'shutdown',
+};
+/** What a newer catalogue may know. */
+const mayBeBehind: ReadonlySet<Unknown['code']> = new Set(['relation', 'schema', 'catalogue']);
 
 export class PostgresSession {
   readonly #deps: SessionDeps;
   readonly #input: ClientInput;
   readonly #exchange = new Exchange<Work>();
   readonly #objects: LiveObjects;
+  readonly #planner: SessionPlanner;
+  readonly #ownCatalogue: TransactionReader;
   readonly #prepared = new Prepared();
   readonly #output: ClientOutput;
   readonly #answers: Answers;
@@ -76,20 +119,36 @@ export class PostgresSession {
   #isUpstreamCorked = false;
   #isDraining = false;
   readonly #asking: Asking;
+  readonly #upstreamCancel: UpstreamCancel;
   #catalogueRefresh: Promise<void> | null = null;
   /** ReadyForQuery owed or answered. */
   #readiesOwed = 0;
   #quietWaiters: (() => void)[] = [];
   #drainWaiters: (() => void)[] = [];
+  readonly #pauses = new Set<Pause>();
   #stall: NodeJS.Timeout | null = null;
 
   constructor(deps: SessionDeps) {
     this.#deps = deps;
     const { client, upstream, gate, limits, planner } = deps;
     this.#objects = new LiveObjects((made) => {
-      if (!planner.isStale(made, gate.masks())) return made;
-      const again = planner.plan(made.text, gate.masks(), this.#objects);
+      if (!this.#planner.isStale(made, gate.masks())) return made;
+      const again = this.#planner.plan(made.text, gate.masks(), this.#objects);
       return again.plan.forward !== null && again.plan.forward === made.plan.forward ? again : null;
+    });
+    this.#upstreamCancel = new UpstreamCancel(() => upstream.cancel());
+    this.#ownCatalogue = new TransactionReader({
+      send: (bytes) => upstream.ownMessages(bytes),
+      divert: (sink) => this.#scanner.divert(sink ?? this.#answers),
+      onFatal: (bytes, body) => this.#answers.message(UPSTREAM.errorResponse, bytes, body),
+      newName: () => `sallyport_${randomBytes(12).toString('hex')}`,
+      over: this.#over.signal,
+    });
+    this.#planner = new SessionPlanner({
+      shared: planner,
+      standing: () => this.#standing(),
+      read: () => this.#ownCatalogue.read(),
+      refreshCatalogue: () => deps.refreshCatalogue(this.#over.signal),
     });
     this.#input = new ClientInput({
       socket: client,
@@ -104,11 +163,11 @@ export class PostgresSession {
     this.#output = new ClientOutput({
       socket: client,
       onFull: () => {
-        upstream.pause();
+        this.#pauseUpstream('client');
         this.#stall ??= setTimeout(() => this.fail(new SallyportError('SP_WIRE_TIMEOUT', 'client does not read')), limits.stalledClientMs);
       },
       onReady: () => {
-        upstream.resume();
+        this.#resumeUpstream('client');
         if (this.#stall !== null) clearTimeout(this.#stall);
         this.#stall = null;
       },
@@ -116,24 +175,36 @@ export class PostgresSession {
     });
     this.#asking = new Asking({
       gate,
-      planner: deps.planner,
+      planner: this.#planner,
       exchange: this.#exchange,
       output: this.#output,
       over: this.#over.signal,
       beforeWait: () => this.#uncork(),
+      cancelSettled: () => this.#upstreamCancel.settled,
       stillHolds: async (planned) => {
         await deps.confirmCatalogue(deps.clock.monotonicMs())?.catch(() => undefined);
-        return deps.planner.isReady && !this.#isStale(planned);
+        return this.#planner.isReady && !this.#isStale(planned);
       },
+      formSha256: (planned) => planner.formSha256(planned),
+      previewer: (planned, portal) => deps.previewer({ planned, portal, isIdle: this.#isBetweenTransactions() }),
     });
     this.#answers = new Answers({
       gate,
       clock: deps.clock,
-      planner: deps.planner,
+      planner: this.#planner,
       exchange: this.#exchange,
       output: this.#output,
       objects: this.#objects,
       prepared: this.#prepared,
+      application: deps.application,
+      maxRowBytes: limits.maxRowBytes,
+      onRowRefused: () => {
+        // WHY paused: the target is still sending that row, and cannot go on to the end of the statement before it is cancelled.
+        this.#pauseUpstream('row');
+        void this.#upstreamCancel.request().then(() => this.#resumeUpstream('row'));
+      },
+      // LISTEN is planned for nobody else.
+      showsAll: () => planner.plan(listenText, gate.masks(), this.#objects).plan.forward !== null,
       onReady: () => this.#onReady(),
       onCatalogueChanged: () => {
         this.#catalogueRefresh = deps.refreshCatalogue(this.#over.signal);
@@ -141,7 +212,8 @@ export class PostgresSession {
       },
       onFatal: (message) => this.#end('upstream', message, '08006'),
     });
-    this.#scanner = new UpstreamScanner(this.#answers, limits.maxUpstreamMessageBytes);
+    const rowLimit = { maxBytes: limits.maxRowBytes, refused: (type: number): void => this.#answers.rowRefused(type) };
+    this.#scanner = new UpstreamScanner(this.#answers, limits.maxUpstreamMessageBytes, rowLimit);
   }
 
   /** Takes over both sockets. The client has been sent its ReadyForQuery. */
@@ -165,10 +237,16 @@ export class PostgresSession {
     client.resume();
   }
 
-  /** CancelRequest of the client that owns this session. */
+  /** CancelRequest of the client that owns this session. As on the target, without effect when nothing is asked or runs.
+   *  WHY deferred: between the turns of the event loop a statement is either asked for or sent, never on its way between. */
   cancel(): void {
-    if (!this.#asking.giveUp(new SallyportError('SP_REQUEST_CANCELLED', 'cancelled by the client')) && this.#exchange.open > 0)
-      void this.#deps.upstream.cancel();
+    setImmediate(() => this.#cancel());
+  }
+
+  #cancel(): void {
+    if (this.#over.signal.aborted || this.#asking.giveUp(new SallyportError('SP_REQUEST_CANCELLED', 'cancelled by the client'))) return;
+    if (this.#isPumping && !this.#exchange.isBehindOthers) this.#asking.cancel();
+    if (this.#exchange.open > 0 || this.#ownCatalogue.isReading) void this.#upstreamCancel.request();
   }
 
   /** Ends at the next moment when nothing runs; a held request is given up at once. */
@@ -192,14 +270,7 @@ export class PostgresSession {
     if (this.#over.signal.aborted) return;
     const { gate, logger } = this.#deps;
     logger.warn({ session: gate.id, code: fault.code, reason: fault.message }, 'session ended by a fault');
-    const reason =
-      fault.code === 'SP_AUTH_EXPIRED'
-        ? 'expired'
-        : fault.code === 'SP_SHUTTING_DOWN'
-          ? 'shutdown'
-          : fault.category === 'upstream'
-            ? 'upstream'
-            : 'fault';
+    const reason = endReasons[fault.code] ?? (fault.category === 'upstream' ? 'upstream' : 'fault');
     const alarmed = fault.code === 'SP_MASK_TRIPWIRE' ? gate.alarm('tripwire').catch(() => undefined) : Promise.resolve();
     this.#end(reason, errorMessage('FATAL', nativeFault(fault, gate.id)), sqlstateOf(fault.code), alarmed);
   }
@@ -210,12 +281,13 @@ export class PostgresSession {
     // A lost client may come back for its answer: what it waits for stays open then.
     this.#over.abort(new SallyportError(reason === 'client' ? 'SP_CLIENT_LOST' : 'SP_REQUEST_CANCELLED', 'session is over'));
     this.#asking.refuseToWait(this.#over.signal.reason);
+    this.#planner.ended();
     this.#input.close();
     if (this.#stall !== null) clearTimeout(this.#stall);
     this.#output.end(last);
     client.setTimeout(2000, () => client.destroy());
     client.resume();
-    if (this.#exchange.open > 0) void upstream.cancel().finally(() => upstream.destroy());
+    if (this.#exchange.open > 0) void this.#upstreamCancel.request().finally(() => upstream.destroy());
     else upstream.terminate();
     for (const wake of [...this.#quietWaiters.splice(0), ...this.#drainWaiters.splice(0)]) wake();
     // Permits that arrive meanwhile are settled by the client side; the session closes after them.
@@ -242,6 +314,16 @@ export class PostgresSession {
     if (this.#exchange.open === 0) for (const wake of this.#quietWaiters.splice(0)) wake();
   }
 
+  #pauseUpstream(why: Pause): void {
+    this.#pauses.add(why);
+    this.#deps.upstream.pause();
+  }
+
+  #resumeUpstream(why: Pause): void {
+    this.#pauses.delete(why);
+    if (this.#pauses.size === 0) this.#deps.upstream.resume();
+  }
+
   #onReady(): void {
     this.#endIfDrained();
     this.#input.watchSilence();
@@ -252,6 +334,7 @@ export class PostgresSession {
     try {
       for (let next = this.#input.take(); next !== undefined; next = this.#input.take()) {
         this.#cork();
+        this.#asking.begin();
         const handled = this.#handle(next);
         if (handled !== undefined) await handled;
         if (this.#over.signal.aborted) return;
@@ -282,14 +365,31 @@ export class PostgresSession {
       if (!this.#running.isTurnOver) return this.#turn(this.#running).then(() => this.#handle(frame));
       this.#running = null;
     }
+    // Whatever is sent while a cancel request is on its way would be cancelled in place of what it was for.
+    const cancel = this.#upstreamCancel.settled;
+    if (cancel !== null) {
+      this.#uncork();
+      return cancel.then(() => this.#handle(frame));
+    }
     if (this.#over.signal.aborted) return;
-    const message = parseClientMessage(frame);
     const copyIn = this.#copyIn();
+    if (copyIn === null && this.#exchange.isSkipping && isSkippable(frame.type)) return;
+    const message = this.#parsed(frame, copyIn !== null);
+    if (message === null) return this.#refuseExtended(malformedMessage(this.#deps.gate.id));
     if (copyIn !== null) return this.#copyMessage(copyIn, message, frame);
     if (message.kind === 'terminate') return this.#end('client', null, '57014');
-    if (this.#exchange.isSkipping && message.kind !== 'sync') return;
     if (this.#exchange.open >= maxOpenExpectations) return this.#quiet().then(() => this.#dispatch(message, frame));
     return this.#dispatch(message, frame);
+  }
+
+  /** Null when it is malformed and its like is refused up to the next Sync, as the target does; everything else ends the session. */
+  #parsed(frame: Frame, isCopying: boolean): ClientMessage | null {
+    try {
+      return parseClientMessage(frame);
+    } catch (fault) {
+      if (isCopying || !isExtended(frame.type) || asFault(fault).code !== 'SP_WIRE_MALFORMED') throw fault;
+      return null;
+    }
   }
 
   #dispatch(message: ClientMessage, frame: Frame): Soon<void> {
@@ -369,25 +469,45 @@ export class PostgresSession {
   #bind(message: Extract<ClientMessage, { kind: 'bind' }>, frame: Frame): Soon<void> {
     const statement = this.#prepared.statement(message.statement);
     if (statement === undefined) return this.#refuseExtended(noStatement(message.statement));
-    return andThen(this.#confirmCatalogue(), () => {
-      if (this.#exchange.isSkipping) return;
-      const { planned } = statement;
-      if (!this.#isStale(planned)) return this.#bound(message, statement, planned, frame);
-      return andThen(this.#plan(statement.text), (again) => {
-        if (this.#exchange.isSkipping) return;
-        // The target still holds the text of the old plan: only an identical rewrite may go on.
-        if (again.plan.forward === null || again.plan.forward !== planned.plan.forward) return this.#refuseExtended(stalePlan);
-        return this.#bound(message, statement, again, frame);
-      });
+    const upToDate = this.#planner.hasOwnCatalogue ? this.#upToDate(statement.text) : this.#confirmCatalogue();
+    return andThen(upToDate, () => {
+      const cancel = this.#upstreamCancel.settled;
+      return cancel === null ? this.#bindTo(statement, message, frame) : cancel.then(() => this.#bindTo(statement, message, frame));
     });
   }
 
-  #bound(message: Extract<ClientMessage, { kind: 'bind' }>, statement: PreparedStatement, planned: PlannedText, frame: Frame): void {
+  #bindTo(statement: PreparedStatement, message: Extract<ClientMessage, { kind: 'bind' }>, frame: Frame): Soon<void> {
+    if (this.#exchange.isSkipping) return;
+    if (this.#asking.isCancelled) return this.#refuseExtended(cancelledBeforeSent(this.#deps.gate.id));
+    const { planned } = statement;
+    if (!this.#isStale(planned)) return this.#bound(message, statement, planned, frame);
+    return andThen(this.#plan(statement.text), (again) => {
+      if (this.#exchange.isSkipping) return;
+      // The target still holds the text of the old plan: only an identical rewrite may go on.
+      if (again.plan.forward === null || again.plan.forward !== planned.plan.forward) return this.#refuseExtended(stalePlan);
+      return this.#bound(message, statement, again, frame);
+    });
+  }
+
+  #bound(message: Extract<ClientMessage, { kind: 'bind' }>, statement: PreparedStatement, planned: PlannedText, frame: Frame): Soon<void> {
     const portal = newPortal(message, statement, planned, this.#readiesOwed);
+    const sent = this.#withTokens(message, portal, frame.bytes);
+    if ('refused' in sent) {
+      return andThen(this.#asking.ask('execute', planned.refused(sent.refused), portal), (answer) => {
+        if (!this.#exchange.isSkipping && 'refusal' in answer) this.#refuseExtended(answer.refusal);
+      });
+    }
     const change = this.#prepared.addPortal(portal);
     this.#objects.closed('portal', portal.name);
     this.#exchange.sent({ kind: 'bind', of: newWork(this.#deps, { permit: statement.permit, planned, portal, change }) });
-    this.#deps.upstream.forward(statement.permit, frame.bytes);
+    this.#deps.upstream.forward(statement.permit, sent.bytes);
+  }
+
+  /** The Bind message as it may be sent: tokens among its parameters are checked, and brought up to date. */
+  #withTokens(message: Extract<ClientMessage, { kind: 'bind' }>, { planned, statement }: Portal, bytes: Uint8Array): BoundTokens {
+    const asked = planned.plan.tokens;
+    const tokens = asked === undefined ? null : this.#planner.tokens(this.#deps.gate.masks());
+    return asked === undefined || tokens === null ? { bytes } : bindTokens(message, bytes, statement.parameterTypes, asked, tokens);
   }
 
   #describe(what: 'statement' | 'portal', name: string, frame: Frame): void {
@@ -417,7 +537,7 @@ export class PostgresSession {
   #execute(message: Extract<ClientMessage, { kind: 'execute' }>, frame: Frame): Soon<void> {
     const portal = this.#prepared.portal(message.portal);
     if (portal === undefined) return this.#refuseExtended(noPortal(message.portal));
-    return andThen(this.#upToDate(), () => {
+    return andThen(this.#upToDate(portal.planned.text), () => {
       if (this.#exchange.isSkipping) return;
       if (!this.#isStale(portal.planned)) return this.#askExecute(portal, frame);
       return andThen(this.#plan(portal.planned.text), (again) => {
@@ -432,7 +552,10 @@ export class PostgresSession {
     if (this.#exchange.isSkipping) return;
     // Fetching on goes on under the permit of the first Execute.
     if (permit !== null && planned.maskSetId === this.#deps.gate.masks().id) {
-      return andThen(this.#deps.gate.again(permit), (again) => this.#executed(portal, again, frame));
+      return andThen(this.#asking.again(permit), (again) => {
+        if (this.#exchange.isSkipping) return;
+        return 'refusal' in again ? this.#refuseExtended(again.refusal) : this.#executed(portal, again.permit, frame);
+      });
     }
     return andThen(this.#asking.ask('execute', planned, portal), (answer) => {
       if (this.#exchange.isSkipping) return;
@@ -459,6 +582,7 @@ export class PostgresSession {
   async #copyMessage(work: Work, message: ClientMessage, frame: Frame): Promise<void> {
     switch (message.kind) {
       case 'copy-data':
+        if (work.tokenScan?.sees(frame.body) === true) return this.#refuseCopy(work, tokenInCopy(this.#deps.gate.id));
         if (work.permit !== null && !this.#deps.upstream.forward(work.permit, frame.bytes)) {
           this.#uncork();
           if (this.#deps.upstream.isFull) await new Promise<void>((wake) => this.#drainWaiters.push(wake));
@@ -467,13 +591,7 @@ export class PostgresSession {
       case 'copy-done':
       case 'copy-fail':
         if (work.permit !== null) this.#deps.upstream.forward(work.permit, frame.bytes);
-        this.#exchange.copyEnded();
-        // The end of a simple query is flushed to us; in the extended protocol only the Sync behind this brings it.
-        if (work.portal === null) {
-          work.isTurnOver = false;
-          this.#running = work;
-        }
-        return;
+        return this.#copyEnded(work);
       case 'flush':
       case 'sync':
         // The target ignores both while it takes COPY data.
@@ -483,6 +601,22 @@ export class PostgresSession {
       default:
         throw new SallyportError('SP_WIRE_UNEXPECTED', 'message during COPY FROM STDIN');
     }
+  }
+
+  #copyEnded(work: Work): void {
+    this.#exchange.copyEnded();
+    // The end of a simple query is flushed to us; in the extended protocol only the Sync behind this brings it.
+    if (work.portal === null) {
+      work.isTurnOver = false;
+      this.#running = work;
+    }
+  }
+
+  /** The target takes no more data: what the client still sends is dropped, as after every COPY that has failed. */
+  #refuseCopy(work: Work, refusal: NativeError): void {
+    work.refusal = refusal;
+    if (work.permit !== null) this.#deps.upstream.forward(work.permit, copyFailMessage('refused'));
+    this.#copyEnded(work);
   }
 
   /** Waits until `work` is answered or takes COPY data. */
@@ -516,7 +650,8 @@ export class PostgresSession {
 
   #hasOpenChanges(): boolean {
     if (this.#objects.hasUncommitted) return true;
-    return this.#exchange.all().some((expectation) => 'of' in expectation && expectation.of.planned?.hasChanges === true);
+    const isChange = this.#planner.hasOwnCatalogue ? 'mayMoveCatalogue' : 'hasChanges';
+    return this.#exchange.all().some((expectation) => 'of' in expectation && expectation.of.planned?.[isChange] === true);
   }
 
   async #settle(): Promise<void> {
@@ -527,25 +662,40 @@ export class PostgresSession {
   }
 
   #plan(text: string): Soon<PlannedText> {
-    return andThen(this.#upToDate(), () => {
-      const { planner, gate } = this.#deps;
-      const planned = planner.plan(text, gate.masks(), this.#objects);
+    this.#planner.next();
+    return andThen(this.#upToDate(text), () => {
+      const planned = this.#planner.plan(text, this.#deps.gate.masks(), this.#objects);
       const { unknowns } = planned.plan.facts;
-      if (unknowns.length === 0 || !unknowns.some(({ code }) => code === 'relation' || code === 'catalogue')) return planned;
+      if (unknowns.length === 0 || !unknowns.some(({ code }) => mayBeBehind.has(code))) return planned;
       return this.#planAgain(text, planned);
     });
   }
 
   /** The catalogue may be behind: once, then the answer stands. */
   async #planAgain(text: string, planned: PlannedText): Promise<PlannedText> {
-    const { planner, gate, refreshCatalogue } = this.#deps;
-    const version = planner.catalogueVersion;
+    const { gate, refreshCatalogue } = this.#deps;
+    const version = this.#planner.catalogueVersion;
     await refreshCatalogue(this.#over.signal).catch(() => undefined);
-    return planner.catalogueVersion === version ? planned : planner.plan(text, gate.masks(), this.#objects);
+    await this.#readOwn();
+    return this.#planner.catalogueVersion === version ? planned : this.#planner.plan(text, gate.masks(), this.#objects);
   }
 
-  #upToDate(): Soon<void> {
-    return andThen(this.#settled(), () => this.#confirmCatalogue());
+  #upToDate(text: string): Soon<void> {
+    if (this.#planner.passesAtOnce(text)) return;
+    return andThen(this.#settled(), () => andThen(this.#confirmCatalogue(), () => this.#readOwn()));
+  }
+
+  /** What the open transaction has changed, when nothing is under way. */
+  #readOwn(): Soon<void> {
+    if (this.#planner.mustRead) return this.#readWhenQuiet();
+  }
+
+  async #readWhenQuiet(): Promise<void> {
+    // Behind a Sync the answers come by themselves.
+    if (!this.#exchange.isUnsynced) await this.#quiet();
+    if (this.#standing() !== 'block' || this.#over.signal.aborted || this.#asking.isCancelled) return;
+    this.#uncork();
+    await this.#planner.read();
   }
 
   /** Nothing runs under a catalogue older than the message that asks for it. When it cannot be read, planning refuses. */
@@ -554,8 +704,7 @@ export class PostgresSession {
   }
 
   #isStale(planned: PlannedText): boolean {
-    const { planner, gate } = this.#deps;
-    return planner.isStale(planned, gate.masks());
+    return this.#planner.isStale(planned, this.#deps.gate.masks());
   }
 
   async #refuseSimple(error: NativeError): Promise<void> {
@@ -584,8 +733,20 @@ export class PostgresSession {
     this.#deps.upstream.fail('extended');
   }
 
+  /** No transaction is open, and nothing is under way that could open one or has run in it. */
+  #isBetweenTransactions(): boolean {
+    return (
+      this.#answers.status === 'I' && !this.#planner.hasOwnCatalogue && this.#exchange.all().every(({ kind }) => isPreparation.has(kind))
+    );
+  }
+
+  #standing(): Standing {
+    if (this.#exchange.open > 0 || this.#exchange.isUnsynced) return 'busy';
+    return this.#answers.status === 'I' ? 'idle' : this.#answers.status === 'T' ? 'block' : 'failed';
+  }
+
   /** Nothing runs and no transaction is open, explicit or implicit: a refusal needs nothing of the target. */
   #isIdle(): boolean {
-    return this.#answers.status === 'I' && this.#exchange.open === 0 && !this.#exchange.isUnsynced;
+    return this.#standing() === 'idle';
   }
 }

@@ -3,6 +3,7 @@
 // REFUSES: protocol majors other than 3, replication, settings that are not listed, encodings other than UTF-8.
 
 import { SallyportError } from '../../core/error.ts';
+import type { SessionId } from '../../core/ids.ts';
 import { ByteReader } from '../../wire/byte-reader.ts';
 import { ByteWriter } from '../../wire/byte-writer.ts';
 
@@ -74,6 +75,9 @@ export function startupMessage(parameters: Iterable<readonly [string, string]>):
   return writer.patchInt32(0, writer.length).finish();
 }
 
+/** `application_name` on the target: it leads to the session. */
+export const targetApplication = (session: SessionId): string => `sallyport ${session}`;
+
 /** Settings a client may choose at start-up, by lower-case name. Anything else is refused: a setting can move literal
  *  boundaries, the search path or what the server logs. */
 export const STARTUP_SETTINGS: Readonly<Record<string, string>> = {
@@ -111,6 +115,17 @@ export class StartupRefusal extends SallyportError {
     super('SP_WIRE_UNSUPPORTED', 'start-up parameter is refused');
     this.parameter = parameter;
     this.remedy = remedy;
+  }
+}
+
+/** The database asked for is no target, or none that the principal has access to: told alike. */
+export class TargetRefusal extends SallyportError {
+  /** The name as the client gave it, as it may be shown back. */
+  readonly database: string;
+
+  constructor(database: string, options?: { cause?: unknown }) {
+    super('SP_TARGET_UNKNOWN', 'no such target, or no access to it', options);
+    this.database = database.replaceAll(/[^\p{L}\p{N}_./ -]/gu, '?').slice(0, 63);
   }
 }
 

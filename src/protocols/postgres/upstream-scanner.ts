@@ -1,6 +1,7 @@
 // Walks the upstream's bytes without making an object per row: DataRow and CopyData go through as slices of the chunk
 // they arrived in, every other message is handed over whole. Linear, bounded: rows are never collected.
-// REFUSES: impossible lengths, and messages other than rows above `maxMessageBytes`.
+// REFUSES: impossible lengths, and messages other than rows above `maxMessageBytes`. Rows above a limit of their own are
+// announced and dropped.
 
 import { SallyportError } from '../../core/error.ts';
 import { readInt32 } from '../../wire/framer.ts';
@@ -15,20 +16,37 @@ export interface ScannerSink {
   message(type: number, bytes: Uint8Array, body: Uint8Array): void;
 }
 
+export interface RowLimit {
+  /** Largest row that is handed on, its header included. */
+  readonly maxBytes: number;
+  /** Called once per larger row, in place of `rowStarts`. None of its bytes follow. May throw to stop everything. */
+  refused(type: number): void;
+}
+
 const headerBytes = 5;
+const anyRow: RowLimit = { maxBytes: Number.POSITIVE_INFINITY, refused: () => undefined };
 
 export class UpstreamScanner {
-  readonly #sink: ScannerSink;
+  #sink: ScannerSink;
   readonly #maxMessageBytes: number;
+  readonly #rowLimit: RowLimit;
   /** Bytes of the current row that are still to come. */
   #rowLeft = 0;
+  /** The same of a row that is dropped. */
+  #dropLeft = 0;
   /** Start of a message that is not complete: header and, for messages other than rows, what there is of the body. */
   #partial: Uint8Array | null = null;
   #partialFilled = 0;
 
-  constructor(sink: ScannerSink, maxMessageBytes: number) {
+  constructor(sink: ScannerSink, maxMessageBytes: number, rowLimit = anyRow) {
     this.#sink = sink;
     this.#maxMessageBytes = maxMessageBytes;
+    this.#rowLimit = rowLimit;
+  }
+
+  /** What comes from now on goes to `sink`. Call it between two messages. */
+  divert(sink: ScannerSink): void {
+    this.#sink = sink;
   }
 
   /** @throws SP_UPSTREAM_PROTOCOL, and whatever the sink throws. After any throw, close the connection. */
@@ -43,6 +61,11 @@ export class UpstreamScanner {
       this.#rowLeft -= take;
       at += take;
     }
+    if (this.#dropLeft > 0) {
+      const take = Math.min(this.#dropLeft, chunk.length - at);
+      this.#dropLeft -= take;
+      at += take;
+    }
     while (at < chunk.length) {
       const available = chunk.length - at;
       if (available < headerBytes) {
@@ -52,6 +75,15 @@ export class UpstreamScanner {
       }
       const type = chunk[at] ?? 0;
       const frameBytes = this.#frameBytes(chunk, at);
+      if (isRow(type) && frameBytes > this.#rowLimit.maxBytes) {
+        if (runStart >= 0) this.#sink.rowBytes(chunk.subarray(runStart, at), true);
+        runStart = -1;
+        this.#rowLimit.refused(type);
+        const take = Math.min(frameBytes, available);
+        this.#dropLeft = frameBytes - take;
+        at += take;
+        continue;
+      }
       if (isRow(type)) {
         if (runStart < 0) runStart = at;
         this.#sink.rowStarts(type, frameBytes);
@@ -87,7 +119,11 @@ export class UpstreamScanner {
       const type = this.#partial[0] ?? 0;
       const frameBytes = this.#frameBytes(this.#partial, 0);
       const partial = this.#partial.subarray(0, this.#partialFilled);
-      if (isRow(type)) {
+      if (isRow(type) && frameBytes > this.#rowLimit.maxBytes) {
+        this.#partial = null;
+        this.#dropLeft = frameBytes - headerBytes;
+        this.#rowLimit.refused(type);
+      } else if (isRow(type)) {
         this.#partial = null;
         this.#rowLeft = frameBytes - headerBytes;
         this.#sink.rowStarts(type, frameBytes);

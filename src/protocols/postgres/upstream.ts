@@ -1,13 +1,15 @@
 // The upstream half: dials a PostgreSQL server, negotiates TLS, logs in, and hands over an authenticated connection.
 // Works without a session, so that it can run in a connector. SPEC: "Start-up", "SASL Authentication".
 // REFUSES: servers without TLS unless told otherwise, cleartext passwords without TLS, literals or encodings that
-// are not the ones the analyser assumes. INVARIANT: bytes of a client's request leave only with a genuine Permit.
+// are not the ones the analyser assumes. INVARIANT: bytes of a client's request leave only with a genuine Permit, or a
+// genuine PreviewPass on a connection that no client has.
 
 import { randomBytes } from 'node:crypto';
 import { type Socket, connect as connectTcp, isIP } from 'node:net';
 import { type TLSSocket, connect as connectTls } from 'node:tls';
 import { isLoopback } from '../../core/address.ts';
 import { SallyportError } from '../../core/error.ts';
+import { PreviewPass } from '../../core/preview.ts';
 import { Secret } from '../../core/secret.ts';
 import { Permit } from '../../session/permit.ts';
 import { ByteReader } from '../../wire/byte-reader.ts';
@@ -111,6 +113,12 @@ export class UpstreamConnection {
     return this.#write(bytes);
   }
 
+  /** Bytes of a held statement, to be explained or tried. @throws SP_INTERNAL for anything that is not a genuine pass. */
+  preview(pass: PreviewPass, bytes: Uint8Array): void {
+    if (!PreviewPass.isGenuine(pass)) throw new SallyportError('SP_INTERNAL', 'a preview without a pass');
+    this.#write(bytes);
+  }
+
   /** Protocol control that carries nothing of a request. */
   control(kind: 'flush' | 'sync'): void {
     this.#write(kind === 'flush' ? flushMessage : syncMessage);
@@ -146,6 +154,11 @@ export class UpstreamConnection {
     this.#write(executeMessages(name, parameters));
   }
 
+  /** Messages that hold nothing but fixed texts and names of the gateway. */
+  ownMessages(bytes: Uint8Array): void {
+    this.#write(bytes);
+  }
+
   pause(): void {
     this.#socket.pause();
   }
@@ -177,14 +190,20 @@ export class UpstreamConnection {
     }
   }
 
-  /** Asks the server to cancel what runs, on a connection of its own. Best effort, like every cancel. */
+  /** Asks the server to cancel what runs, on a connection of its own. Best effort, like every cancel.
+   *  @returns once the server has closed that connection, which it does after it has signalled, or the connect timeout is over. */
   async cancel(): Promise<void> {
+    const deadline = AbortSignal.timeout(this.#config.connectTimeoutMs);
     try {
-      const socket = await dial(this.#config, AbortSignal.timeout(this.#config.connectTimeoutMs));
+      const socket = await dial(this.#config, deadline);
       socket.on('error', () => undefined);
-      socket.end(cancelRequest(this.#pid, this.#key));
+      socket.write(cancelRequest(this.#pid, this.#key));
       socket.resume();
-      socket.setTimeout(this.#config.connectTimeoutMs, () => socket.destroy());
+      await new Promise<void>((resolve) => {
+        socket.once('close', resolve);
+        deadline.addEventListener('abort', () => resolve(), { once: true });
+      });
+      socket.destroy();
     } catch {
       // The statement simply runs on; the caller has its own deadline.
     }

@@ -5,7 +5,9 @@ import type { Permit } from '../../session/permit.ts';
 import { RecordingWriter } from '../../wire/pg-recording.ts';
 import type { PlannedText } from './planner.ts';
 import type { NameChange, Portal } from './prepared.ts';
+import type { NativeError } from './errors.ts';
 import type { SessionLimits } from './session-limits.ts';
+import { TokenScan } from './token-scan.ts';
 
 export interface Work {
   /** The request it belongs to; null for messages that carry none of their own (Close). */
@@ -26,6 +28,12 @@ export interface Work {
   noticed: number;
   rows: number;
   bytes: number;
+  /** A row was over the limit: it and all behind it are dropped, and its statement is being cancelled. */
+  isRowRefused: boolean;
+  /** COPY FROM: looks for tokens in the data; null = any data may be copied. */
+  readonly tokenScan: TokenScan | null;
+  /** Why the gateway has made it fail: told in place of the target's error. */
+  refusal: NativeError | null;
   /** SQLSTATE of the error that ended it. */
   fault: string | null;
   /** Its intent stands before its bytes on the way out. */
@@ -69,6 +77,9 @@ export function newWork(
     noticed: 0,
     rows: 0,
     bytes: 0,
+    isRowRefused: false,
+    tokenScan: of.planned?.plan.statements.some((statement) => statement.refusesTokens === true) === true ? new TokenScan() : null,
+    refusal: null,
     fault: null,
     isGated: false,
     isSettled: false,

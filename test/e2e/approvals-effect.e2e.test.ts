@@ -1,0 +1,269 @@
+// Reviewers approve what a statement would do: estimates and trial runs against a real PostgreSQL, refusals of trial runs that
+// could leave something behind, approvals for a time, and who sees any of it.
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { after, before, test } from 'node:test';
+import pg from 'pg';
+import { clerkOf, officerOf } from '../support/clinic-tests.ts';
+import { type TestGateway, startTestGateway } from '../support/gateway.ts';
+import {
+  type SmallClinic,
+  apiEnvironment,
+  auditEntries,
+  callApi,
+  connect,
+  sallyport,
+  smallClinicPolicy,
+  startSmallClinic,
+  until,
+} from '../support/small-clinic.ts';
+
+const setup = `
+  CREATE TABLE plain (id int PRIMARY KEY, note text, n int);
+  INSERT INTO plain SELECT i, 'note ' || i, i % 10 FROM generate_series(1, 500) i;
+  CREATE TABLE big (id int, n int);
+  INSERT INTO big SELECT i, i FROM generate_series(1, 30000) i;
+  CREATE TABLE numbered (id serial PRIMARY KEY, body text);
+  CREATE TABLE identified (id int GENERATED ALWAYS AS IDENTITY, body text);
+  CREATE TABLE stamped (id int, at timestamptz DEFAULT clock_timestamp());
+  CREATE TABLE parent (id int PRIMARY KEY);
+  CREATE TABLE child (parent_id int REFERENCES parent ON DELETE CASCADE);
+  INSERT INTO parent VALUES (1), (2); INSERT INTO child VALUES (1), (1);
+  CREATE TABLE late (id int PRIMARY KEY, other int UNIQUE DEFERRABLE INITIALLY DEFERRED);
+  INSERT INTO late VALUES (1, 1);
+  CREATE TABLE ruled (id int); INSERT INTO ruled VALUES (1);
+  CREATE RULE ruled_off AS ON DELETE TO ruled DO ALSO DELETE FROM plain WHERE false;
+  CREATE TABLE triggered (id int); INSERT INTO triggered VALUES (1);
+  CREATE FUNCTION noop() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+  CREATE TRIGGER t BEFORE UPDATE ON triggered FOR EACH ROW EXECUTE FUNCTION noop();
+  CREATE VIEW plain_view AS SELECT id, n FROM plain;
+  CREATE TABLE parts (id int, n int) PARTITION BY LIST (n);
+  CREATE TABLE parts_1 PARTITION OF parts FOR VALUES IN (1);
+  CREATE TABLE parts_2 PARTITION OF parts FOR VALUES IN (2);
+  INSERT INTO parts VALUES (1, 1), (2, 2);`;
+
+/** Every write of a clerk is held. */
+const policy = smallClinicPolicy.replace(
+  'rules:\n',
+  `rules:
+  - name: every-write
+    when: "request.effects.exists(e, e == 'write')"
+    then: hold
+    approvers: { role: officer, count: 1 }
+    within: 15m
+`,
+);
+
+let clinic: SmallClinic;
+let gateway: TestGateway;
+let owner: pg.Client;
+let officer = '';
+let clerk = '';
+let client: pg.Client;
+
+before(async () => {
+  clinic = await startSmallClinic();
+  gateway = await startTestGateway({ targets: [clinic.target], policy });
+  owner = new pg.Client({
+    host: clinic.server.host,
+    port: clinic.server.port,
+    user: clinic.target.user,
+    password: clinic.password,
+    database: clinic.target.database,
+  });
+  await owner.connect();
+  await owner.query(setup);
+  officer = await officerOf(gateway);
+  clerk = await clerkOf(gateway);
+  client = await connect(gateway, gateway.port, clerk);
+});
+after(async () => {
+  await client?.end();
+  await owner?.end();
+  await gateway?.close();
+  await clinic?.stop();
+});
+
+interface Preview {
+  readonly estimatedRows: number | null;
+  readonly affectedRows: number | null;
+  readonly notCounted: string | null;
+}
+interface Shown {
+  readonly state: string;
+  readonly preview: Preview | null;
+  readonly uses: number | null;
+}
+
+const show = async (id: string, token = officer): Promise<Shown> =>
+  JSON.parse((await callApi(gateway, gateway.running.api.port, token, `/v1/approvals/${id}`)).text) as Shown;
+const answer = async (id: string, body: object): Promise<number> =>
+  (await callApi(gateway, gateway.running.api.port, officer, `/v1/approvals/${id}/answer`, body)).status;
+
+type Outcome = pg.QueryResult | pg.DatabaseError;
+
+async function hold(sql: string, values: readonly unknown[] = [], by = client): Promise<{ id: string; outcome: Promise<Outcome> }> {
+  const noticed = once(by, 'notice') as Promise<[{ message: string }]>;
+  const outcome: Promise<Outcome> = by.query(sql, [...values]).catch((fault: pg.DatabaseError) => fault);
+  const early = await Promise.race([noticed, outcome]);
+  if (!Array.isArray(early)) assert.fail(`not held: ${String(early)}`);
+  return { id: /apr_[a-z2-7]{26}/.exec(early[0].message)?.[0] ?? assert.fail(early[0].message), outcome };
+}
+
+async function previewOf(id: string): Promise<Preview> {
+  let preview: Preview | null = null;
+  await until('the preview is there', async () => (preview = (await show(id)).preview) !== null);
+  return preview ?? assert.fail();
+}
+
+/** Holds it and lets it run. */
+async function approved(sql: string, by = client): Promise<void> {
+  const { id, outcome } = await hold(sql, [], by);
+  assert.equal(await answer(id, { verdict: 'approve' }), 200);
+  assert.ok('rowCount' in (await outcome), sql);
+}
+
+/** Holds it, reads the preview and denies it. */
+async function previewed(sql: string, values: readonly unknown[] = []): Promise<Preview> {
+  const { id, outcome } = await hold(sql, values);
+  const preview = await previewOf(id);
+  assert.equal(await answer(id, { verdict: 'deny' }), 200);
+  await outcome;
+  return preview;
+}
+
+test('a write is counted by a trial run; approved, it affects exactly so many rows', async () => {
+  for (const [sql, values] of [
+    ['UPDATE plain SET n = n + 100 WHERE id <= 37', []],
+    ['DELETE FROM plain WHERE id BETWEEN $1 AND $2', [400, 449]],
+    ["INSERT INTO plain SELECT id + 10000, 'new', 1 FROM plain WHERE id < 12", []],
+    ['UPDATE parts SET id = id + 1', []],
+  ] as const) {
+    const { id, outcome } = await hold(sql, values);
+    const preview = await previewOf(id);
+    assert.equal(preview.notCounted, null, sql);
+    assert.equal(await answer(id, { verdict: 'approve' }), 200);
+    const result = await outcome;
+    assert.ok('rowCount' in result, String(result));
+    assert.equal(preview.affectedRows, result.rowCount, sql);
+    assert.equal(typeof preview.estimatedRows, 'number', sql);
+  }
+});
+
+test('a trial run leaves nothing behind', async () => {
+  const before = await owner.query('SELECT count(*), sum(n) FROM plain');
+  const preview = await previewed('UPDATE plain SET n = 0');
+  assert.ok((preview.affectedRows ?? 0) > 0);
+  assert.deepEqual((await owner.query('SELECT count(*), sum(n) FROM plain')).rows, before.rows);
+});
+
+test('a held read is estimated, not run', async () => {
+  const preview = await previewed('SELECT id, name FROM patients');
+  assert.ok((preview.estimatedRows ?? 0) > 0);
+  assert.equal(preview.affectedRows, null);
+  assert.equal(preview.notCounted, null);
+});
+
+for (const [reason, sql] of [
+  ['default', "INSERT INTO numbered (body) VALUES ('x')"],
+  ['default', "INSERT INTO identified (body) VALUES ('x')"],
+  ['default', 'INSERT INTO stamped (id) VALUES (1)'],
+  ['default', 'UPDATE stamped SET at = DEFAULT'],
+  ['volatile-function', 'UPDATE plain SET n = (random() * 10)::int WHERE id = 1'],
+  ['cascade', 'DELETE FROM parent WHERE id = 1'],
+  ['deferred-constraint', 'UPDATE late SET other = 2'],
+  ['rule', 'DELETE FROM ruled'],
+  ['trigger', 'UPDATE triggered SET id = 2'],
+  ['view', 'UPDATE plain_view SET n = 1 WHERE id = 1'],
+  ['too-many-rows', 'UPDATE big SET n = 0'],
+  ['failed', "INSERT INTO plain VALUES (1, 'twice', 1)"],
+  ['statement', 'DELETE FROM plain WHERE id = 1; DELETE FROM plain WHERE id = 2'],
+] as const) {
+  test(`a write is not tried: ${reason} (${sql})`, async () => {
+    if (reason === 'too-many-rows') await owner.query('ANALYZE big');
+    const sequence = 'SELECT last_value, is_called FROM numbered_id_seq';
+    const before = (await owner.query(sequence)).rows;
+    let preview: Preview;
+    try {
+      preview = await previewed(sql);
+    } catch (fault) {
+      // What the gateway refuses outright is never previewed.
+      assert.match(String(fault), /not held/);
+      assert.ok(['trigger', 'rule', 'view'].includes(reason), String(fault));
+      return;
+    }
+    assert.deepEqual([preview.affectedRows, preview.notCounted], [null, reason]);
+    assert.deepEqual((await owner.query(sequence)).rows, before);
+  });
+}
+
+test('a lock of somebody else is not waited for', async () => {
+  await owner.query('BEGIN; UPDATE plain SET n = n WHERE id = 1');
+  try {
+    assert.equal((await previewed('UPDATE plain SET n = 1 WHERE id = 1')).notCounted, 'busy');
+  } finally {
+    await owner.query('ROLLBACK');
+  }
+});
+
+test('nothing is tried for a client that has a transaction open, or whose statement depends on its session', async () => {
+  await client.query('BEGIN');
+  assert.equal((await previewed('UPDATE plain SET n = 1 WHERE id = 1')).notCounted, 'session');
+  await client.query('ROLLBACK');
+  await approved('PREPARE change AS UPDATE plain SET n = 1 WHERE id = 1');
+  assert.equal((await previewed('EXECUTE change')).affectedRows, null);
+});
+
+test('a prepared statement of one name is never taken for another of that name', async () => {
+  const other = await connect(gateway, gateway.port, clerk);
+  try {
+    await approved('PREPARE again AS UPDATE plain SET n = 1 WHERE id = 2', other);
+    const first = await hold('EXECUTE again', [], other);
+    assert.equal(await answer(first.id, { verdict: 'approve', forMs: 600_000 }), 200);
+    await first.outcome;
+    await other.query('DEALLOCATE again');
+    await approved('PREPARE again AS UPDATE plain SET n = 2 WHERE id = 3', other);
+    const second = await hold('EXECUTE again', [], other);
+    assert.notEqual(second.id, first.id);
+    assert.equal(await answer(second.id, { verdict: 'deny' }), 200);
+    await second.outcome;
+  } finally {
+    await other.end();
+  }
+});
+
+test('approved for a time, the same statement runs again, laid out differently too, and another one does not', async () => {
+  const { id, outcome } = await hold('UPDATE plain SET n = 7 WHERE id = 5');
+  const running = sallyport(['approvals', 'approve', id, '--for', '15m'], apiEnvironment(gateway, gateway.running.api.port, officer));
+  running.end();
+  assert.equal((await running.ended).code, 0);
+  assert.ok('rowCount' in (await outcome));
+  for (const sql of ['UPDATE plain SET n = 7 WHERE id = 5', 'UPDATE plain\n  SET n = 7 -- again\n  WHERE id = 5 /* and again */'])
+    assert.equal((await client.query(sql)).rowCount, 1);
+  const shown = await show(id);
+  assert.deepEqual([shown.state, shown.uses], ['approved', 3]);
+  const entries = await auditEntries(gateway, gateway.running.api.port, officer);
+  const uses = entries.filter(({ type, approval }) => type === 'approval.used' && approval === id).map(({ detail }) => detail?.use);
+  assert.deepEqual(uses, [1, 2, 3]);
+  const other = await hold('UPDATE plain SET n = 8 WHERE id = 5');
+  assert.notEqual(other.id, id);
+  assert.equal(await answer(other.id, { verdict: 'deny' }), 200);
+  await other.outcome;
+});
+
+test('the preview is recorded before it runs, and shown to who answers only: not to the requester, not in the log', async () => {
+  const { id, outcome } = await hold('UPDATE plain SET n = 4242 WHERE id <= 311');
+  const { affectedRows } = await previewOf(id);
+  assert.equal(affectedRows, 311);
+  assert.equal((await show(id, clerk)).preview, null);
+  const entries = await auditEntries(gateway, gateway.running.api.port, officer);
+  const own = entries.filter(({ approval }) => approval === id);
+  assert.ok(own.some(({ type }) => type === 'approval.preview'));
+  assert.doesNotMatch(JSON.stringify(own), /311|4242/);
+  const shown = sallyport(['approvals', 'show', id], apiEnvironment(gateway, gateway.running.api.port, officer));
+  shown.end();
+  assert.match((await shown.ended).out, /would change\s+311 rows \(tried and rolled back\)/);
+  assert.equal(await answer(id, { verdict: 'deny' }), 200);
+  await outcome;
+});
