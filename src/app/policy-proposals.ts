@@ -47,7 +47,7 @@ export async function proposeClasses(
       if (proposal === null) continue;
       const { content } = proposal;
       proposals.push({
-        column: `${target}:${schema}.${relation}.${name}`,
+        column: `${target}:${[schema, relation, name].map(patternOf).join('.')}`,
         class: proposal.class,
         isDeclared: policy.classNames.includes(proposal.class),
         evidence: evidenceText(proposal),
@@ -58,6 +58,11 @@ export async function proposeClasses(
   }
   if (proposals.length > maxProposals) notes.push(`${proposals.length - maxProposals} further columns are not listed`);
   return { proposals: proposals.slice(0, maxProposals), notes };
+}
+
+/** A pattern has no room for blanks, quotes, dots and colons of a name. */
+function patternOf(name: string): string {
+  return name.replaceAll(/[.:\s"]+/g, '*');
 }
 
 type Samples = ReadonlyMap<string, ReadonlyMap<string, readonly string[]>>;

@@ -79,7 +79,7 @@ audit:
   recipients:
     - ${value['recipient']}
 
-# Makes tokens (mask method \`token\`) stable. Changing it changes every token.
+# Makes tokens (mask method \`token\`) stable. Changing it makes every token invalid: rotate with tokenKeys.
 tokenKey: { file: ./keys/token.key }
 `;
 }

@@ -119,7 +119,7 @@ function howText({ how }: PolicyAccess): string {
 }
 
 /** As policy files write it: `90s`, `15m`, `8h`, `2d`. */
-export function durationText(ms: number): string {
+function durationText(ms: number): string {
   for (const [unit, size] of [
     ['d', 86_400_000],
     ['h', 3_600_000],

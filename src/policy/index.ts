@@ -8,7 +8,6 @@ export {
   type AccessChange,
   type ClassChange,
   diffPolicies,
-  durationText,
   type MaskChange,
   type PolicyDiff,
   type RoleChange,

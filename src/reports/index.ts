@@ -2,5 +2,5 @@
 
 export { accessReport, type AccessReport, type AccessReportOptions, type RoleReport } from './access.ts';
 export type { ProtectedColumns } from './decide-again.ts';
-export { CHANGE_KINDS, type ChangeKind, replay, type ReplayDeps, type ReplayGroup, type ReplayReport } from './replay.ts';
-export { type Progress, type RequestFilter, UNKNOWN_REASONS, type UnknownReason } from './requests.ts';
+export { type ChangeKind, replay, type ReplayDeps, type ReplayGroup, type ReplayReport } from './replay.ts';
+export { type Progress, type RequestFilter, type UnknownReason } from './requests.ts';

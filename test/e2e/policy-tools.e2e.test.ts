@@ -305,3 +305,59 @@ test('rollback: an earlier version is in force again, over a restart too, until 
   officer = await officerOf(gateway);
   assert.notEqual(await inForce(gateway, officer), first, 'files that were changed since are meant');
 });
+
+test('check proposes classes by name, and by a recorded sample of which only counts are told', async () => {
+  const gateway = await tests.gatewayOf();
+  const officer = await officerOf(gateway);
+  const { direct } = tests.clinic;
+  await direct.query(`
+    CREATE SCHEMA odd;
+    CREATE TABLE odd."Weird ""Table""" (a text, "pt_SSN_nbr" varchar(40), code text, n bigint, at date);
+    INSERT INTO odd."Weird ""Table""" SELECT (100 + i % 500) || '-' || (10 + i % 80) || '-' || (1000 + i % 9000), 'see other system', 'x' || i, i, now() FROM generate_series(1, 30000) i;
+    ANALYZE odd."Weird ""Table""";
+    CREATE TABLE odd.secured (email text);
+    INSERT INTO odd.secured SELECT 'person' || i || '@example.org' FROM generate_series(1, 20) i;
+    ALTER TABLE odd.secured ENABLE ROW LEVEL SECURITY;
+    CREATE VIEW odd.seen AS SELECT a AS ssn FROM odd."Weird ""Table""";
+  `);
+  try {
+    await until('the catalogue is read', async () => {
+      const { proposals } = await asked(gateway, officer, 'policy', 'check', '--propose');
+      return proposals.some(({ column }: Json) => column === 'clinic:odd.secured.email');
+    });
+    const named = await asked(gateway, officer, 'policy', 'check', '--propose');
+    const columnsOf = (found: Json): string[] =>
+      found['proposals'].map(({ column }: Json) => column).filter((name: string) => name.includes('odd.'));
+    assert.deepEqual(columnsOf(named), ['clinic:odd.Weird*Table*.pt_SSN_nbr', 'clinic:odd.secured.email']);
+    assert.equal(
+      (await auditEntries(gateway, gateway.running.api.port, officer)).some(({ type }) => type === 'policy.sampled'),
+      false,
+    );
+
+    const { code, out } = await run(gateway, officer, 'policy', 'check', '--sample');
+    assert.equal(code, 0);
+    // What is in the column speaks against its name, and for another one; rows behind row security are not looked at.
+    assert.match(out, /clinic:odd\.Weird\*Table\*\.a\tphi\.ssn\t200 of 200 sampled values look like ssn/);
+    assert.doesNotMatch(out, /pt_SSN_nbr|odd\.seen|\d{3}-\d{2}-\d{4}|@example/);
+    assert.match(out, /clinic:odd\.secured\.email\tphi\.email\tits name says "email"\n/);
+    const sampled = (await auditEntries(gateway, gateway.running.api.port, officer)).filter(({ type }) => type === 'policy.sampled');
+    assert.deepEqual(
+      sampled.map(({ principal, resource }) => [principal?.subject, resource?.target]),
+      [['olivia', 'clinic']],
+    );
+    assert.doesNotMatch(JSON.stringify(sampled), /example\.org|Weird/);
+    // What the policy protects by now is not proposed.
+    const covered = smallClinicPolicy.replace('patients.ssn"] }', 'patients.ssn", "clinic:odd.*.a", "clinic:odd.*.email"] }');
+    const fewer = await asked(gateway, officer, 'policy', 'check', fileOf(gateway, 'covered.yaml', covered), '--sample');
+    assert.deepEqual(columnsOf(fewer), []);
+    // A locked table is not waited for.
+    await direct.query('BEGIN; LOCK TABLE visits IN ACCESS EXCLUSIVE MODE');
+    const start = performance.now();
+    const busy = await run(gateway, officer, 'policy', 'check', '--sample');
+    assert.ok(performance.now() - start < 20_000);
+    assert.match(busy.err, /2 relations of clinic were not sampled/);
+  } finally {
+    await direct.query('ROLLBACK');
+    await direct.query('DROP SCHEMA odd CASCADE');
+  }
+});
