@@ -119,6 +119,7 @@ describe('settings and transactions', () => {
       'SET sallyport.token_key = 1',
       'SHOW ALL',
       'SHOW sallyport.token_key',
+      'SHOW data_directory',
       "SET TRANSACTION SNAPSHOT 'x'",
       'SET standard_conforming_strings = off',
       'RESET role',
