@@ -3,6 +3,7 @@
 
 import { z } from 'zod';
 import { isLoopback } from '../core/address.ts';
+import { APPROVAL_PREVIEWS } from '../core/preview.ts';
 import { ALGORITHMS } from '../identity/index.ts';
 import { TOKEN_KEY_STATES } from '../masking/index.ts';
 import { name, path, roleName, secretRef } from './config-parts.ts';
@@ -94,6 +95,7 @@ const target = z.strictObject({
   searchPath: z.array(z.string().min(1)).min(1).default(['public']),
   safeFunctions: z.array(z.string().min(1)).default([]),
   catalogueTexts: z.enum(['shown', 'hidden']).default('shown'),
+  approvalPreview: z.enum(APPROVAL_PREVIEWS).default('estimate'),
   partitionOrder: z.enum(['shown', 'hidden']).default('hidden'),
 });
 

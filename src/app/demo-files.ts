@@ -42,6 +42,8 @@ targets:
     password: { file: ./keys/database-password }
     # The demo's database is on this machine only; elsewhere the default is verify-full.
     tls: { mode: disable, insecure: true }
+    # A held write is tried and rolled back, so that its reviewer sees how many rows it would change.
+    approvalPreview: run
 policy: { files: [policy.yaml] }
 audit:
   origin: ${demoOrigin}

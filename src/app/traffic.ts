@@ -215,6 +215,7 @@ function targetsOf(settings: TrafficSettings): PostgresTargetConfig[] {
               ...(tls.servername === undefined ? {} : { servername: tls.servername }),
             },
       searchPath: target.searchPath,
+      approvalPreview: target.approvalPreview,
       tokens: tokenSpaceOf(tokenKeys, name),
       statementTimeoutMs: null,
       idleInTransactionTimeoutMs: null,

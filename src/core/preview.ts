@@ -3,6 +3,8 @@
 
 /** Why the rows that a write would affect were not counted. */
 export const NOT_COUNTED = [
+  /** The target is configured without trial runs. */
+  'switched-off',
   /** Not one single INSERT, UPDATE or DELETE. */
   'statement',
   /** It depends on the session: an open transaction, a temporary table, a prepared statement, a cursor. */
@@ -36,6 +38,10 @@ export interface EffectPreview {
   /** Null for what was counted, and for statements that write nothing. */
   readonly notCounted: NotCounted | null;
 }
+
+/** What of a held statement may reach a target before the answer: nothing, EXPLAIN, or a trial run as well. */
+export const APPROVAL_PREVIEWS = ['off', 'estimate', 'run'] as const;
+export type ApprovalPreview = (typeof APPROVAL_PREVIEWS)[number];
 
 export const NO_PREVIEW: EffectPreview = { estimatedRows: null, affectedRows: null, notCounted: null };
 

@@ -30,7 +30,7 @@ export interface Request {
   /** Identifies the catalogue the facts were derived from. */
   readonly catalogueVersion: string;
   /** Finds out what it would do; absent = it cannot be asked. */
-  readonly previewer?: EffectPreviewer;
+  readonly previewer?: EffectPreviewer | undefined;
   /** Exact client text and parameters; goes to sealed storage only. */
   readonly sealed: { readonly statement: Uint8Array; readonly parameters: Uint8Array | null };
 }

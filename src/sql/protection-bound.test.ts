@@ -6,6 +6,8 @@ import type { BoundColumn, ColumnRule, Protection } from './catalogue.ts';
 import { lineage } from './lineage-statement.ts';
 import { createParser } from './parser.ts';
 import { protect } from './protection.ts';
+import { Coverage } from './protection-bound.ts';
+import { NO_SOURCES, OPAQUE_SOURCE, SourceBook } from './protection-closure.ts';
 
 const parser = await createParser();
 
@@ -142,4 +144,40 @@ describe('the version of a protection', () => {
     assert.equal(versions[1], versions[2]);
     assert.notEqual(closure(moved, SSN, before.bound).version, versions[1]);
   });
+});
+
+it('names are matched as their patterns say, however they are looked up', () => {
+  const parts = ['*', 'a', 'b', 'ab', 'a*', '*b', 'a*b', 'a.c', 'A'];
+  const all = parts.flatMap((schema) => parts.flatMap((relation) => parts.map((column) => `${schema}.${relation}.${column}`)));
+  const book = new SourceBook(all.map((pattern, index) => ({ pattern, class: `phi.c${index % 7}` })));
+  const coverage = new Coverage(book);
+  const asText = (part: string): RegExp => new RegExp(`^${part.split('*').join('.*')}$`, 's');
+  const names = ['a', 'b', 'ab', 'aab', 'ba', 'A', '', 'a\nb', '*', 'a*'];
+  for (const schema of names) {
+    for (const relation of names) {
+      for (const column of names) {
+        const name = [schema, relation, column] as const;
+        const expected = book.patterns.filter((pattern) => {
+          const its = pattern.split('.');
+          return its.length === 3 && its.every((part, index) => asText(part).test(name[index] ?? ''));
+        });
+        assert.deepEqual(book.patternsIn(coverage.of(name)), expected, JSON.stringify(name));
+      }
+    }
+  }
+});
+
+it('sets of sources: equal sets are one, unions and differences are those of sets', () => {
+  const book = new SourceBook(['a', 'b', 'c', 'd'].map((pattern) => ({ pattern, class: `phi.${pattern}` })));
+  const [ab, bc, none] = [book.sourcesOf(['a', 'b']), book.sourcesOf(['c', 'b']), book.sourcesOf(['unknown'])];
+  assert.equal(none, NO_SOURCES);
+  assert.equal(book.union(ab, bc), book.sourcesOf(['a', 'b', 'c']));
+  assert.equal(book.union(bc, ab), book.union(ab, bc));
+  assert.equal(book.union(ab, ab), ab);
+  assert.equal(book.minus(book.union(ab, bc), bc), book.sourcesOf(['a']));
+  assert.equal(book.minus(ab, ab), NO_SOURCES);
+  const unknown = book.union(bc, OPAQUE_SOURCE);
+  assert.deepEqual([book.isOpaque(unknown), book.isOpaque(bc), book.isOpaque(NO_SOURCES)], [true, false, false]);
+  assert.deepEqual(book.classesOf(unknown), ['opaque', 'phi.b', 'phi.c']);
+  assert.equal(book.minus(unknown, bc), OPAQUE_SOURCE);
 });

@@ -19,19 +19,19 @@ export interface AppliedNames {
 /** Gives the columns that policy names their sources. */
 export function applyNames(
   relations: readonly Relation[],
-  book: SourceBook,
   coverage: Coverage,
   bound: readonly BoundColumn[],
   closure: Closure,
 ): AppliedNames {
+  const { book } = closure;
   const named: BoundColumn[] = [];
-  let matched = NO_SOURCES;
+  const matched = new Set<string>();
   for (const relation of relations) {
     for (const { name, attnum } of relation.columns) {
       const full: ColumnName = [relation.schema, relation.name, name];
       const sources = coverage.of(full);
       if (sources === NO_SOURCES) continue;
-      matched |= sources;
+      for (const pattern of book.patternsIn(sources)) matched.add(pattern);
       closure.add(relation, name, sources);
       named.push({ name: full, relation: relation.oid, attnum });
     }
@@ -42,12 +42,13 @@ export function applyNames(
     if (found === null) continue;
     const sources = name === null ? (book.patterns.length > 0 ? OPAQUE_SOURCE : NO_SOURCES) : coverage.of(name);
     closure.add(found.relation, found.column, sources);
-    for (const pattern of book.patternsIn(sources & ~matched)) {
+    for (const pattern of book.patternsIn(sources)) {
+      if (matched.has(pattern)) continue;
       const columns = boundTo.get(pattern) ?? new Set();
       boundTo.set(pattern, columns.add(`${found.relation.qualified}.${found.column}`));
     }
   }
-  const unmatched = book.patterns.filter((pattern) => (book.sourceOf(pattern) & matched) === NO_SOURCES && !boundTo.has(pattern));
+  const unmatched = book.patterns.filter((pattern) => !matched.has(pattern) && !boundTo.has(pattern));
   return { named, renamed: boundTo, unmatched };
 }
 
@@ -57,28 +58,29 @@ const STORED: ReadonlySet<Relation['kind']> = new Set(['table', 'partitioned', '
  *  holds protected values by now. */
 export function boundColumns(
   relations: readonly Relation[],
-  book: SourceBook,
   coverage: Coverage,
   before: readonly BoundColumn[],
   named: readonly BoundColumn[],
   closure: Closure,
 ): readonly BoundColumn[] {
+  const { book } = closure;
   const all = new Map<string, BoundColumn>();
   /** By relation and number of the column: the sources that its names explain. */
   const explained = new Map<string, Sources>();
   const remember = (column: BoundColumn): void => {
     const place = `${column.relation} ${column.attnum}`;
     all.set(boundKey(column), column);
-    explained.set(place, (explained.get(place) ?? NO_SOURCES) | (column.name === null ? OPAQUE_SOURCE : coverage.of(column.name)));
+    const its = column.name === null ? OPAQUE_SOURCE : coverage.of(column.name);
+    explained.set(place, book.union(explained.get(place) ?? NO_SOURCES, its));
   };
   for (const column of before) if (columnOf(closure, column.relation, column.attnum) !== null) remember(column);
   named.forEach(remember);
   for (const { oid, kind, columns } of relations) {
     if (!STORED.has(kind)) continue;
     for (const { name, attnum } of columns) {
-      const rest = closure.sourcesOf(oid, name) & ~(explained.get(`${oid} ${attnum}`) ?? NO_SOURCES);
+      const rest = book.minus(closure.sourcesOf(oid, name), explained.get(`${oid} ${attnum}`) ?? NO_SOURCES);
       if (rest === NO_SOURCES) continue;
-      if ((rest & OPAQUE_SOURCE) !== NO_SOURCES) remember({ name: null, relation: oid, attnum });
+      if (book.isOpaque(rest)) remember({ name: null, relation: oid, attnum });
       for (const pattern of book.patternsIn(rest)) {
         const parts = partsOf(pattern);
         if (parts !== null) remember({ name: parts, relation: oid, attnum });
@@ -99,35 +101,62 @@ function columnOf(closure: Closure, oid: number, attnum: number): { readonly rel
   return relation === undefined || column === undefined ? null : { relation, column: column.name };
 }
 
-/** Which patterns match a name. A name that is a pattern itself is matched by what matches all that it does. */
+/** Patterns with the same two first parts. */
+interface Group {
+  readonly isIn: (schema: string, relation: string) => boolean;
+  /** By the name of the column. */
+  readonly exact: Map<string, string[]>;
+  readonly wild: { readonly pattern: string; readonly column: RegExp }[];
+}
+
+/** Which patterns match a name. A name that is a pattern itself is matched by what matches all that it does.
+ *  Names are looked up and not tried: a policy may name every column of a large database. */
 export class Coverage {
-  readonly #matchers: readonly { readonly source: Sources; readonly parts: readonly [RegExp, RegExp, RegExp] }[];
-  /** By schema and relation: what may match a column there. */
-  readonly #byRelation = new Map<string, readonly { readonly source: Sources; readonly column: RegExp }[]>();
+  readonly #book: SourceBook;
+  /** Those that name one relation, by schema and relation. */
+  readonly #exact = new Map<string, Group>();
+  readonly #wild = new Map<string, Group>();
+  /** By schema and relation: the groups that may match a column there. */
+  readonly #byRelation = new Map<string, readonly Group[]>();
 
   constructor(book: SourceBook) {
-    this.#matchers = book.patterns.flatMap((pattern) => {
+    this.#book = book;
+    for (const pattern of book.patterns) {
       const parts = partsOf(pattern);
-      if (parts === null) return [];
-      const [schema, relation, column] = parts;
-      return [{ source: book.sourceOf(pattern), parts: [matcher(schema), matcher(relation), matcher(column)] as const }];
-    });
+      if (parts !== null) this.#index(pattern, parts);
+    }
   }
 
   of([schema, relation, column]: ColumnName): Sources {
     const key = `${schema}\0${relation}`;
-    let matchers = this.#byRelation.get(key);
-    if (matchers === undefined) {
-      matchers = this.#matchers.flatMap(({ source, parts }) =>
-        parts[0].test(schema) && parts[1].test(relation) ? [{ source, column: parts[2] }] : [],
-      );
-      this.#byRelation.set(key, matchers);
+    let groups = this.#byRelation.get(key);
+    if (groups === undefined) {
+      const exact = this.#exact.get(key);
+      groups = [...(exact === undefined ? [] : [exact]), ...[...this.#wild.values()].filter(({ isIn }) => isIn(schema, relation))];
+      this.#byRelation.set(key, groups);
     }
-    let sources = NO_SOURCES;
-    for (const each of matchers) if (each.column.test(column)) sources |= each.source;
-    return sources;
+    const patterns = groups.flatMap(({ exact, wild }) => [
+      ...(exact.get(column) ?? []),
+      ...wild.flatMap((each) => (each.column.test(column) ? [each.pattern] : [])),
+    ]);
+    return this.#book.sourcesOf(patterns);
+  }
+
+  #index(pattern: string, [schema, relation, column]: ColumnName): void {
+    const groups = isWild(schema) || isWild(relation) ? this.#wild : this.#exact;
+    const key = `${schema}\0${relation}`;
+    let group = groups.get(key);
+    if (group === undefined) {
+      const [schemas, relations] = [matcher(schema), matcher(relation)];
+      group = { isIn: (s, r) => schemas.test(s) && relations.test(r), exact: new Map(), wild: [] };
+      groups.set(key, group);
+    }
+    if (isWild(column)) group.wild.push({ pattern, column: matcher(column) });
+    else group.exact.set(column, [...(group.exact.get(column) ?? []), pattern]);
   }
 }
+
+const isWild = (part: string): boolean => part.includes('*');
 
 /** A name or with `*` for any characters. */
 function matcher(part: string): RegExp {

@@ -1,25 +1,34 @@
 // What protects each column, while the closure grows: a set of sources, which are the patterns of the policy and the origin
 // that nobody knows. Sources and not classes, so that it can be told later by which name of the policy a column is
-// protected. Sets are bits of one number: a column of a large schema may have hundreds of sources.
+// protected. Equal sets are one object, and unions are remembered: thousands of columns share few sets, and most are small.
 
 import type { Catalogue, ColumnRule, Relation } from './catalogue.ts';
 
 /** Class of data whose origin the gateway cannot know. Policy may give it a mask; without one it is redacted. */
 export const OPAQUE_CLASS = 'opaque';
 
-/** A set of sources. */
-export type Sources = bigint;
-export const NO_SOURCES: Sources = 0n;
-export const OPAQUE_SOURCE: Sources = 1n;
+/** A set of sources; made by `SourceBook` only. */
+export interface Sources {
+  /** Ascending; `opaque` is 0, patterns follow in the order of the policy. */
+  readonly members: readonly number[];
+  /** Of this set among all of its book. */
+  readonly id: number;
+}
 
-const NO_CLASSES: readonly string[] = [];
+const opaque = 0;
+export const NO_SOURCES: Sources = { members: [], id: 0 };
+export const OPAQUE_SOURCE: Sources = { members: [opaque], id: 1 };
+/** Ids of two sets in one number. */
+const pairFactor = 2 ** 26;
 
 /** Which source each pattern is, and what classes a set of sources stands for. */
 export class SourceBook {
   readonly patterns: readonly string[];
-  readonly #bits = new Map<string, Sources>();
-  readonly #classes = new Map<Sources, readonly string[]>([[NO_SOURCES, NO_CLASSES]]);
+  readonly #indexOf = new Map<string, number>();
+  readonly #classes = new Map<Sources, readonly string[]>();
   readonly #classesOf = new Map<string, string[]>();
+  readonly #sets = new Map<string, Sources>();
+  readonly #unions = new Map<number, Sources>();
 
   constructor(rules: readonly ColumnRule[]) {
     for (const { pattern, class: name } of rules) {
@@ -28,15 +37,42 @@ export class SourceBook {
       else classes.push(name);
     }
     this.patterns = [...this.#classesOf.keys()];
-    for (const [index, pattern] of this.patterns.entries()) this.#bits.set(pattern, OPAQUE_SOURCE << BigInt(index + 1));
+    for (const [index, pattern] of this.patterns.entries()) this.#indexOf.set(pattern, index + 1);
+    for (const set of [NO_SOURCES, OPAQUE_SOURCE]) this.#sets.set(set.members.join(), set);
   }
 
-  sourceOf(pattern: string): Sources {
-    return this.#bits.get(pattern) ?? NO_SOURCES;
+  /** The set of these patterns. */
+  sourcesOf(patterns: readonly string[]): Sources {
+    const members = new Set(patterns.flatMap((pattern) => this.#indexOf.get(pattern) ?? []));
+    return this.#set([...members].sort((a, b) => a - b));
   }
 
-  patternsIn(sources: Sources): readonly string[] {
-    return this.patterns.filter((pattern) => (sources & this.sourceOf(pattern)) !== NO_SOURCES);
+  union(a: Sources, b: Sources): Sources {
+    if (a === b || b === NO_SOURCES) return a;
+    if (a === NO_SOURCES) return b;
+    const [low, high] = a.id < b.id ? [a, b] : [b, a];
+    const pair = low.id * pairFactor + high.id;
+    let union = this.#unions.get(pair);
+    if (union === undefined) {
+      union = this.#set([...new Set([...a.members, ...b.members])].sort((x, y) => x - y));
+      this.#unions.set(pair, union);
+    }
+    return union;
+  }
+
+  minus(a: Sources, b: Sources): Sources {
+    if (a === b || a === NO_SOURCES) return NO_SOURCES;
+    if (b === NO_SOURCES) return a;
+    const without = new Set(b.members);
+    return this.#set(a.members.filter((member) => !without.has(member)));
+  }
+
+  isOpaque({ members }: Sources): boolean {
+    return members[0] === opaque;
+  }
+
+  patternsIn({ members }: Sources): readonly string[] {
+    return members.flatMap((member) => this.patterns[member - 1] ?? []);
   }
 
   /** Sorted. */
@@ -44,21 +80,30 @@ export class SourceBook {
     const known = this.#classes.get(sources);
     if (known !== undefined) return known;
     const classes = new Set(this.patternsIn(sources).flatMap((pattern) => this.#classesOf.get(pattern) ?? []));
-    if ((sources & OPAQUE_SOURCE) !== NO_SOURCES) classes.add(OPAQUE_CLASS);
+    if (this.isOpaque(sources)) classes.add(OPAQUE_CLASS);
     const sorted = [...classes].sort();
     this.#classes.set(sources, sorted);
     return sorted;
+  }
+
+  #set(members: readonly number[]): Sources {
+    const key = members.join();
+    let set = this.#sets.get(key);
+    if (set === undefined) this.#sets.set(key, (set = { members, id: this.#sets.size }));
+    return set;
   }
 }
 
 export class Closure {
   changed = false;
   readonly catalogue: Catalogue;
+  readonly book: SourceBook;
   readonly runsUnvetted: (code: readonly string[]) => boolean;
   readonly #sources = new Map<number, Map<string, Sources>>();
 
-  constructor(catalogue: Catalogue, runsUnvetted: (code: readonly string[]) => boolean) {
+  constructor(catalogue: Catalogue, book: SourceBook, runsUnvetted: (code: readonly string[]) => boolean) {
     this.catalogue = catalogue;
+    this.book = book;
     this.runsUnvetted = runsUnvetted;
   }
 
@@ -77,13 +122,13 @@ export class Closure {
   /** Every source of the relation. */
   sourcesIn(oid: number): Sources {
     let all = NO_SOURCES;
-    for (const sources of this.#sources.get(oid)?.values() ?? []) all |= sources;
+    for (const sources of this.#sources.get(oid)?.values() ?? []) all = this.book.union(all, sources);
     return all;
   }
 
   add(relation: Relation, column: string, sources: Sources): void {
     const before = this.sourcesOf(relation.oid, column);
-    const after = before | sources;
+    const after = this.book.union(before, sources);
     if (after === before || !relation.byName.has(column)) return;
     let columns = this.#sources.get(relation.oid);
     if (columns === undefined) this.#sources.set(relation.oid, (columns = new Map<string, Sources>()));
@@ -96,11 +141,11 @@ export class Closure {
   }
 
   /** By OID of the relation and name of the column: the classes of every protected column. */
-  classes(book: SourceBook): ReadonlyMap<number, ReadonlyMap<string, readonly string[]>> {
+  classes(): ReadonlyMap<number, ReadonlyMap<string, readonly string[]>> {
     return new Map(
       [...this.#sources].map(([oid, columns]) => [
         oid,
-        new Map([...columns].map(([column, sources]) => [column, book.classesOf(sources)])),
+        new Map([...columns].map(([column, sources]) => [column, this.book.classesOf(sources)])),
       ]),
     );
   }

@@ -32,10 +32,10 @@ export function protect(
   bound: readonly BoundColumn[] = [],
 ): Protection {
   const relations = catalogue.relations.filter((relation) => !isSystemSchema(relation.schema) && relation.kind !== 'composite');
-  const closure = new Closure(catalogue, (code) => code.some((each) => !vouched(each, safeFunctions)));
   const book = new SourceBook(rules);
+  const closure = new Closure(catalogue, book, (code) => code.some((each) => !vouched(each, safeFunctions)));
   const coverage = new Coverage(book);
-  const { named, renamed, unmatched } = applyNames(relations, book, coverage, bound, closure);
+  const { named, renamed, unmatched } = applyNames(relations, coverage, bound, closure);
   if (rules.length > 0) applyOpaque(relations, closure);
 
   const generated = relations.flatMap((relation) =>
@@ -63,7 +63,7 @@ export function protect(
   const opaque = findOpaqueOnWrite(catalogue, relations, views, closure);
   const lookups = new Set(rules.flatMap((rule) => (rule.lookup === true ? [rule.class] : [])));
   const telling = findTellingPartitions(relations, catalogue, parser, views, (oid, column) => closure.isProtectedColumn(oid, column));
-  const classes = closure.classes(book);
+  const classes = closure.classes();
   const classesOf = (oid: number, column: string): readonly string[] => classes.get(oid)?.get(column) ?? NO_CLASSES;
   const columns = listColumns(catalogue, classes);
   return {
@@ -80,7 +80,7 @@ export function protect(
     hasLookups: lookups.size > 0,
     allowsLookup: (oid, column) => allowsLookup(classesOf(oid, column), lookups),
     wholeKeys: wholeKeysOf(catalogue, views, (oid, column) => closure.isProtectedColumn(oid, column)),
-    bound: boundColumns(relations, book, coverage, bound, named, closure),
+    bound: boundColumns(relations, coverage, bound, named, closure),
     columns,
     renamed,
     unmatched,
@@ -175,10 +175,11 @@ function spreadRowTypes(relation: Relation, closure: Closure): void {
 function spreadView(oid: number, facts: ViewFacts, closure: Closure): void {
   const view = closure.catalogue.relationByOid(oid);
   if (view === undefined) return;
-  const below = facts.relations.reduce((all, read) => all | closure.sourcesIn(read), NO_SOURCES);
-  if (closure.runsUnvetted(closure.catalogue.codeOnRead(oid))) closure.addToAll(view, OPAQUE_SOURCE | below);
+  const below = facts.relations.reduce((all, read) => closure.book.union(all, closure.sourcesIn(read)), NO_SOURCES);
+  const unknown = closure.book.union(OPAQUE_SOURCE, below);
+  if (closure.runsUnvetted(closure.catalogue.codeOnRead(oid))) closure.addToAll(view, unknown);
   if (facts.outputs === null) {
-    closure.addToAll(view, facts.readsUnknown ? OPAQUE_SOURCE | below : below);
+    closure.addToAll(view, facts.readsUnknown ? unknown : below);
     return;
   }
   facts.outputs.forEach((sources, index) => {

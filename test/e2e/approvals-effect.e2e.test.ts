@@ -64,7 +64,7 @@ let client: pg.Client;
 
 before(async () => {
   clinic = await startSmallClinic();
-  gateway = await startTestGateway({ targets: [clinic.target], policy });
+  gateway = await startTestGateway({ targets: [{ ...clinic.target, approvalPreview: 'run' }], policy });
   owner = new pg.Client({
     host: clinic.server.host,
     port: clinic.server.port,

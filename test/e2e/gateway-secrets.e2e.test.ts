@@ -331,7 +331,7 @@ test('INVARIANT: no bytes of a request reach an upstream before its intent entry
   let isBroken = false;
   const { proxy, target } = await proxied();
   const gateway = await gatewayOf({
-    targets: [target],
+    targets: [{ ...target, approvalPreview: 'off' }],
     ports: {
       auditDisk: {
         ...nodeDisk,
@@ -388,3 +388,40 @@ test('INVARIANT: no bytes of a request reach an upstream before its intent entry
   assert.doesNotMatch(proxy.sent(), /refused_[a-g]/);
   assert.equal((await tests.clinic.direct.query(`SELECT 1 FROM scratch WHERE body LIKE 'refused%'`)).rowCount, 0);
 });
+
+for (const { approvalPreview, sent } of [
+  { approvalPreview: 'off', sent: [] },
+  { approvalPreview: 'estimate', sent: ['EXPLAIN (FORMAT JSON) '] },
+  { approvalPreview: 'run', sent: ['EXPLAIN (FORMAT JSON) ', ''] },
+] as const) {
+  test(`INVARIANT: of a held statement, approvalPreview: ${approvalPreview} sends what it says, after its entry, and leaves nothing behind`, async () => {
+    const { proxy, target } = await proxied();
+    const gateway = await gatewayOf({ targets: [{ ...target, approvalPreview }] });
+    const officer = await officerOf(gateway);
+    const client = await connect(gateway, gateway.port, await clerkOf(gateway));
+    const sql = `UPDATE ledger SET body = 'looked_at_${approvalPreview}' WHERE id < 0`;
+    const noticed = once(client, 'notice') as Promise<[{ message: string }]>;
+    const held = assert.rejects(client.query(sql), { code: '42501' });
+    const id = /apr_[a-z2-7]{26}/.exec((await noticed)[0].message)?.[0] ?? '';
+    const shown = async (): Promise<{ preview: { notCounted: string | null; affectedRows: number | null } | null }> =>
+      JSON.parse((await callApi(gateway, gateway.running.api.port, officer, `/v1/approvals/${id}`)).text) as never;
+    if (approvalPreview !== 'off') await until('the preview is there', async () => (await shown()).preview !== null);
+    assert.equal(
+      (await callApi(gateway, gateway.running.api.port, officer, `/v1/approvals/${id}/answer`, { verdict: 'deny' })).status,
+      200,
+    );
+    await held;
+    const { preview } = await shown();
+    if (approvalPreview === 'off') assert.equal(preview, null);
+    else assert.deepEqual([preview?.notCounted, preview?.affectedRows], approvalPreview === 'run' ? [null, 0] : ['switched-off', null]);
+    assert.deepEqual(
+      proxy
+        .sent()
+        .match(/[^\0]*looked_at_\w+/g)
+        ?.map((text) => text.replace(/UPDATE[^]*$/, '')) ?? [],
+      sent,
+    );
+    assert.equal((await entriesOf(gateway)).filter(({ type }) => type === 'approval.preview').length, approvalPreview === 'off' ? 0 : 1);
+    assert.equal((await tests.clinic.direct.query(`SELECT 1 FROM ledger WHERE body LIKE 'looked_at%'`)).rowCount, 0);
+  });
+}

@@ -91,7 +91,8 @@ test('a statement that came to its end before it could be cancelled ends the ses
   const portal = await limits.gated();
   portal.send(parseMessage('', `SELECT repeat('x', ${2 * megabyte}) FROM generate_series(1, 3)`, []), bind('', ''), execute('', 1), sync());
   await portal.closed();
-  assert.equal(portal.shape.join(' '), '1 2 E:54000');
+  // What still waited for its record when the session ended is not sent any more.
+  assert.match(portal.shape.join(' '), /^(1 2 )?E:54000$/);
   assert.equal(portal.errors()[0]?.['S'], 'FATAL');
   assert.match(portal.errors()[0]?.['M'] ?? '', /a row of the answer is over limits\.maxRowBytes of the gateway/);
   // A write with RETURNING has written all of its rows before it answers the first.

@@ -99,6 +99,7 @@ export async function startGatedPostgres(options: GatedOptions = {}): Promise<Ga
         password: new Secret(server.password),
         tls: options.upstreamTls ?? { mode: 'disable' },
         searchPath: ['public'],
+        approvalPreview: 'estimate',
         tokens: options.tokens ?? testTokens,
         statementTimeoutMs: null,
         idleInTransactionTimeoutMs: null,

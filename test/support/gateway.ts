@@ -9,6 +9,7 @@ import { type GatewayPorts, type RunningGateway, startGateway } from '../../src/
 import { loadConfig } from '../../src/app/config.ts';
 import { createLogger, systemClock, systemRandom } from '../../src/app/ports.ts';
 import { createLogKey, createSealingIdentity } from '../../src/audit/index.ts';
+import type { ApprovalPreview } from '../../src/core/preview.ts';
 import type { Secret } from '../../src/core/secret.ts';
 import { type TestIssuer, startIssuer, testAudience } from './issuer.ts';
 
@@ -20,6 +21,7 @@ export interface TestTarget {
   readonly user: string;
   readonly password: string;
   readonly safeFunctions?: readonly string[];
+  readonly approvalPreview?: ApprovalPreview;
   /** PEM; given = verify-full. */
   readonly ca?: string;
 }
@@ -78,6 +80,7 @@ export async function startTestGateway(options: TestGatewayOptions): Promise<Tes
       password: { file: `keys/target-${index}` },
       tls: target.ca === undefined ? { mode: 'disable', insecure: true } : { mode: 'verify-full', ca: `tls/target-${index}.crt` },
       safeFunctions: target.safeFunctions ?? [],
+      ...(target.approvalPreview === undefined ? {} : { approvalPreview: target.approvalPreview }),
     };
   });
   const tls = { certificate: 'tls/server.crt', key: 'tls/server.key' };

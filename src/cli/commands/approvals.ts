@@ -119,6 +119,7 @@ function answerText({ verdict, by, at, forMs }: ApprovalAnswerView['answers'][nu
 
 /** Why rows were not counted, for people. */
 const NOT_COUNTED: Readonly<Record<string, string>> = {
+  'switched-off': 'the target is configured without trial runs (approvalPreview)',
   statement: 'only a single INSERT, UPDATE or DELETE can be tried',
   session: 'it depends on the session that asks',
   tokens: 'it has tokens in it',

@@ -7,6 +7,7 @@ import type { SecureContext } from 'node:tls';
 import { SallyportError } from '../../core/error.ts';
 import { principalKey } from '../../core/identity.ts';
 import type { TargetName } from '../../core/ids.ts';
+import type { ApprovalPreview } from '../../core/preview.ts';
 import type { Authenticator, Clock, FailureLimiter, Logger, Random, SharedBoundColumns, TargetAnalyst } from '../../core/ports.ts';
 import type { Secret } from '../../core/secret.ts';
 import type { Target } from '../../core/target.ts';
@@ -43,6 +44,7 @@ export interface PostgresTargetConfig {
   readonly tls: UpstreamTls;
   /** Schemas unqualified names are looked up in, `pg_catalog` not among them. */
   readonly searchPath: readonly string[];
+  readonly approvalPreview: ApprovalPreview;
   /** Keys of `token`, `hash` and `date-shift` masks on this target; the active one reaches the server as settings of the session. */
   readonly tokens: TokenSpace;
   /** Server-side limit of one statement at the start of a session; null = the target's own. */
@@ -142,7 +144,8 @@ interface LiveTarget {
   readonly target: Target;
   readonly loader: CatalogueLoader;
   readonly planner: Planner;
-  readonly previews: TargetPreviews;
+  /** Null: nothing of a held statement reaches the target before the answer. */
+  readonly previews: TargetPreviews | null;
 }
 
 interface LiveSession {
@@ -282,7 +285,10 @@ class Adapter implements PostgresAdapter {
       maxCachedTexts: limits.maxCachedPlans,
     });
     const target: Target = { name: config.name, protocol: 'postgres', address: `${config.host}:${config.port}/${config.database}` };
-    const previews = new TargetPreviews({ parser, protection: () => planner.protection() });
+    const previews =
+      config.approvalPreview === 'off'
+        ? null
+        : new TargetPreviews({ parser, protection: () => planner.protection(), mayRun: config.approvalPreview === 'run' });
     return { config, target, loader, planner, previews };
   }
 
@@ -386,7 +392,7 @@ class Adapter implements PostgresAdapter {
       refreshCatalogue: () => live.loader.refresh(),
       confirmCatalogue: (asOfMs) => live.loader.confirm(asOfMs),
       previewer: (subject) =>
-        live.previews.of(subject, (signal) =>
+        live.previews?.of(subject, (signal) =>
           connectUpstream(this.#upstreamConfig(live.config), previewSettings(live.config, wishes, gate), signal),
         ),
       onClosed: () => {

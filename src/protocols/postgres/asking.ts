@@ -37,7 +37,8 @@ export interface AskingDeps {
   readonly stillHolds: (planned: PlannedText) => Promise<boolean>;
   /** Asked only for what is held. */
   readonly formSha256: (planned: PlannedText) => Sha256Hex;
-  readonly previewer: (planned: PlannedText, portal: Portal | null) => EffectPreviewer;
+  /** Undefined: the target is configured without previews. */
+  readonly previewer: (planned: PlannedText, portal: Portal | null) => EffectPreviewer | undefined;
 }
 
 export class Asking {
@@ -203,7 +204,7 @@ class PostgresRequest implements Request {
     return this.#statementSha256;
   }
 
-  get previewer(): EffectPreviewer {
+  get previewer(): EffectPreviewer | undefined {
     return this.#deps.previewer(this.#planned, this.#portal);
   }
 

@@ -35,6 +35,8 @@ export interface TargetPreviewsDeps {
   readonly parser: Parser;
   /** @throws SP_CATALOGUE_UNAVAILABLE */
   readonly protection: () => Protection;
+  /** Else nothing is written, not even to be rolled back. */
+  readonly mayRun: boolean;
 }
 
 /** Previews of one target, one at a time: they must not become a load of their own. */
@@ -107,6 +109,7 @@ class Preview {
   #outright(): NotCounted | null {
     const { planned, isIdle } = this.#subject;
     if (!isWrite(this.#subject)) return null;
+    if (!this.#deps.mayRun) return 'switched-off';
     const { facts, tokens } = planned.plan;
     if (
       facts.statements !== 1 ||

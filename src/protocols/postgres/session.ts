@@ -76,7 +76,7 @@ export interface SessionDeps {
   /** Resolves when the catalogue is as new as the target was at `asOfMs` (monotonic); null when it is now. */
   readonly confirmCatalogue: (asOfMs: number) => Promise<void> | null;
   /** Finds out what a held statement would do. */
-  readonly previewer: (subject: PreviewSubject) => EffectPreviewer;
+  readonly previewer: (subject: PreviewSubject) => EffectPreviewer | undefined;
   readonly onClosed: () => void;
 }
 
