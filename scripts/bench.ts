@@ -3,7 +3,6 @@
 
 import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { bulk } from './bench/bulk.ts';
 import { connect } from './bench/connect.ts';
 import { held, heldLab } from './bench/held.ts';
@@ -14,6 +13,7 @@ import { oltp } from './bench/oltp.ts';
 import { other } from './bench/others.ts';
 import { planning } from './bench/planning.ts';
 import { up } from './bench/up.ts';
+import { readCommandLine } from './command-line.ts';
 
 const help = `usage: node scripts/bench.ts [suite ...] [options]
 
@@ -95,9 +95,9 @@ function words(name: string, text: string, known: readonly string[]): string[] {
   return list;
 }
 
-function readArguments(): { readonly chosen: readonly Suite[]; readonly options: BenchOptions; readonly isJson: boolean } | null {
+function readArguments(): { readonly chosen: readonly Suite[]; readonly options: BenchOptions; readonly isJson: boolean } {
   const text = (value: string) => ({ type: 'string', default: value }) as const;
-  const { values, positionals } = parseArgs({
+  const { values, positionals } = readCommandLine(help, {
     allowPositionals: true,
     options: {
       clients: text('1,8,32,256'),
@@ -112,10 +112,8 @@ function readArguments(): { readonly chosen: readonly Suite[]; readonly options:
       quiet: text('5'),
       profile: { type: 'string' },
       json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
     },
   });
-  if (values.help) return null;
   const one = (name: 'seconds' | 'rounds' | 'scale' | 'rows' | 'sessions' | 'held' | 'quiet', least: number): number =>
     numbers(name, values[name], least)[0] ?? least;
   const known: Readonly<Record<string, Suite>> = { ...suites, up: inLab(up) };
@@ -146,12 +144,7 @@ function readArguments(): { readonly chosen: readonly Suite[]; readonly options:
 }
 
 async function main(): Promise<void> {
-  const read = readArguments();
-  if (read === null) {
-    console.log(help);
-    return;
-  }
-  const { chosen, options, isJson } = read;
+  const { chosen, options, isJson } = readArguments();
   if (options.profileDirectory !== null) mkdirSync(options.profileDirectory, { recursive: true });
   const machine = { machine: describeMachine(), at: new Date().toISOString(), fdatasyncUs: Math.round(fdatasyncUs()) };
   const sync = `one write and fdatasync of 600 bytes takes ${machine.fdatasyncUs.toLocaleString('en-US')} us`;

@@ -1,11 +1,7 @@
 // The non-interference campaign at length: generated statements through a fresh gateway before two databases that differ
 // in protected values only; every byte must be equal.
-//   node scripts/bypass-long.ts [--statements N] [--minutes M] [--seed S] [--from UNIT] [--lanes N]
-//                               [--server debian|embedded] [--refusals] [--show UNIT]
-// `--from` goes on where a summary ended; `--show` prints one unit and ends. Ctrl-C ends with the summary.
-// Ends with 1 on any difference.
+// Ends with 1 on any difference. `--help` says how to call it.
 
-import { parseArgs } from 'node:util';
 import { createParser } from '../src/sql/parser.ts';
 import { corpusFiles } from '../test/bypass/cases.ts';
 import { debianPostgres, startDebian, startEmbedded } from '../test/bypass/worlds.ts';
@@ -13,8 +9,24 @@ import { Campaign, unitOf } from '../test/noninterference/campaign.ts';
 import { Mutator } from '../test/noninterference/mutate.ts';
 import { caseOf, refusals, summary } from '../test/noninterference/report.ts';
 import { readPairsPolicy, startPairs } from '../test/noninterference/worlds.ts';
+import { readCommandLine } from './command-line.ts';
 
-const { values } = parseArgs({
+const help = `usage: npm run bypass:long -- [options]
+
+Generated statements through a fresh gateway before two databases that differ in protected values only; every byte must be equal.
+Ctrl-C ends with the summary.
+
+  --statements 1000000       how many
+  --minutes M                or for how long
+  --seed S                   default a random one, which is printed
+  --from UNIT                goes on where a summary ended
+  --lanes 4                  pairs of sessions at once
+  --server debian|embedded   default Debian's PostgreSQL when installed, else the embedded one
+  --refusals                 also what was refused, and what differs without protection
+  --show UNIT                prints one unit and ends
+`;
+
+const { values } = readCommandLine(help, {
   options: {
     statements: { type: 'string', default: '1000000' },
     minutes: { type: 'string' },

@@ -2,10 +2,10 @@
 // Ends with 1 on any leak, distinguishable pair, fault of the runner, or loss of usability. `--help` says how to call it.
 
 import { basename, join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { type Case, corpusDirectory, corpusFiles, isFor, readCases, readPolicy } from '../test/bypass/cases.ts';
 import { type CaseResult, Runner } from '../test/bypass/run.ts';
 import { debianPostgres, startDebian, startEmbedded, startWorlds } from '../test/bypass/worlds.ts';
+import { readCommandLine, wrongUsage } from './command-line.ts';
 
 const help = `usage: node scripts/bypass.ts [options]
 
@@ -19,9 +19,8 @@ const help = `usage: node scripts/bypass.ts [options]
   --verbose                   also what passed
 `;
 
-const { values } = parseArgs({
+const { values } = readCommandLine(help, {
   options: {
-    help: { type: 'boolean', default: false },
     cases: { type: 'string', multiple: true },
     policy: { type: 'string' },
     schema: { type: 'string' },
@@ -34,11 +33,7 @@ const { values } = parseArgs({
   },
 });
 
-if (values.help) {
-  console.log(help);
-  process.exit();
-}
-if ((values.schema === undefined) !== (values.twin === undefined)) throw new Error('--schema and --twin belong together');
+if ((values.schema === undefined) !== (values.twin === undefined)) wrongUsage('--schema and --twin belong together');
 
 const files = values.cases ?? corpusFiles();
 const policy = readPolicy(values.policy);

