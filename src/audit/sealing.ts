@@ -1,8 +1,9 @@
-// Sealed payloads: AES-256-GCM under a data key whose wrapped form only the holder of an age identity can open.
-// Format: docs/formats/sealing.md. The commitment binds the plaintext to the key, which GCM alone does not.
+// Sealed payloads: AES-256-CTR and HMAC-SHA-256 under a data key whose wrapped form only the holder of an age identity can open.
+// Format: docs/formats/sealing.md. The commitment authenticates a blob, and binds the plaintext to the key, which GCM would not.
+// WHY one cipher per data key: a GCM object for each payload cost more than everything else that is done to record a statement.
 
-import { createCipheriv, createDecipheriv, createSecretKey, hash, hkdfSync } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
+import { createCipheriv, createDecipheriv, hash, hkdfSync, timingSafeEqual } from 'node:crypto';
+import type { Cipheriv } from 'node:crypto';
 import { armor, Decrypter, Encrypter } from 'age-encryption';
 import { SallyportError } from '../core/error.ts';
 import type { Payload, PayloadKind, SealedRef } from '../core/event.ts';
@@ -10,24 +11,25 @@ import type { Secret } from '../core/secret.ts';
 import { sha256 } from './tlog/index.ts';
 
 export const DATA_KEY_BYTES = 32;
-const MAGIC = Buffer.from('SPB1');
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
+const MAGIC = Buffer.from('SPB2');
+const CIPHER = 'aes-256-ctr';
+const BLOCK_BYTES = 16;
+const COMMITMENT_BYTES = 32;
 const CONTAINER_BYTES = 11;
 const CONTAINER_VERSION = 1;
 const TRUNCATED = 1;
 const KIND_CODES = { statement: 1, parameters: 2, messages: 3, result: 4, justification: 5 } as const satisfies Record<PayloadKind, number>;
 const KEY_ID = /^[0-9a-f]{14}-[0-9a-f]{16}$/;
 
-/** A data key in use. OpenSSL clears the memory of a KeyObject when it is freed; `wipe` clears the rest. */
+/** A data key in use. OpenSSL clears the memory of a cipher when it is freed; `wipe` clears the rest. */
 export interface DataKey {
   readonly id: string;
-  readonly key: KeyObject;
+  readonly cipher: Cipheriv;
   readonly commitKey: CommitKey;
   /** What every blob under this key begins with. */
   readonly prefix: Buffer;
-  /** Next nonce; a key never outlives its process, so a counter never repeats. */
-  nonce: bigint;
+  /** Block that the cipher encrypts next; a key never outlives its process, so no block is used twice. */
+  block: bigint;
 }
 
 export interface SealedBlob {
@@ -67,8 +69,8 @@ interface CommitKey {
 const HMAC_BLOCK_BYTES = 64;
 const HASH_BYTES = 32;
 
-function commitKeyOf(key: Uint8Array): CommitKey {
-  const commitKey = new Uint8Array(hkdfSync('sha256', key, new Uint8Array(), 'sallyport/v1/commit', DATA_KEY_BYTES));
+function commitKeyOf(id: string, key: Uint8Array): CommitKey {
+  const commitKey = new Uint8Array(hkdfSync('sha256', key, new Uint8Array(), `sallyport/v2/commit/${id}`, DATA_KEY_BYTES));
   const padded = (pad: number, room: number): Buffer => {
     const block = Buffer.alloc(HMAC_BLOCK_BYTES + room, pad);
     for (const [at, byte] of commitKey.entries()) block[at] = byte ^ pad;
@@ -80,7 +82,14 @@ function commitKeyOf(key: Uint8Array): CommitKey {
 /** A data key ready for use. The caller wipes `key`. */
 export function dataKey(id: string, key: Uint8Array): DataKey {
   const prefix = Buffer.concat([MAGIC, Buffer.of(id.length), Buffer.from(id)]);
-  return { id, key: createSecretKey(key), commitKey: commitKeyOf(key), prefix, nonce: 0n };
+  const cipher = createCipheriv(CIPHER, key, counterOf(0n));
+  return { id, cipher, commitKey: commitKeyOf(id, key), prefix, block: 0n };
+}
+
+function counterOf(block: bigint): Buffer {
+  const counter = Buffer.alloc(BLOCK_BYTES);
+  counter.writeBigUInt64BE(block, BLOCK_BYTES - 8);
+  return counter;
 }
 
 export function wipe(key: DataKey): void {
@@ -98,11 +107,10 @@ function commitmentOf(commitKey: CommitKey, block: Buffer): string {
 
 /** Room for the container of most payloads; a longer one gets a buffer of its own. */
 const scratch = Buffer.alloc(64 * 1024);
-const nonce = Buffer.alloc(NONCE_BYTES);
 
 /** Bytes of the blob of a payload of `length` bytes. */
 export function blobBytes(length: number, dataKey: DataKey, maxBytes: number): number {
-  return dataKey.prefix.length + NONCE_BYTES + CONTAINER_BYTES + Math.min(length, maxBytes) + TAG_BYTES;
+  return dataKey.prefix.length + BLOCK_BYTES + CONTAINER_BYTES + Math.min(length, maxBytes) + COMMITMENT_BYTES;
 }
 
 /** Writes the blob of a payload to `target` at `at`, where `blobBytes` are free.
@@ -111,26 +119,27 @@ export function sealInto(target: Buffer, at: number, payload: Payload, dataKey: 
   const { prefix } = dataKey;
   const { bytes } = payload;
   const kept = Math.min(bytes.length, maxBytes);
-  const blockEnd = HMAC_BLOCK_BYTES + CONTAINER_BYTES + kept;
-  const block = (blockEnd <= scratch.length ? scratch : Buffer.allocUnsafe(blockEnd)).subarray(0, blockEnd);
-  block[HMAC_BLOCK_BYTES] = CONTAINER_VERSION;
-  block[HMAC_BLOCK_BYTES + 1] = KIND_CODES[payload.kind];
-  block[HMAC_BLOCK_BYTES + 2] = kept < bytes.length ? TRUNCATED : 0;
-  block.writeBigUInt64BE(BigInt(bytes.length), HMAC_BLOCK_BYTES + 3);
-  block.set(kept < bytes.length ? bytes.subarray(0, kept) : bytes, HMAC_BLOCK_BYTES + CONTAINER_BYTES);
+  const containerBytes = CONTAINER_BYTES + kept;
+  const blockEnd = HMAC_BLOCK_BYTES + containerBytes;
+  const blocks = Math.ceil(containerBytes / BLOCK_BYTES);
+  const roomEnd = HMAC_BLOCK_BYTES + blocks * BLOCK_BYTES;
+  const room = (roomEnd <= scratch.length ? scratch : Buffer.alloc(roomEnd)).subarray(0, roomEnd);
+  room[HMAC_BLOCK_BYTES] = CONTAINER_VERSION;
+  room[HMAC_BLOCK_BYTES + 1] = KIND_CODES[payload.kind];
+  room[HMAC_BLOCK_BYTES + 2] = kept < bytes.length ? TRUNCATED : 0;
+  room.writeBigUInt64BE(BigInt(bytes.length), HMAC_BLOCK_BYTES + 3);
+  room.set(kept < bytes.length ? bytes.subarray(0, kept) : bytes, HMAC_BLOCK_BYTES + CONTAINER_BYTES);
 
-  nonce.writeBigUInt64BE(dataKey.nonce, NONCE_BYTES - 8);
-  dataKey.nonce += 1n;
-  const cipher = createCipheriv('aes-256-gcm', dataKey.key, nonce);
-  cipher.setAAD(prefix);
   let end = at + prefix.copy(target, at);
-  end += nonce.copy(target, end);
-  end += cipher.update(block.subarray(HMAC_BLOCK_BYTES)).copy(target, end);
-  // GCM is a stream: nothing is left over at its end.
-  cipher.final();
-  end += cipher.getAuthTag().copy(target, end);
-  const commitment = commitmentOf(dataKey.commitKey, block);
-  block.fill(0);
+  target.fill(0, end, end + BLOCK_BYTES - 8);
+  end = target.writeBigUInt64BE(dataKey.block, end + BLOCK_BYTES - 8);
+  // Whole blocks: the next payload begins with a counter of its own. What stands behind the container is not kept.
+  const encrypted = dataKey.cipher.update(room.subarray(HMAC_BLOCK_BYTES));
+  dataKey.block += BigInt(blocks);
+  end += encrypted.copy(target, end, 0, containerBytes);
+  const commitment = commitmentOf(dataKey.commitKey, room.subarray(0, blockEnd));
+  end += target.write(commitment, end, 'hex');
+  room.fill(0);
   return { kind: payload.kind, sha256: hash('sha256', target.subarray(at, end), 'hex'), bytes: end - at, commitment, key: dataKey.id };
 }
 
@@ -169,11 +178,11 @@ export async function unseal(ciphertext: Uint8Array, wrappedKey: string, identit
   const blob = Buffer.from(ciphertext.buffer, ciphertext.byteOffset, ciphertext.length);
   const idLength = blob.length > MAGIC.length ? blob.readUInt8(MAGIC.length) : 0;
   const headerEnd = MAGIC.length + 1 + idLength;
-  if (!blob.subarray(0, MAGIC.length).equals(MAGIC) || blob.length < headerEnd + NONCE_BYTES + CONTAINER_BYTES + TAG_BYTES) {
+  if (!blob.subarray(0, MAGIC.length).equals(MAGIC) || blob.length < headerEnd + BLOCK_BYTES + CONTAINER_BYTES + COMMITMENT_BYTES) {
     throw refuse('unknown format');
   }
-  if (ref !== undefined && blob.toString('latin1', MAGIC.length + 1, headerEnd) !== ref.key)
-    throw refuse('it is under another key than the entry names');
+  const id = blob.toString('latin1', MAGIC.length + 1, headerEnd);
+  if (ref !== undefined && id !== ref.key) throw refuse('it is under another key than the entry names');
   let key: Uint8Array;
   try {
     const decrypter = new Decrypter();
@@ -183,17 +192,12 @@ export async function unseal(ciphertext: Uint8Array, wrappedKey: string, identit
     throw refuse('its data key cannot be opened with this identity', cause);
   }
   if (key.length !== DATA_KEY_BYTES) throw refuse('its data key has a wrong length');
-  const body = blob.subarray(headerEnd + NONCE_BYTES, -TAG_BYTES);
-  let plaintext: Buffer;
-  try {
-    const decipher = createDecipheriv('aes-256-gcm', key, blob.subarray(headerEnd, headerEnd + NONCE_BYTES), { authTagLength: TAG_BYTES })
-      .setAAD(blob.subarray(0, headerEnd))
-      .setAuthTag(blob.subarray(-TAG_BYTES));
-    plaintext = Buffer.concat([decipher.update(body), decipher.final()]);
-  } catch (cause) {
-    throw refuse('it was altered, or this is not its data key', cause);
+  const counter = blob.subarray(headerEnd, headerEnd + BLOCK_BYTES);
+  const plaintext = createDecipheriv(CIPHER, key, counter).update(blob.subarray(headerEnd + BLOCK_BYTES, -COMMITMENT_BYTES));
+  const commitment = commitmentOf(commitKeyOf(id, key), Buffer.concat([Buffer.alloc(HMAC_BLOCK_BYTES), plaintext]));
+  if (!timingSafeEqual(Buffer.from(commitment, 'hex'), blob.subarray(-COMMITMENT_BYTES))) {
+    throw refuse('it was altered, or this is not its data key');
   }
-  const commitment = commitmentOf(commitKeyOf(key), Buffer.concat([Buffer.alloc(HMAC_BLOCK_BYTES), plaintext]));
   const kind = (Object.keys(KIND_CODES) as PayloadKind[]).find((name) => KIND_CODES[name] === plaintext[1]);
   if (plaintext[0] !== CONTAINER_VERSION || kind === undefined) throw refuse('unknown container version or kind');
   if (ref !== undefined && (commitment !== ref.commitment || kind !== ref.kind))

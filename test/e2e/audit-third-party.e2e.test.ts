@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { createLogKey, createSealingIdentity, nodeDisk, openAuditLog, verifyLog } from '../../src/audit/index.ts';
 import { tileReader } from '../../src/audit/log-files.ts';
+import { dataKey, keyId, seal } from '../../src/audit/sealing.ts';
 import { consistencyProof, inclusionProof, openCheckpoint, parseVerifierKey } from '../../src/audit/tlog/index.ts';
 import { ensureDebianPackages } from '../support/debian.ts';
 
@@ -166,4 +167,28 @@ test('OpenSSL accepts the signature of the checkpoint over its text, and no othe
     ]);
   assert.equal(verifyText(note.slice(0, split + 1)).status, 0);
   assert.notEqual(verifyText(note.slice(0, split)).status, 0);
+});
+
+test('a sealed payload opens, and its commitment is checked, with openssl and the format document alone', () => {
+  const [raw, id] = [Buffer.alloc(32, 5), keyId(9, Buffer.alloc(8, 3))];
+  const sealing = dataKey(id, raw);
+  const text = "SELECT * FROM patients WHERE ssn = '123-45-6789'";
+  seal({ kind: 'statement', bytes: Buffer.from('the first one moves the counter on') }, sealing, 1000);
+  const { blob, ref } = seal({ kind: 'statement', bytes: Buffer.from(text) }, sealing, 1000);
+  const headerBytes = 4 + 1 + id.length;
+  assert.equal(blob.toString('latin1', 0, headerBytes), `SPB2${String.fromCharCode(id.length)}${id}`);
+  const counter = blob.subarray(headerBytes, headerBytes + 16);
+  const [ciphertext, container] = [join(root, 'payload.ctr'), join(root, 'payload.bin')];
+  writeFileSync(ciphertext, blob.subarray(headerBytes + 16, -32));
+  const keys = ['-K', raw.toString('hex'), '-iv', counter.toString('hex')];
+  const decrypted = run('openssl', ['enc', '-d', '-aes-256-ctr', ...keys, '-in', ciphertext, '-out', container]);
+  assert.equal(decrypted.status, 0, decrypted.output);
+  assert.deepEqual(readFileSync(container), Buffer.concat([Buffer.from([1, 1, 0, 0, 0, 0, 0, 0, 0, 0, text.length]), Buffer.from(text)]));
+
+  const kdf = ['-keylen', '32', '-kdfopt', 'digest:SHA256', '-kdfopt', `hexkey:${raw.toString('hex')}`];
+  const derived = run('openssl', ['kdf', ...kdf, '-kdfopt', `info:sallyport/v2/commit/${id}`, 'HKDF']);
+  const macKey = derived.output.trim().replaceAll(':', '');
+  const mac = run('openssl', ['dgst', '-sha256', '-mac', 'HMAC', '-macopt', `hexkey:${macKey}`, container]);
+  assert.equal(mac.output.trim().split('= ').at(-1), ref.commitment);
+  assert.equal(blob.subarray(-32).toString('hex'), ref.commitment);
 });
