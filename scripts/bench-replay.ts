@@ -9,7 +9,7 @@ import { createLogKey, createSealingIdentity, openAuditLog } from '../src/audit/
 import type { EntryDraft } from '../src/core/event.ts';
 import { loadPolicy, splitSource } from '../src/policy/index.ts';
 import { accessReport, replay } from '../src/reports/index.ts';
-import { people, policyOf, principalOf, requestOf } from '../test/support/policy.ts';
+import { patientsRedacted, people, policyOf, principalOf, requestOf } from '../test/support/policy.ts';
 import { recordedLog } from '../test/support/recorded-log.ts';
 
 const wanted = Number(process.argv[2] ?? 100_000);
@@ -17,14 +17,7 @@ const rules = Array.from(
   { length: 20 },
   (_, n) => `  - { name: rule-${n}, when: "'public.t${n}' in request.relations && request.unbounded", then: deny }\n`,
 );
-const text = `${people}
-classes:
-  - { class: phi.ssn, columns: ["clinic:public.patients.ssn"] }
-  - { class: phi.name, columns: ["clinic:public.patients.name"] }
-masks:
-  - { class: phi.*, mask: redact }
-  - { class: phi.*, roles: [treating-clinician], mask: clear }
-rules:
+const text = `${people}${patientsRedacted}rules:
 ${rules.join('')}`;
 const policy = policyOf(text);
 const columns = [

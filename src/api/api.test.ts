@@ -145,6 +145,49 @@ describe('API', () => {
     assert.equal((await get(url, 'auditor')).json().mayAnswer, false);
   });
 
+  test('THREAT: sampled rows are shown with one approval, to who may answer it, and nowhere else', async () => {
+    const { app, fakes } = await open();
+    const [row] = fakes.approvals.splice(0, 1);
+    const preview = { estimatedRows: 1, affectedRows: 1, notCounted: null, sampling: 'taken' } as const;
+    const changed = { ...(row ?? assert.fail()), preview };
+    fakes.approvals.unshift(changed);
+    const column = { name: 'note', type: 'text', classes: [], shown: 'value', isKey: false, isAssigned: true } as const;
+    const sample = { columns: [column], columnsLeftOut: 3, isPaired: true, rows: [{ before: ['CANARY'], after: [null] }] };
+    const url = `/v1/approvals/${changed.id}`;
+    const asked = (who: string, path: string) => app.inject({ url: path, headers: bearer(who) });
+    const gone = (await asked('officer', url)).json();
+    assert.deepEqual([gone.preview.sampling, gone.sample], ['gone', null]);
+    fakes.samples.set(changed.id, sample);
+    const shown = (await asked('officer', url)).json();
+    assert.deepEqual([shown.preview.sampling, shown.sample], ['taken', sample]);
+    for (const [who, path] of [
+      ['agent', url],
+      ['auditor', url],
+      ['officer', '/v1/approvals'],
+      ['auditor', '/v1/approvals'],
+    ] as const) {
+      const { statusCode, body } = await asked(who, path);
+      assert.equal(statusCode, 200);
+      assert.ok(body.includes(changed.id) && !body.includes('CANARY'), `${who} ${path}`);
+    }
+    const events = await app.inject({ url: '/v1/approvals/events', headers: bearer('officer'), payloadAsStream: true });
+    let told = '';
+    events.stream().on('data', (chunk: Buffer) => (told += chunk.toString()));
+    fakes.publish(changed);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.match(told, /"sampling":"taken"/);
+    assert.doesNotMatch(told, /CANARY/);
+    const answered = await app.inject({
+      method: 'POST',
+      url: `${url}/answer`,
+      headers: bearer('officer'),
+      payload: { verdict: 'approve' },
+    });
+    assert.equal(answered.statusCode, 200);
+    assert.doesNotMatch(answered.body + (await asked('officer', url)).body, /CANARY/);
+    await app.close();
+  });
+
   test('an answer reaches the desk once; the second one is a conflict', async () => {
     const { app, fakes } = await open();
     const url = `/v1/approvals/${approvalId('a')}/answer`;

@@ -126,8 +126,8 @@ export async function buildApi(deps: ApiDeps, tls: ApiTls | null): Promise<ApiAp
     lockRoutes(inner, deps);
     sessionRoutes(inner, deps, limits);
     auditRoutes(inner, deps);
-    policyRoutes(inner, deps);
-    policyToolRoutes(inner, deps);
+    policyRoutes(inner, deps, limits);
+    policyToolRoutes(inner, deps, limits);
     notificationRoutes(inner, deps, limits);
   });
   await app.ready();

@@ -46,6 +46,29 @@ describe('policy tools', () => {
     );
   });
 
+  test('policies that are longer than other bodies are taken, of those only who may bring them, and not without end', async () => {
+    const long = Array.from({ length: 5 }, (_, n) => ({ path: `classes-${n}.yaml`, source: `version: 1\n#${'x'.repeat(450_000)}\n` }));
+    const routes: [string, object][] = [
+      ['/v1/policy/check', { files: long }],
+      ['/v1/policy/test', { files: long }],
+      ['/v1/policy/apply', { files: long }],
+      ['/v1/policy/diff', { to: { kind: 'files', files: long } }],
+      ['/v1/policy/replay', { policy: { kind: 'files', files: long }, since }],
+    ];
+    for (const [url, body] of routes) {
+      assert.equal((await post(url, 'operator', body)).statusCode, 200, url);
+      assert.equal((await post(url, 'agent', body)).statusCode, 403, url);
+    }
+    assert.equal((await post('/v1/access/report', 'operator', { since, x: long })).statusCode, 413);
+    const small = await buildApi({ ...fakes.deps, limits: { maxPolicyBytes: 2 * 1024 * 1024 } }, null);
+    for (const [url, payload] of routes) {
+      const inject = (who: string) => small.inject({ method: 'POST', url, headers: headers(who), payload });
+      assert.equal((await inject('operator')).statusCode, 413, url);
+      assert.equal((await inject('agent')).statusCode, 403, `${url}: before the body is read`);
+    }
+    await small.close();
+  });
+
   test('a diff is from the running policy unless told; faults of files are no error of the request', async () => {
     const same = (await post('/v1/policy/diff', 'auditor', { to: { kind: 'version', sha256: 'abcdef' } })).json();
     assert.deepEqual([same.ok, same.from, same.diff.isEqual], [true, POLICY, true]);

@@ -3,6 +3,12 @@
 
 import { z } from 'zod';
 
+/** Own files of a policy, with what they include. */
+export const policyFilesSchema = z
+  .array(z.strictObject({ path: z.string().min(1).max(500), source: z.string().max(500_000) }))
+  .min(1)
+  .max(500);
+
 const names = z.array(z.string()).readonly();
 const outcome = z.enum(['allow', 'hold', 'deny']);
 const change = z.enum(['added', 'removed', 'changed']);
@@ -20,6 +26,7 @@ export const diffSchema = z.object({
         columnsAdded: names,
         columnsRemoved: names,
         predicates: z.object({ from: z.string(), to: z.string() }).nullable(),
+        subjects: z.object({ from: z.string(), to: z.string() }).nullable().describe('Columns that say whose data it is; empty = none'),
       }),
     )
     .readonly(),

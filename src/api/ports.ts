@@ -21,6 +21,7 @@ import type {
   SessionIndex,
   TargetAnalyst,
 } from '../core/ports.ts';
+import type { RowSample } from '../core/preview.ts';
 import type { AccessOffer, Explanation, Fault, PolicyTestResult } from '../policy/index.ts';
 import type { AccessReportAnswer, PolicyDiffAnswer, ReplayAnswer } from './policy-tools.ts';
 
@@ -34,6 +35,8 @@ export interface ApprovalsSurface {
    *  @param forMs approves every use within that time, not one.
    *  @throws SP_APPROVAL_NOT_FOUND, SP_APPROVAL_CONFLICT, SP_APPROVAL_VOID, SP_API_FORBIDDEN, SP_API_BAD_REQUEST, SP_AUDIT_UNWRITABLE */
   answer(id: ApprovalId, principal: Principal, verdict: 'approve' | 'deny', justification?: string, forMs?: number): Promise<Approval>;
+  /** Of the rows that a pending one would change; null = there is none (any more). For those only who may answer it. */
+  sampleOf(approval: Approval): RowSample | null;
   /** Whether `answer` would accept this reviewer now. */
   mayAnswer(approval: Approval, principal: Principal): boolean;
   /** Calls `listener` after every change of an approval. @returns a function that ends the subscription. */
@@ -302,6 +305,8 @@ export interface ApiLimits {
   readonly recordingsPerMinute: number;
   readonly notificationTestsPerMinute: number;
   readonly maxBodyBytes: number;
+  /** Of a request that brings policy files, from who may bring them: a policy has up to 16 MiB. */
+  readonly maxPolicyBytes: number;
   readonly maxEventStreams: number;
 }
 
@@ -312,5 +317,6 @@ export const DEFAULT_LIMITS: ApiLimits = {
   recordingsPerMinute: 60,
   notificationTestsPerMinute: 20,
   maxBodyBytes: 1024 * 1024,
+  maxPolicyBytes: 20 * 1024 * 1024,
   maxEventStreams: 200,
 };

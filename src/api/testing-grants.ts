@@ -1,7 +1,7 @@
 // In-memory grants, locks and delegations for tests of the API. Used by tests only.
 
 import { SallyportError } from '../core/error.ts';
-import type { Delegation, Grant, GrantWish, Lock } from '../core/grant.ts';
+import { type Delegation, type Grant, type GrantWish, type Lock, UNANSWERED } from '../core/grant.ts';
 import { type Principal, principalKey } from '../core/identity.ts';
 import type { DelegationId, GrantId, Sha256Hex, TargetName } from '../core/ids.ts';
 import type { DelegationsSurface, GrantsSurface, LocksSurface, RecertificationSurface } from './ports.ts';
@@ -25,16 +25,7 @@ export function grantOf(letter: string, requester: Principal, change: Partial<Gr
     policySha256: 'ab'.repeat(32) as Sha256Hex,
     requestedAtMs: 1_000,
     answerByMs: 100_000,
-    state: 'requested',
-    answers: [],
-    openedAtMs: null,
-    expiresAtMs: null,
-    endedAtMs: null,
-    end: null,
-    endedBy: null,
-    review: 'none',
-    reviewedBy: null,
-    reviewedAtMs: null,
+    ...UNANSWERED,
     ...change,
   };
 }

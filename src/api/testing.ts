@@ -5,11 +5,12 @@ import { Registry } from 'prom-client';
 import type { MaskSet } from '../core/decision.ts';
 import { SallyportError } from '../core/error.ts';
 import type { EntryDraft, EntryHeader, Payload } from '../core/event.ts';
-import type { Facts } from '../core/facts.ts';
 import type { Principal } from '../core/identity.ts';
 import { principalKey } from '../core/identity.ts';
 import type { ApprovalId, SessionId, Sha256Hex, TargetName } from '../core/ids.ts';
+import type { RowSample } from '../core/preview.ts';
 import type { Approval, QueuedNotification, SessionRow } from '../core/ports.ts';
+import { factsOf } from '../core/testing.ts';
 import type { ApiDeps, PolicyFile } from './ports.ts';
 import { type AccessFakes, createAccessFakes } from './testing-grants.ts';
 import { createPolicyToolFakes, type PolicyToolFakes } from './testing-policy-tools.ts';
@@ -98,22 +99,15 @@ export function sessionOf(letter: string, principal: Principal, openIndex: numbe
   };
 }
 
-export const FACTS: Facts = {
-  verbs: ['SELECT'],
-  statements: 1,
-  effects: ['read'],
-  relations: [{ name: 'public.patients', access: 'read' }],
+export const FACTS = factsOf({
   columns: ['public.patients.ssn'],
   classes: ['phi.ssn'],
   outputs: [{ name: 'ssn', sources: ['public.patients.ssn'], classes: ['phi.ssn'] }],
   outputClasses: ['phi.ssn'],
-  predicateClasses: [],
   unbounded: true,
-  limit: null,
-  unknowns: [],
   normalised: 'SELECT ssn FROM patients',
   fingerprint: 'f1',
-};
+});
 
 const PLACE = { file: 'policy.yaml', line: 3, column: 5 };
 export const MASKS: MaskSet = { id: 'm1', byClass: { 'phi.ssn': 'partial' } };
@@ -123,6 +117,8 @@ export interface Fakes {
   readonly tools: PolicyToolFakes;
   readonly deps: ApiDeps;
   readonly approvals: Approval[];
+  /** By id of the approval. */
+  readonly samples: Map<string, RowSample>;
   readonly sessions: SessionRow[];
   readonly entries: EntryHeader[];
   readonly appended: { readonly entry: EntryDraft; readonly payloads: readonly Payload[] }[];
@@ -139,6 +135,7 @@ export interface Fakes {
 
 export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
   const approvals: Approval[] = [];
+  const samples = new Map<string, RowSample>();
   const sessions: SessionRow[] = [];
   const entries: EntryHeader[] = [];
   const appended: Fakes['appended'] = [];
@@ -182,6 +179,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
         approvals[at] = next;
         return next;
       },
+      sampleOf: ({ id }) => samples.get(id) ?? null,
       mayAnswer: (row, principal) =>
         row.state === 'pending' && rolesOf(principal).includes(row.approvers.role) && row.requester.subject !== principal.subject,
       subscribe: (listener) => {
@@ -316,6 +314,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
     tools,
     deps,
     approvals,
+    samples,
     sessions,
     entries,
     appended,

@@ -73,3 +73,11 @@ export function viewerOf(request: FastifyRequest): Viewer {
   if (request.viewer === null) throw new SallyportError('SP_AUTH_INVALID_TOKEN', 'missing');
   return request.viewer;
 }
+
+/** Options of a route that takes policy files, which may be long: the right is asked for before the body is read. */
+export function takesPolicy(
+  right: Right,
+  maxPolicyBytes: number,
+): { readonly bodyLimit: number; readonly onRequest: (request: FastifyRequest) => Promise<void> } {
+  return { bodyLimit: maxPolicyBytes, onRequest: async (request) => viewerOf(request).require(right) };
+}

@@ -3,7 +3,7 @@
 
 import { z } from 'zod';
 import type { Approval, SessionRow, TargetStatus } from '../core/ports.ts';
-import { NOT_COUNTED } from '../core/preview.ts';
+import { NO_SAMPLE, NOT_COUNTED } from '../core/preview.ts';
 import type { ApprovalsSurface } from './ports.ts';
 import type { Viewer } from './viewer.ts';
 
@@ -56,6 +56,10 @@ export const approvalSchema = z.object({
       estimatedRows: z.number().nullable().describe("By the target's planner; null = unknown"),
       affectedRows: z.int().nullable().describe('By a trial run that was rolled back; null = not counted'),
       notCounted: z.enum(NOT_COUNTED).nullable().describe('Why a write was not counted'),
+      sampling: z
+        .enum(['taken', ...NO_SAMPLE, 'gone'])
+        .nullable()
+        .describe('Whether its rows were sampled, or why not; `gone`: not kept any longer'),
     })
     .nullable()
     .describe('What it would do; null until it is known, and always for its requester'),
@@ -69,6 +73,30 @@ export const approvalSchema = z.object({
   mayAnswer: z.boolean().describe('Whether the caller could answer it now'),
 });
 export type ApprovalView = z.infer<typeof approvalSchema>;
+
+const cellsSchema = z.array(z.string().nullable()).nullable();
+
+/** One approval, looked at by itself. */
+export const approvalDetailSchema = approvalSchema.extend({
+  sample: z
+    .object({
+      columns: z.array(
+        z.object({
+          name: z.string(),
+          type: z.string(),
+          classes: z.array(z.string()),
+          shown: z.enum(['value', 'length', 'masked']),
+          isKey: z.boolean(),
+          isAssigned: z.boolean(),
+        }),
+      ),
+      columnsLeftOut: z.int(),
+      isPaired: z.boolean().describe('`before` and `after` are of one row'),
+      rows: z.array(z.object({ before: cellsSchema, after: cellsSchema })),
+    })
+    .nullable()
+    .describe('Some rows that an UPDATE or DELETE would change, protected columns masked; only for those who may answer, while they may'),
+});
 
 export const sessionSchema = z.object({
   id: z.string(),
@@ -117,6 +145,29 @@ export function approvalView(approval: Approval, viewer: Viewer, desk: Pick<Appr
     createdAt: at(approval.createdAtMs),
     expiresAt: at(approval.expiresAtMs),
     mayAnswer: desk.mayAnswer(approval, viewer.principal),
+  };
+}
+
+export function approvalDetailView(
+  approval: Approval,
+  viewer: Viewer,
+  desk: Pick<ApprovalsSurface, 'mayAnswer' | 'sampleOf'>,
+): z.infer<typeof approvalDetailSchema> {
+  const view = approvalView(approval, viewer, desk);
+  const sample = view.mayAnswer && view.preview !== null ? desk.sampleOf(approval) : null;
+  const isGone = view.mayAnswer && sample === null && view.preview?.sampling === 'taken';
+  return {
+    ...view,
+    preview: isGone && view.preview !== null ? { ...view.preview, sampling: 'gone' } : view.preview,
+    sample:
+      sample === null
+        ? null
+        : {
+            columns: sample.columns.map((column) => ({ ...column, classes: [...column.classes] })),
+            columnsLeftOut: sample.columnsLeftOut,
+            isPaired: sample.isPaired,
+            rows: sample.rows.map(({ before, after }) => ({ before: before && [...before], after: after && [...after] })),
+          },
   };
 }
 

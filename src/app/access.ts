@@ -6,7 +6,7 @@ import type { ApprovalsService } from '../approvals/index.ts';
 import { SallyportError } from '../core/error.ts';
 import type { AccessSnapshot, Lock } from '../core/grant.ts';
 import { principalKey } from '../core/identity.ts';
-import type { GrantId, TargetName } from '../core/ids.ts';
+import type { TargetName } from '../core/ids.ts';
 import type { Notifier } from '../core/notice.ts';
 import type { AuditLog, Clock, Logger, Random } from '../core/ports.ts';
 import {
@@ -28,6 +28,7 @@ import {
 } from '../grants/index.ts';
 import { isOffered, offersOf, type Policy, rolesOf } from '../policy/index.ts';
 import { AccessTable } from '../session/access-table.ts';
+import { RowBudgets } from '../session/row-budgets.ts';
 import type { ConfigDocument } from './config-schema.ts';
 import { lastUses, type LastUsesDeps } from './last-uses.ts';
 
@@ -47,7 +48,6 @@ export interface GatewayAccessDeps {
     readonly approvals: () => Pick<ApprovalsService, 'voidAll'>;
     /** Tells the workers; never rejects. */
     readonly publish: (snapshot: AccessSnapshot) => Promise<void>;
-    readonly rowsReleased: (grant: GrantId, rows: number) => void;
   };
 }
 
@@ -67,12 +67,14 @@ export interface GatewayAccess {
 /** @throws SP_CONFIG_INVALID */
 export function createGatewayAccess(deps: GatewayAccessDeps): GatewayAccess {
   const { document, store, audit, clock, random, logger, later } = deps;
-  const table = new AccessTable({ clock, onRows: later.rowsReleased });
+  const table = new AccessTable({ clock });
+  const budgets = new RowBudgets(clock);
   const watch = new AccessWatch({
     ...store,
     clock,
     logger,
-    async publish(snapshot) {
+    async publish(known) {
+      const snapshot = budgets.attach(known);
       table.replace(snapshot);
       await later.publish(snapshot);
     },
@@ -130,6 +132,7 @@ export function createGatewayAccess(deps: GatewayAccessDeps): GatewayAccess {
       await grants.tick();
       let isRunning = false;
       timer = setInterval(() => {
+        budgets.tick();
         if (isRunning) return;
         isRunning = true;
         turn = watch

@@ -151,7 +151,6 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
       notifier: () => notifications.service,
       approvals: () => approvals,
       publish: (snapshot) => workers.access(snapshot),
-      rowsReleased: (grant, rows) => workers.rowsReleased({ grant, rows }),
     },
   });
   undo.push(() => access.stop());
@@ -188,7 +187,6 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     // Nobody asks before there are clients.
     cancel: ({ pid, key }) => adapter.cancel(pid, key),
     loginFailed: (address) => failures.recordElsewhere(address),
-    rowsReleased: ({ grant, rows }) => access.table.addRows(grant, rows),
     logger,
     onDeath: ports.onFatal,
   });

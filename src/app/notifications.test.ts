@@ -156,8 +156,10 @@ describe('clicks of a composed gateway', () => {
     const store = await openStore({ dir: join(folder, 'state') });
     const answered: string[] = [];
     const answering = (what: string) => ({
-      answer: async (id: string, { subject }: Principal, verdict: string) =>
-        void answered.push(`${what} ${id.slice(0, 4)} ${subject} ${verdict}`),
+      async answer(id: string, { subject }: Principal, verdict: string, ...more: readonly unknown[]) {
+        answered.push(`${what} ${id.slice(0, 4)} ${subject} ${verdict} via ${String(more.at(-1))}`);
+        return {} as never;
+      },
     });
     const registry = new Registry();
     const gateway = createGatewayNotifications(
@@ -203,7 +205,7 @@ describe('clicks of a composed gateway', () => {
         await gateway.surface.slack('reviewers', { timestamp, signature: `v0=${hmac}`, body });
         assert.equal(answered.length, Math.min(at + 1, 2));
       }
-      assert.deepEqual(answered, ['approvals apr_ olga approve', 'grants grt_ olga approve']);
+      assert.deepEqual(answered, ['approvals apr_ olga approve via slack', 'grants grt_ olga approve via slack']);
       assert.match(JSON.stringify(slackDouble.calls[0]?.body['blocks']), /https:\/\/gate\.example\.com\/v1\/x/);
       assert.match(await registry.metrics(), /sallyport_notifications_queued\{channel="reviewers"\} 0/);
     } finally {

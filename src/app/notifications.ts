@@ -5,11 +5,12 @@ import { readFile } from 'node:fs/promises';
 import type { Counter as CounterType, Registry } from 'prom-client';
 import { Counter, Gauge } from 'prom-client';
 import type { NotificationsSurface } from '../api/index.ts';
+import type { ApprovalsService } from '../approvals/index.ts';
 import { SallyportError } from '../core/error.ts';
-import type { Principal } from '../core/identity.ts';
 import type { ApprovalId, GrantId } from '../core/ids.ts';
 import type { Clock, Logger, NotificationQueue, Random } from '../core/ports.ts';
 import type { Secret } from '../core/secret.ts';
+import type { GrantsService } from '../grants/index.ts';
 import {
   type ApprovalChanges,
   type Answer,
@@ -140,15 +141,11 @@ export interface NotificationsDeps {
   readonly channels: readonly ConfiguredChannel[];
   readonly publicUrl: string | undefined;
   readonly queue: NotificationQueue;
-  readonly approvals: ApprovalChanges & Answering<ApprovalId>;
-  readonly grants: Answering<GrantId>;
+  readonly approvals: ApprovalChanges & Pick<ApprovalsService, 'answer'>;
+  readonly grants: Pick<GrantsService, 'answer'>;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-}
-
-interface Answering<Id extends string> {
-  answer(id: Id, principal: Principal, verdict: 'approve' | 'deny'): Promise<unknown>;
 }
 
 export interface Notifications {
@@ -195,8 +192,8 @@ export function createGatewayNotifications(deps: NotificationsDeps, registry: Re
   const stopping = new AbortController();
   /** What people can be asked about, told apart by the id. */
   const answer: Answer = (id, principal, verdict) => {
-    if (id.startsWith('apr_')) return approvals.answer(id as ApprovalId, principal, verdict);
-    if (id.startsWith('grt_')) return deps.grants.answer(id as GrantId, principal, verdict);
+    if (id.startsWith('apr_')) return approvals.answer(id as ApprovalId, principal, verdict, undefined, undefined, 'slack');
+    if (id.startsWith('grt_')) return deps.grants.answer(id as GrantId, principal, verdict, undefined, 'slack');
     throw new SallyportError('SP_APPROVAL_NOT_FOUND', 'not the id of something that is answered');
   };
   const interactions = new Map<string, SlackInteractions>();

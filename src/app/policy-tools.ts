@@ -1,6 +1,7 @@
 // diff, history, apply, rollback, replay and the access report: all over versions as they are kept and the record as it is, with the
 // functions the gate uses.
 
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { PolicyApplyReport, PolicyFile, PolicyReference, PolicyToolsSurface, ReadPolicy } from '../api/index.ts';
 import { SallyportError } from '../core/error.ts';
 import type { ActorRef } from '../core/identity.ts';
@@ -138,6 +139,8 @@ export function createPolicyTools(deps: PolicyToolsDeps): PolicyToolsSurface {
       };
       const rows = [];
       for (const application of await versions.applications(limit)) {
+        // Loading a very large version keeps this thread busy; traffic has its turn between two of them.
+        await nextTurn();
         const [before, after] = [
           application.previous === null ? null : await loadKept(application.previous),
           await loadKept(application.sha256),

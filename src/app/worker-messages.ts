@@ -4,7 +4,7 @@
 import type { MetricObjectWithValues, MetricValue } from 'prom-client';
 import type { AuditConnection } from '../audit/index.ts';
 import type { AccessSnapshot } from '../core/grant.ts';
-import type { GrantId, Sha256Hex } from '../core/ids.ts';
+import type { Sha256Hex } from '../core/ids.ts';
 import type { TargetStatus } from '../core/ports.ts';
 import { Secret } from '../core/secret.ts';
 import type { TokenKeyState } from '../masking/index.ts';
@@ -26,15 +26,8 @@ export type MainCalls = DeskCalls &
     readonly cancel: { readonly argument: CancelKey; readonly value: boolean };
     /** Told: a failed log-in, to be counted on every thread. */
     readonly loginFailed: { readonly argument: string; readonly value: void };
-    /** Told: rows that were released under a grant with a limit, to be counted on every thread. */
-    readonly rowsReleased: { readonly argument: ReleasedRows; readonly value: void };
     readonly log: { readonly argument: LogLine; readonly value: void };
   };
-
-export interface ReleasedRows {
-  readonly grant: GrantId;
-  readonly rows: number;
-}
 
 export interface LogLine {
   readonly level: 'info' | 'warn' | 'error';
@@ -49,7 +42,6 @@ export type WorkerCalls = {
   readonly listen: { readonly argument: { readonly index: number; readonly port: number }; readonly value: void };
   readonly cancel: { readonly argument: CancelKey; readonly value: boolean };
   readonly loginFailed: { readonly argument: string; readonly value: void };
-  readonly rowsReleased: { readonly argument: ReleasedRows; readonly value: void };
   /** Grants and locks as they are now; those whom they end have been told on return. */
   readonly access: { readonly argument: AccessSnapshot; readonly value: void };
   /** Loads a version, so that `usePolicy` cannot fail. @param source `Policy.source` */

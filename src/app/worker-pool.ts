@@ -11,15 +11,7 @@ import { boundColumnHandlers } from './bound-columns.ts';
 import { deskHandlers } from './remote-desk.ts';
 import { ThreadCalls } from './thread-calls.ts';
 import { catalogueChecks, type TrafficSettings } from './traffic.ts';
-import {
-  type CancelKey,
-  type MainCalls,
-  type MetricsSnapshot,
-  type ReleasedRows,
-  toPlain,
-  type WorkerCalls,
-  type WorkerData,
-} from './worker-messages.ts';
+import { type CancelKey, type MainCalls, type MetricsSnapshot, toPlain, type WorkerCalls, type WorkerData } from './worker-messages.ts';
 import { workerSource } from './worker-source.ts';
 
 export interface WorkerPoolDeps {
@@ -35,7 +27,6 @@ export interface WorkerPoolDeps {
   /** Of the main thread's own sessions. */
   readonly cancel: (key: CancelKey) => boolean;
   readonly loginFailed: (address: string) => void;
-  readonly rowsReleased: (released: ReleasedRows) => void;
   readonly logger: Logger;
   /** Called once. The process must stop taking traffic and end. */
   readonly onDeath: (fault: SallyportError) => void;
@@ -47,7 +38,6 @@ export interface WorkerPool {
   /** @returns whether a session of a worker has exactly this key. */
   cancel(key: CancelKey): Promise<boolean>;
   loginFailed(address: string): void;
-  rowsReleased(released: ReleasedRows): void;
   /** Tells all workers. A worker that does not answer in time is reported, not waited for: it has the message all the same.
    *  Never rejects. */
   access(snapshot: AccessSnapshot): Promise<void>;
@@ -109,9 +99,6 @@ export async function startWorkers(deps: WorkerPoolDeps): Promise<WorkerPool> {
     cancel: (key) => cancelOn(threads, key),
     loginFailed(address) {
       for (const { calls } of threads) calls.tell('loginFailed', address);
-    },
-    rowsReleased(released) {
-      for (const { calls } of threads) calls.tell('rowsReleased', released);
     },
     async access(snapshot) {
       const told = await Promise.allSettled(threads.map(({ calls }) => inTime(calls.call('access', snapshot), accessMs)));
@@ -205,10 +192,6 @@ function handlersFor(asker: WorkerThread, threads: readonly WorkerThread[], deps
     async loginFailed(address: string) {
       deps.loginFailed(address);
       for (const { calls } of others()) calls.tell('loginFailed', address);
-    },
-    async rowsReleased(released: ReleasedRows) {
-      deps.rowsReleased(released);
-      for (const { calls } of others()) calls.tell('rowsReleased', released);
     },
     async log({ level, fields, message }: MainCalls['log']['argument']) {
       deps.logger[level](fields, message);

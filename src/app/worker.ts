@@ -30,7 +30,7 @@ export function runWorker(): void {
   const failures = failuresOfThread(clock, (address) => calls.tell('loginFailed', address));
 
   // Nobody has access by grant before the main thread has told of it.
-  const access = new AccessTable({ clock, onRows: (grant, rows) => calls.tell('rowsReleased', { grant, rows }) });
+  const access = new AccessTable({ clock });
 
   let started: Traffic | null = null;
   let prepared: Policy | null = null;
@@ -72,7 +72,6 @@ export function runWorker(): void {
     },
     cancel: async ({ pid, key }) => traffic().adapter.cancel(pid, key),
     loginFailed: async (address) => failures.recordElsewhere(address),
-    rowsReleased: async ({ grant, rows }) => access.addRows(grant, rows),
     access: async (snapshot) => access.replace(snapshot),
     async preparePolicy({ source, sha256 }) {
       prepared = versionOf(source, sha256);

@@ -96,13 +96,13 @@ describe('the approvals desk, over time', () => {
   });
 
   it('keeps a preview while it is pending, and tells subscribers', async () => {
-    const preview = { estimatedRows: 3, affectedRows: 2, notCounted: null };
+    const preview = { estimatedRows: 3, affectedRows: 2, notCounted: null, sampling: null };
     const { id } = await desk.open(draft());
-    await desk.preview(id, preview);
+    await desk.preview(id, { preview, sample: null });
     assert.deepEqual((await desk.show(id))?.preview, preview);
     assert.deepEqual(bench.seen.at(-1)?.preview, preview);
     await desk.answer(id, person('bob'), 'approve');
-    await desk.preview(id, { ...preview, affectedRows: 9 });
+    await desk.preview(id, { preview: { ...preview, affectedRows: 9 }, sample: null });
     assert.deepEqual((await desk.show(id))?.preview, preview);
     assert.doesNotMatch(JSON.stringify(bench.log), /affectedRows/);
   });

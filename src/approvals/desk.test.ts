@@ -70,11 +70,17 @@ describe('the approvals desk', () => {
     await desk.answer(id, person('bob'), 'approve', 'patient 4711 asked for it');
     const { entry, payloads } = bench.log[1] ?? assert.fail('no entry');
     assert.deepEqual(entry.answer, { by: { issuer: 'corp', subject: 'bob', kind: 'person' }, verdict: 'approve' });
-    assert.deepEqual(entry.detail, { role: 'privacy-officer', count: 1, state: 'approved' });
+    assert.deepEqual(entry.detail, { role: 'privacy-officer', count: 1, state: 'approved', via: 'api' });
     assert.equal(payloads[0]?.kind, 'justification');
     assert.equal(new TextDecoder().decode(payloads[0]?.bytes), 'patient 4711 asked for it');
     // INVARIANT: free text is in the sealed payload only.
     assert.doesNotMatch(JSON.stringify([entry, await desk.show(id), bench.seen]), /4711/);
+  });
+
+  it('records when an answer came from Slack', async () => {
+    const { id } = await desk.open(draft());
+    await desk.answer(id, person('bob'), 'approve', undefined, undefined, 'slack');
+    assert.equal(bench.log[1]?.entry.detail?.['via'], 'slack');
   });
 
   it('refuses a justification that is too long, and records nothing', async () => {

@@ -2,11 +2,11 @@
 // before an answer takes effect and before a used approval releases anything. Free text goes to sealed payloads only.
 // Deadlines are wall-clock times in the store; timers only say when to look again.
 
-import { type Authority, authorityOf, refusalOf, verdictOf } from '../core/answering.ts';
+import { type AnswerWay, type Authority, authorityOf, refusalOf, verdictOf } from '../core/answering.ts';
 import { sameBinding } from '../core/binding.ts';
 import { Deadline } from '../core/deadline.ts';
 import { SallyportError } from '../core/error.ts';
-import type { EntryDraft, Payload } from '../core/event.ts';
+import type { Payload } from '../core/event.ts';
 import type { Principal } from '../core/identity.ts';
 import { approvalId, type ApprovalId } from '../core/ids.ts';
 import type {
@@ -21,7 +21,11 @@ import type {
   Logger,
   Random,
 } from '../core/ports.ts';
+import type { RowSample } from '../core/preview.ts';
 import { createTurns } from '../core/turns.ts';
+import { entryOf } from './entry.ts';
+import { Orphans } from './orphans.ts';
+import { Samples } from './samples.ts';
 
 /** Longest justification, in characters. */
 export const MAX_JUSTIFICATION_LENGTH = 4_000;
@@ -29,15 +33,15 @@ export const MAX_JUSTIFICATION_LENGTH = 4_000;
 export const MAX_REPEAT_MS = 8 * 3_600_000;
 const MIN_REPEAT_MS = 60_000;
 /** How often approvals that are waited for are looked at: all against the clock, so that a step of it is noticed, and some of them,
- *  each in its turn, in the store, so that another process is. */
-const SWEEP_MS = 1_000;
-const MAX_READ_IN_SWEEP = 50;
+ *  each in its turn, in the store, so that another process is. A few at a time: everything else waits for these reads. */
+const SWEEP_MS = 100;
+const MAX_READ_IN_SWEEP = 5;
+/** Ended at the same time when many are void, so that their entries share commits of the log. */
+const MAX_ENDED_AT_ONCE = 100;
 /** As many as can be open. */
 const MAX_LISTED = 100_000;
 /** Longest delay that `setTimeout` can hold. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
-/** Relations named in an audit header; the sealed statement has them all. */
-const MAX_HEADER_OBJECTS = 200;
 
 /** Why an approval ended without being used; `detail.reason` of the `approval.expired` entry. */
 export type EndReason = 'time' | 'cancelled' | 'policy-changed' | 'locked' | 'shutting-down' | 'restart';
@@ -71,7 +75,11 @@ export interface ApprovalsService extends ApprovalDesk {
     /** Approves every use of the same request within this time, from a minute to MAX_REPEAT_MS; of several answers the shortest
      *  counts, and one without it allows one use. */
     forMs?: number,
+    /** `api` unless told. */
+    via?: AnswerWay,
   ): Promise<Approval>;
+  /** Of the rows that a pending one would change; null when there is none, and when it was taken before the process was restarted. */
+  sampleOf(approval: Approval): RowSample | null;
   /** Whether `answer` would accept this reviewer now, for surfaces. */
   mayAnswer(approval: Approval, principal: Principal): boolean;
   /** Calls `listener` after every change of an approval. @returns a function that ends the subscription. */
@@ -91,16 +99,22 @@ export function createApprovalDesk(deps: ApprovalDeskDeps): ApprovalsService {
   const { store, audit, clock, random, logger } = deps;
   const turns = createTurns();
   const listeners = new Set<(approval: Approval) => void>();
+  const samples = new Samples();
   /** Waiting requests by approval; calling one looks at the approval again, or ends the wait. */
   const waiting = new Map<ApprovalId, Set<(end?: WaitEnd) => void>>();
-  /** Pending, and their clients were lost while they waited. Looked for here: in the store there may be thousands of the same. */
-  const orphans = new Set<ApprovalId>();
-  /** Ends approvals in time. */
-  const deadlines = new Map<ApprovalId, { readonly timer: NodeJS.Timeout; readonly end: Deadline }>();
+  /** Looked for here: in the store there may be thousands of the same. */
+  const orphans = new Orphans();
+  /** Open approvals; ends them in time. */
+  const deadlines = new Map<
+    ApprovalId,
+    { readonly timer: NodeJS.Timeout; readonly end: Deadline; readonly of: Pick<Approval, 'binding' | 'approvers'> }
+  >();
   let sweeping: NodeJS.Timeout | null = null;
   let draining = false;
 
+  /** Something about it has changed. */
   function notify(approval: Approval): void {
+    if (approval.state !== 'pending') samples.drop(approval.id);
     for (const listener of listeners) {
       try {
         listener(approval);
@@ -164,24 +178,8 @@ export function createApprovalDesk(deps: ApprovalDeskDeps): ApprovalsService {
     // The same deadline as long as the approval ends at the same time: a new one would believe a clock that was set back.
     const before = deadlines.get(approval.id)?.end;
     const end = before?.endMs === approval.expiresAtMs ? before : new Deadline(approval.expiresAtMs, clock);
-    deadlines.set(approval.id, { timer, end });
-  }
-
-  function entryOf(type: EntryDraft['type'], approval: Approval, more: Partial<EntryDraft> = {}): EntryDraft {
-    const { issuer, subject, kind } = approval.requester;
-    const objects = approval.relations.slice(0, MAX_HEADER_OBJECTS).map((relation) => relation.name);
-    return {
-      type,
-      principal: { issuer, subject, kind },
-      ...(approval.onBehalfOf ? { onBehalfOf: approval.onBehalfOf } : {}),
-      session: approval.session,
-      approval: approval.id,
-      resource: { target: approval.binding.target, objects },
-      action: approval.action,
-      rules: approval.rules,
-      policy: { sha256: approval.binding.policySha256 },
-      ...more,
-    };
+    const { binding, approvers } = approval;
+    deadlines.set(approval.id, { timer, end, of: { binding, approvers } });
   }
 
   /** Ends an open approval without use. @returns false when something else happened to it first. */
@@ -230,14 +228,12 @@ export function createApprovalDesk(deps: ApprovalDeskDeps): ApprovalsService {
 
   /** A pending approval for the same thing that nobody waits for: its client was lost and asks again. */
   async function abandoned(draft: Draft): Promise<Approval | null> {
-    for (const id of orphans) {
+    for (;;) {
+      const id = orphans.take(draft);
+      if (id === null) return null;
       const approval = await current(id);
-      if (approval?.state !== 'pending' || !sameBinding(approval.binding, draft.binding)) continue;
-      const { role, count } = approval.approvers;
-      // Another one may have taken it over meanwhile.
-      if (role === draft.approvers.role && count === draft.approvers.count && orphans.delete(id)) return approval;
+      if (approval?.state === 'pending' && sameBinding(approval.binding, draft.binding)) return approval;
     }
-    return null;
   }
 
   return {
@@ -266,10 +262,17 @@ export function createApprovalDesk(deps: ApprovalDeskDeps): ApprovalsService {
       return approval;
     },
 
-    async preview(id, preview) {
-      const row = await store.preview(id, preview);
-      if (row !== null) notify(row);
+    preview(id, { preview, sample }) {
+      // In turn with answers: no sample is kept of what was answered meanwhile.
+      return turns.take(id, async () => {
+        const row = await store.preview(id, preview);
+        if (row?.state !== 'pending') return;
+        if (sample !== null) samples.keep(id, sample);
+        notify(row);
+      });
     },
+
+    sampleOf: ({ id, state }) => (state === 'pending' ? samples.of(id) : null),
 
     async find(binding) {
       for (const approval of await store.find(binding, 'approved')) {
@@ -324,7 +327,8 @@ export function createApprovalDesk(deps: ApprovalDeskDeps): ApprovalsService {
           const lost = signal.reason instanceof SallyportError && signal.reason.code === 'SP_CLIENT_LOST';
           if (lost) {
             finishWith('cancelled');
-            if (!waiting.has(id) && deadlines.has(id)) orphans.add(id);
+            const open = deadlines.get(id);
+            if (!waiting.has(id) && open !== undefined) orphans.add(id, open.of);
           } else cancel().catch(fail);
         };
 
@@ -365,7 +369,7 @@ export function createApprovalDesk(deps: ApprovalDeskDeps): ApprovalsService {
     },
     show: (id) => current(id),
 
-    answer(id, principal, verdict, justification, forMs) {
+    answer(id, principal, verdict, justification, forMs, via = 'api') {
       // One at a time per approval, so that what the log says about an answer is what happened to it.
       return turns.take(id, async () => {
         if (justification !== undefined && justification.length > MAX_JUSTIFICATION_LENGTH) {
@@ -409,6 +413,7 @@ export function createApprovalDesk(deps: ApprovalDeskDeps): ApprovalsService {
               role: approval.approvers.role,
               count: approval.approvers.count,
               state,
+              via,
               ...(authority.kind === 'role' && authority.role !== approval.approvers.role ? { as: authority.role } : {}),
               ...(lent === null ? {} : { delegation: lent.id }),
               ...(forMs === undefined ? {} : { forMs }),
@@ -458,14 +463,18 @@ export function createApprovalDesk(deps: ApprovalDeskDeps): ApprovalsService {
     },
 
     async voidAll(reason, concerns = () => true) {
-      for (const approval of await openOnes()) {
-        if (!concerns(approval)) continue;
-        const ended = await turns.take(approval.id, async () => {
-          const now = await store.get(approval.id);
-          return now !== null && isOpen(now) && end(now, reason);
-        });
-        if (ended) wake(approval.id, 'void');
-      }
+      const left = (await openOnes()).filter(concerns);
+      const endSome = async (): Promise<void> => {
+        for (let approval = left.pop(); approval !== undefined; approval = left.pop()) {
+          const { id } = approval;
+          const ended = await turns.take(id, async () => {
+            const now = await store.get(id);
+            return now !== null && isOpen(now) && end(now, reason);
+          });
+          if (ended) wake(id, 'void');
+        }
+      };
+      await Promise.all(Array.from({ length: MAX_ENDED_AT_ONCE }, endSome));
     },
 
     async drain() {

@@ -18,7 +18,12 @@ export const approvalAnswer = z.object({
   outputs: z.array(z.object({ name: z.string(), classes: z.array(z.string()), mask: z.string() })),
   unbounded: z.boolean(),
   preview: z
-    .object({ estimatedRows: z.number().nullable(), affectedRows: z.number().nullable(), notCounted: z.string().nullable() })
+    .object({
+      estimatedRows: z.number().nullable(),
+      affectedRows: z.number().nullable(),
+      notCounted: z.string().nullable(),
+      sampling: z.string().nullable(),
+    })
     .nullable(),
   rules: z.array(z.string()),
   say: z.string().nullable(),
@@ -29,6 +34,18 @@ export const approvalAnswer = z.object({
   expiresAt: z.string(),
 });
 export type ApprovalAnswerView = z.infer<typeof approvalAnswer>;
+const cells = z.array(z.string().nullable()).nullable();
+export const approvalDetailAnswer = approvalAnswer.extend({
+  sample: z
+    .object({
+      columns: z.array(z.object({ name: z.string(), type: z.string(), shown: z.string(), isKey: z.boolean(), isAssigned: z.boolean() })),
+      columnsLeftOut: z.number(),
+      isPaired: z.boolean(),
+      rows: z.array(z.object({ before: cells, after: cells })),
+    })
+    .nullable(),
+});
+export type RowSampleView = NonNullable<z.infer<typeof approvalDetailAnswer>['sample']>;
 export const approvalsAnswer = z.object({ approvals: z.array(approvalAnswer) });
 
 export const sessionAnswer = z.object({

@@ -1,6 +1,7 @@
 // Parsing of option values. A wrong one is a usage error that names what was expected.
 
 import { InvalidArgumentError } from 'commander';
+import { UNIT_MS } from '../core/duration.ts';
 
 export function portNumber(text: string): number {
   return integerIn(text, 0, 65_535, 'a port from 0 to 65535');
@@ -28,12 +29,10 @@ function integerIn(text: string, least: number, most: number, expected: string):
   return value;
 }
 
-const unitMs: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
 /** `90s`, `15m`, `1h30m`, `2d` -> ms. */
 export function duration(text: string): number {
   const parts = [...text.matchAll(/(\d{1,6})([smhd])/g)];
-  const ms = parts.reduce((sum, [, count, unit]) => sum + Number(count) * (unitMs[unit ?? ''] ?? Number.NaN), 0);
+  const ms = parts.reduce((sum, [, count, unit]) => sum + Number(count) * (UNIT_MS[unit ?? ''] ?? Number.NaN), 0);
   if (parts.map(([part]) => part).join('') !== text || !(ms > 0)) {
     throw new InvalidArgumentError('Expected a time such as 90s, 15m, 1h30m or 2d.');
   }

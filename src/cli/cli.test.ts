@@ -28,7 +28,7 @@ const approval = {
   relations: [{ name: 'public.patients', access: 'read' }],
   outputs: [{ name: 'ssn', classes: ['phi.ssn'], mask: 'redact' }],
   unbounded: true,
-  preview: { estimatedRows: 12, affectedRows: null, notCounted: 'cascade' },
+  preview: { estimatedRows: 12, affectedRows: null, notCounted: 'cascade', sampling: null },
   rules: ['bulk-read-of-phi'],
   say: null,
   approvers: { role: 'privacy-officer', count: 2 },
@@ -211,7 +211,7 @@ describe('command line', () => {
   });
 
   test('showing an approval tells everything a reviewer needs', async () => {
-    api.answer = () => ({ body: approval });
+    api.answer = () => ({ body: { ...approval, sample: null } });
     const { out } = await call(['approvals', 'show', approval.id]);
     for (const part of [
       'corp/agent-1',
@@ -223,6 +223,41 @@ describe('command line', () => {
     ]) {
       assert.ok(out.includes(part), part);
     }
+  });
+
+  test('showing an approval shows the rows that were sampled, before and after, or why there are none', async () => {
+    const column = (name: string, shown: string, isAssigned = false) => ({ name, type: 'text', shown, isKey: name === 'id', isAssigned });
+    const columns = [column('id', 'value'), column('note', 'value', true), column('ssn', 'masked'), column('scan', 'length')];
+    const sample = {
+      columns,
+      columnsLeftOut: 2,
+      isPaired: true,
+      rows: [
+        { before: ['1', 'old\u001b[31m', '***', '10'], after: ['1', null, '***', '10'] },
+        { before: ['2', null, '***', null], after: null },
+      ],
+    };
+    const body = (sampling: string | null, rows: typeof sample | null) => ({
+      body: { ...approval, preview: { estimatedRows: 2, affectedRows: 2, notCounted: null, sampling }, sample: rows },
+    });
+    api.answer = () => body('taken', sample);
+    const { out, err } = await call(['approvals', 'show', approval.id]);
+    for (const part of [
+      'column\trow 1\trow 2, deleted',
+      'id (key)\t1\t2',
+      'note (set)\told\\u{1b}[31m -> NULL\tNULL',
+      'ssn\t***\t***',
+      'scan\t10 bytes\tNULL',
+    ]) {
+      assert.ok(out.includes(part), `${part}\n${out}`);
+    }
+    assert.match(err, /2 more columns/);
+    api.answer = () => body('taken', { ...sample, isPaired: false });
+    assert.match((await call(['approvals', 'show', approval.id])).out, /row 2, before/);
+    api.answer = () => body('protected', null);
+    assert.match((await call(['approvals', 'show', approval.id])).out, /rows\s+not shown: which rows, or what is stored/);
+    api.answer = () => body('taken', sample);
+    assert.deepEqual(JSON.parse((await call(['approvals', 'show', approval.id, '--json'])).out).sample, sample);
   });
 
   test('sessions name the person an agent acts for', async () => {

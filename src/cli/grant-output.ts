@@ -1,25 +1,8 @@
 // How the command line shows grants.
 
+import { durationText } from '../core/duration.ts';
 import { actorText, type GrantAnswerView } from './answers.ts';
 import type { Output } from './output.ts';
-
-/** 5400000 -> `1h30m`. */
-export function durationText(ms: number): string {
-  let left = ms;
-  const parts = (
-    [
-      ['d', 86_400_000],
-      ['h', 3_600_000],
-      ['m', 60_000],
-      ['s', 1_000],
-    ] as const
-  ).flatMap(([unit, size]) => {
-    const count = Math.floor(left / size);
-    left -= count * size;
-    return count === 0 ? [] : [`${count}${unit}`];
-  });
-  return parts.join('') || '0s';
-}
 
 export function paintGrantState(out: Output, state: string): string {
   if (state === 'requested') return out.colors.yellow(state);

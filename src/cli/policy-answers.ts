@@ -17,6 +17,7 @@ export const diffView = z.object({
       columnsAdded: names,
       columnsRemoved: names,
       predicates: z.object({ from: z.string(), to: z.string() }).nullable(),
+      subjects: z.object({ from: z.string(), to: z.string() }).nullable(),
     }),
   ),
   masks: z.array(

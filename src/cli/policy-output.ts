@@ -24,10 +24,12 @@ export function diffLines(diff: DiffView): readonly DiffLine[] {
     if (gains.length > 0) add('+', `role ${role} gains ${gains.join(', ')} on ${targets.join(', ')}, ${how}`);
     if (loses.length > 0) add('-', `role ${role} loses ${loses.join(', ')} on ${targets.join(', ')}, ${how}`);
   }
-  for (const { class: name, columnsAdded, columnsRemoved, predicates } of diff.classes) {
+  for (const { class: name, change, columnsAdded, columnsRemoved, predicates, subjects } of diff.classes) {
+    if (change !== 'changed') add(change === 'added' ? '-' : '+', `class ${name} ${change}`);
     for (const column of columnsAdded) add('-', `class ${name} protects ${column}`);
     for (const column of columnsRemoved) add('+', `class ${name} no longer protects ${column}`);
     if (predicates !== null) add('~', `class ${name}: predicates ${predicates.from} -> ${predicates.to}`);
+    if (subjects !== null) add('~', `class ${name}: subject ${subjects.from || '(none)'} -> ${subjects.to || '(none)'}`);
   }
   for (const { role, targets, class: name, from, to, change } of diff.masks) {
     const who = role === null ? 'everybody without a mask by role' : `role ${role}`;

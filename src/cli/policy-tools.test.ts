@@ -16,10 +16,11 @@ const someDiff = {
   classes: [
     {
       class: 'phi.ssn',
-      change: 'changed',
+      change: 'added',
       columnsAdded: ['clinic:public.p.ssn'],
       columnsRemoved: [],
       predicates: { from: 'any', to: 'none' },
+      subjects: { from: '', to: 'clinic:public.p.id' },
     },
   ],
   masks: [
@@ -114,8 +115,10 @@ describe('policy tools of the command line', () => {
       '+ role nurse added',
       '+ role nurse: issuer corp, group nurses',
       '+ role agent gains write on clinic, lab, standing',
+      '- class phi.ssn added',
       '- class phi.ssn protects clinic:public.p.ssn',
       '~ class phi.ssn: predicates any -> none',
+      '~ class phi.ssn: subject (none) -> clinic:public.p.id',
       '+ everybody without a mask by role on clinic: phi.name redact -> partial',
       '- role agent on clinic: phi.mrn clear -> token',
       '~ rule bulk: within 15m -> 1h',
@@ -141,7 +144,7 @@ describe('policy tools of the command line', () => {
       body: { inForce: sha('a'), applications: [row, { ...row, how: 'start', by: null, isInstead: false, diff: null }] },
     }));
     assert.equal(code, 0);
-    assert.match(out, /aaaaaaaaaaaa\t2026-11-21T10:00:00\.000Z\tapply, instead of the files\tcorp\/otto\t8 things/);
+    assert.match(out, /aaaaaaaaaaaa\t2026-11-21T10:00:00\.000Z\tapply, instead of the files\tcorp\/otto\t10 things/);
     assert.match(out, /start\tthe files\t-/);
     assert.match(err, new RegExp(`in force: ${sha('a')}`));
   });

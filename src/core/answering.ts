@@ -13,6 +13,10 @@ export interface Answer {
   readonly lentBy?: ActorRef;
 }
 
+/** How an answer came in, as far as the gateway itself knows: by its API with a log-in, which is how the command line answers too,
+ *  or by a signed click in Slack. */
+export type AnswerWay = 'api' | 'slack';
+
 /** What is asked, as far as answering it goes. */
 export interface Question {
   readonly requester: ActorRef;

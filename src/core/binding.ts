@@ -1,16 +1,20 @@
-// What an approval is bound to, compared part by part.
+// What an approval is bound to, as one text that no other binding has.
 
 import type { ApprovalBinding } from './ports.ts';
 
-/** INVARIANT: any difference, in any part, makes two bindings different. */
+/** In a fixed order, whatever the order of the object's fields. INVARIANT: any difference, in any part, gives another text. */
+export function bindingText(binding: ApprovalBinding): string {
+  return JSON.stringify([
+    binding.principal,
+    binding.target,
+    binding.statementSha256,
+    binding.parametersSha256,
+    binding.policySha256,
+    binding.catalogueVersion,
+    binding.maskSetId,
+  ]);
+}
+
 export function sameBinding(a: ApprovalBinding, b: ApprovalBinding): boolean {
-  return (
-    a.principal === b.principal &&
-    a.target === b.target &&
-    a.statementSha256 === b.statementSha256 &&
-    a.parametersSha256 === b.parametersSha256 &&
-    a.policySha256 === b.policySha256 &&
-    a.catalogueVersion === b.catalogueVersion &&
-    a.maskSetId === b.maskSetId
-  );
+  return bindingText(a) === bindingText(b);
 }

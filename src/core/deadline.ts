@@ -3,6 +3,10 @@
 
 import type { Clock } from './ports.ts';
 
+/** How far the wall clock may be put right backwards. What begins later than this in the future was opened before the clock was set
+ *  back, and does not count. */
+export const CLOCK_LEEWAY_MS = 60_000;
+
 export class Deadline {
   /** Wall clock, ms since the epoch. */
   readonly endMs: number;

@@ -92,3 +92,21 @@ export interface Facts {
   /** Fingerprint of the parse tree (PostgreSQL: pg_query's), for grouping; never a cache or approval key. */
   readonly fingerprint: string | null;
 }
+
+/** What is known before anything was understood. */
+export const NO_FACTS: Facts = {
+  verbs: [],
+  statements: 0,
+  effects: [],
+  relations: [],
+  columns: [],
+  classes: [],
+  outputs: [],
+  outputClasses: [],
+  predicateClasses: [],
+  unbounded: false,
+  limit: null,
+  unknowns: [],
+  normalised: null,
+  fingerprint: null,
+};

@@ -61,6 +61,20 @@ export interface Grant {
   readonly reviewedAtMs: number | null;
 }
 
+/** What no grant has before somebody answers. */
+export const UNANSWERED = {
+  state: 'requested',
+  answers: [],
+  openedAtMs: null,
+  expiresAtMs: null,
+  endedAtMs: null,
+  end: null,
+  endedBy: null,
+  review: 'none',
+  reviewedBy: null,
+  reviewedAtMs: null,
+} as const satisfies Partial<Grant>;
+
 /** What somebody asks for. */
 export interface GrantWish {
   readonly target: TargetName;
@@ -110,6 +124,8 @@ export interface HeldGrant extends ActiveGrant {
   readonly holder: string;
   /** It counts from then on: a clock that shows an earlier time was set back. */
   readonly openedAtMs: number;
+  /** With a limit of rows: how many are left now, in memory that all threads share (session/row-budgets.ts). */
+  readonly rowsLeft?: SharedArrayBuffer;
 }
 
 /** Grants and locks at one moment, as every thread needs them. */

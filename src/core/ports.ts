@@ -9,7 +9,7 @@ import type { Delegation, Grant, GrantChange, GrantState, Lock, LockKind } from 
 import type { ActorRef, Principal } from './identity.ts';
 import type { ApprovalId, DelegationId, GrantId, SessionId, Sha256Hex, TargetName } from './ids.ts';
 import type { Notice } from './notice.ts';
-import type { EffectPreview } from './preview.ts';
+import type { EffectPreview, Previewed } from './preview.ts';
 import type { ParameterShape, RequestAction } from './request.ts';
 
 export interface Clock {
@@ -384,8 +384,8 @@ export interface ApprovalDesk {
   /** Waits for the answer, the expiry, `signal` (client cancelled) or shutdown. An abort cancels the approval,
    *  unless `signal.reason` is SP_CLIENT_LOST: then it stays open until it expires, for the client's retry. */
   wait(id: ApprovalId, signal: AbortSignal): Promise<ApprovalOutcome>;
-  /** Adds what a preview has found, while it is pending; nothing happens otherwise. */
-  preview(id: ApprovalId, preview: EffectPreview): Promise<void>;
+  /** Adds what a preview has found, while it is pending; nothing happens otherwise. The sample is never stored. */
+  preview(id: ApprovalId, found: Previewed): Promise<void>;
   /** Uses an approved approval, if `binding` is exactly the one it was given for: once, or for as long as its reviewers said.
    *  @returns false when it was used before, is not approved, has expired or the binding differs. */
   use(id: ApprovalId, binding: ApprovalBinding): Promise<boolean>;

@@ -1,6 +1,6 @@
 // What tests of every layer start from: one harmless request of one agent.
 
-import type { Facts } from './facts.ts';
+import { type Facts, NO_FACTS } from './facts.ts';
 import type { Principal } from './identity.ts';
 import type { Sha256Hex, TargetName } from './ids.ts';
 import type { Request } from './request.ts';
@@ -25,20 +25,11 @@ export function principalOf(change: Partial<Principal> = {}): Principal {
 
 export function factsOf(change: Partial<Facts> = {}): Facts {
   return {
+    ...NO_FACTS,
     verbs: ['SELECT'],
     statements: 1,
     effects: ['read'],
     relations: [{ name: 'public.patients', access: 'read' }],
-    columns: [],
-    classes: [],
-    outputs: [],
-    outputClasses: [],
-    predicateClasses: [],
-    unbounded: false,
-    limit: null,
-    unknowns: [],
-    normalised: null,
-    fingerprint: null,
     ...change,
   };
 }

@@ -2,9 +2,11 @@
 // told when they happen; those of others are noticed by asking for the version of the store four times a second.
 // REFUSES: going on with what may be out of date. When the store has not answered for a second, nobody has access by grant.
 
+import { Deadline } from '../core/deadline.ts';
 import { SallyportError } from '../core/error.ts';
 import type { AccessSnapshot, Delegation, Grant, HeldGrant, Lock } from '../core/grant.ts';
 import { boundPrincipal } from '../core/identity.ts';
+import type { DelegationId } from '../core/ids.ts';
 import type { Clock, DelegationStore, GrantStore, LockStore, Logger } from '../core/ports.ts';
 
 export interface AccessStores {
@@ -32,7 +34,11 @@ export interface KnownAccess {
   /** Requested and active. */
   readonly grants: readonly Grant[];
   readonly locks: readonly Lock[];
-  readonly delegations: readonly Delegation[];
+  readonly delegations: readonly LentRight[];
+}
+
+export interface LentRight extends Delegation {
+  readonly deadline: Deadline;
 }
 
 export class AccessWatch {
@@ -40,6 +46,8 @@ export class AccessWatch {
   #known: KnownAccess = { isKnown: false, grants: [], locks: [], delegations: [] };
   #version = -1;
   #answeredMs = Number.NEGATIVE_INFINITY;
+  /** Of every delegation seen since the start: one that is over stays so, whatever the wall clock says later. */
+  readonly #deadlines = new Map<DelegationId, Deadline>();
   /** One look at a time. */
   #looking: Promise<void> = Promise.resolve();
 
@@ -85,12 +93,18 @@ export class AccessWatch {
       isKnown: true,
       grants: await grants.list({ states: ['requested', 'active'], limit: maxGrants }),
       locks: await locks.list(),
-      delegations: await delegations.list(clock.nowMs()),
+      delegations: (await delegations.list(clock.nowMs())).map((each) => ({ ...each, deadline: this.#deadlineOf(each) })),
     };
     this.#answeredMs = clock.monotonicMs();
     this.#known = known;
     this.#version = version;
     await publish(snapshotOf(known));
+  }
+
+  #deadlineOf({ id, expiresAtMs }: Delegation): Deadline {
+    let deadline = this.#deadlines.get(id);
+    if (deadline === undefined) this.#deadlines.set(id, (deadline = new Deadline(expiresAtMs, this.#deps.clock)));
+    return deadline;
   }
 }
 

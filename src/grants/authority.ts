@@ -1,6 +1,7 @@
 // By which rights a person answers: a role of their own, the role that unanswered questions go to, or a right that was lent.
 
 import type { Authority } from '../core/answering.ts';
+import { CLOCK_LEEWAY_MS } from '../core/deadline.ts';
 import type { LockKind } from '../core/grant.ts';
 import { principalKey, type Principal } from '../core/identity.ts';
 import type { Clock } from '../core/ports.ts';
@@ -31,11 +32,12 @@ export function createAuthorities({ known, rolesOf, escalation, clock }: Authori
       ...open.filter((each) => own.includes(each)).map((each): Authority => ({ kind: 'role', role: each })),
       ...lent
         .filter(
-          ({ role: each, from, to, expiresAtMs }) =>
+          ({ role: each, from, to, createdAtMs, deadline }) =>
             open.includes(each) &&
             to.issuer === principal.issuer &&
             to.subject === principal.subject &&
-            expiresAtMs > nowMs &&
+            !deadline.isOver() &&
+            createdAtMs <= nowMs + CLOCK_LEEWAY_MS &&
             !isLocked(access, 'principal', principalKey(from)),
         )
         .map(({ id, from }): Authority => ({ kind: 'delegation', id, from })),

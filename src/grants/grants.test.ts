@@ -140,14 +140,16 @@ describe('an answer', () => {
     ]);
     assert.deepEqual(bench.types(), ['grant.requested', 'grant.answered', 'grant.opened']);
     assert.deepEqual(bench.log[1]?.entry.answer, { by: { issuer: 'corp', subject: 'olga', kind: 'person' }, verdict: 'approve' });
+    assert.equal(bench.log[1]?.entry.detail?.['via'], 'api');
     assert.equal(bench.log[2]?.entry.detail?.['expiresAt'], new Date(bench.nowMs + hour).toISOString());
     assert.doesNotMatch(JSON.stringify(bench.log.map(({ entry }) => entry)), /ward round/);
   });
 
   it('denies, and nothing opens', async () => {
     const { id } = await bench.grants.request(agent, wish(), 'why');
-    assert.equal((await bench.grants.answer(id, olga, 'deny')).state, 'denied');
+    assert.equal((await bench.grants.answer(id, olga, 'deny', undefined, 'slack')).state, 'denied');
     assert.deepEqual(bench.ids(), []);
+    assert.equal(bench.log[1]?.entry.detail?.['via'], 'slack');
     await assert.rejects(bench.grants.answer(id, omar, 'approve'), code('SP_GRANT_CONFLICT'));
   });
 
@@ -224,6 +226,15 @@ describe('the end of a grant', () => {
     bench.steadyMs += hour;
     await bench.grants.tick();
     assert.equal((await bench.grants.show(id))?.state, 'ended');
+  });
+
+  it('of a request is not put off either', async () => {
+    const { id } = await bench.grants.request(agent, wish(), 'why');
+    await bench.grants.tick();
+    bench.nowMs -= 10 * hour;
+    bench.steadyMs += 24 * hour;
+    await assert.rejects(bench.grants.answer(id, olga, 'approve'), code('SP_GRANT_CONFLICT'));
+    assert.equal((await bench.grants.show(id))?.end, 'unanswered');
   });
 
   it('comes early when the clock jumps ahead: the time is absolute', async () => {

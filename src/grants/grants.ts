@@ -2,11 +2,11 @@
 // at once, with a review owed. The store decides every race. What gives a right is recorded before it takes effect; what takes
 // one away takes effect first. Reasons go to sealed payloads only.
 
-import { authorityOf, refusalOf, verdictOf, type Answer, type Question } from '../core/answering.ts';
+import { authorityOf, refusalOf, verdictOf, type Answer, type AnswerWay, type Question } from '../core/answering.ts';
 import { Deadline } from '../core/deadline.ts';
 import { SallyportError } from '../core/error.ts';
 import type { EntryDraft } from '../core/event.ts';
-import type { Grant, GrantChange, GrantEnd, GrantState, GrantWish } from '../core/grant.ts';
+import { type Grant, type GrantChange, type GrantEnd, type GrantState, type GrantWish, UNANSWERED } from '../core/grant.ts';
 import { principalKey, type ActorRef, type Principal } from '../core/identity.ts';
 import { grantId, type GrantId, type Sha256Hex, type TargetName } from '../core/ids.ts';
 import type { Notifier } from '../core/notice.ts';
@@ -59,9 +59,10 @@ export interface GrantsService {
    *  @throws SP_GRANT_REFUSED, SP_LOCKED, SP_AUTH_EXPIRED, SP_API_BAD_REQUEST, SP_API_RATE_LIMITED, SP_AUDIT_UNWRITABLE, SP_STORE_UNAVAILABLE */
   request(principal: Principal, wish: GrantWish, reason: string): Promise<Grant>;
   /** Records the answer of a reviewer, then lets it take effect: on every thread, before this resolves.
+   *  @param via `api` unless told
    *  @throws SP_GRANT_NOT_FOUND, SP_GRANT_CONFLICT (not waiting, answered before, no longer offered), SP_API_FORBIDDEN,
    *  SP_AUTH_EXPIRED, SP_API_BAD_REQUEST, SP_AUDIT_UNWRITABLE, SP_STORE_UNAVAILABLE */
-  answer(id: GrantId, principal: Principal, verdict: Answer['verdict'], reason?: string): Promise<Grant>;
+  answer(id: GrantId, principal: Principal, verdict: Answer['verdict'], reason?: string, via?: AnswerWay): Promise<Grant>;
   mayAnswer(grant: Grant, principal: Principal): boolean;
   /** Takes back what is asked for or in force. Its sessions have been told to end when this resolves.
    *  @param mayOperate an operator takes back what is anybody's.
@@ -81,7 +82,7 @@ export interface GrantsService {
 export function createGrants(deps: GrantsDeps): GrantsService {
   const { store, watch, audit, clock, random, logger, notifier, escalation } = deps;
   const turns = createTurns();
-  /** Of active grants; a clock that is set back gives them no more time. */
+  /** Of what waits or is active; a clock that is set back gives it no more time. */
   const deadlines = new Map<GrantId, Deadline>();
   const escalated = new Set<GrantId>();
   /** Policy that was seen to offer it. */
@@ -114,14 +115,12 @@ export function createGrants(deps: GrantsDeps): GrantsService {
 
   /** Why it is over although nothing says so yet; null while it is not. */
   function overdue(grant: Grant): { readonly state: GrantState; readonly end: GrantEnd } | null {
-    if (grant.state === 'requested') {
-      if (clock.nowMs() >= grant.answerByMs) return { state: 'expired', end: 'unanswered' };
-      return isOffered(grant) ? null : { state: 'ended', end: 'policy-changed' };
-    }
-    if (grant.state !== 'active' || grant.expiresAtMs === null) return null;
+    const isAsked = grant.state === 'requested';
+    const endMs = isAsked ? grant.answerByMs : grant.expiresAtMs;
+    if ((!isAsked && grant.state !== 'active') || endMs === null) return null;
     let deadline = deadlines.get(grant.id);
-    if (deadline === undefined) deadlines.set(grant.id, (deadline = new Deadline(grant.expiresAtMs, clock)));
-    if (deadline.isOver()) return { state: 'ended', end: 'time' };
+    if (deadline?.endMs !== endMs) deadlines.set(grant.id, (deadline = new Deadline(endMs, clock)));
+    if (deadline.isOver()) return isAsked ? { state: 'expired', end: 'unanswered' } : { state: 'ended', end: 'time' };
     return isOffered(grant) ? null : { state: 'ended', end: 'policy-changed' };
   }
 
@@ -224,16 +223,8 @@ export function createGrants(deps: GrantsDeps): GrantsService {
           policySha256: policy.sha256,
           requestedAtMs: nowMs,
           answerByMs: nowMs + deps.answerMs,
-          state: 'requested',
-          answers: [],
-          openedAtMs: null,
-          expiresAtMs: null,
-          endedAtMs: null,
-          end: null,
-          endedBy: null,
+          ...UNANSWERED,
           review: isBreakGlass ? 'owed' : 'none',
-          reviewedBy: null,
-          reviewedAtMs: null,
         };
         if (isBreakGlass) {
           const open: Grant = { ...grant, ...opening(grant, nowMs) };
@@ -252,7 +243,7 @@ export function createGrants(deps: GrantsDeps): GrantsService {
       });
     },
 
-    answer(id, principal, verdict, reason) {
+    answer(id, principal, verdict, reason, via = 'api') {
       // One at a time per grant, so that what the log says about an answer is what happened to it.
       return turns.take(id, async () => {
         requireReason(reason, false);
@@ -274,6 +265,7 @@ export function createGrants(deps: GrantsDeps): GrantsService {
         const change = changeAfter([...grant.answers, answer]);
         const detail = {
           state: change.state ?? 'requested',
+          via,
           ...(authority.kind === 'role' && authority.role !== grant.approvers.role ? { as: authority.role } : {}),
           ...(lent === null ? {} : { delegation: lent.id }),
         };
@@ -285,6 +277,7 @@ export function createGrants(deps: GrantsDeps): GrantsService {
         if (row.state === 'requested' && settled.state !== undefined) row = (await store.change(id, 'requested', settled)) ?? row;
         if (row.state === 'active') await opened(row);
         else {
+          if (row.state === 'denied') deadlines.delete(id);
           await watch.refresh();
           notifier.notify(grantNotice('grant.answered', row, row.approvers.role, `${principalKey(by)} ${nowMs}`));
         }

@@ -115,6 +115,34 @@ describe('a delegation', () => {
     await assert.rejects(bench.grants.answer(second.id, dave, 'approve'), code('SP_API_FORBIDDEN'));
   });
 
+  it('is not longer because the clock was set back, not even when it was seen to be over before', async () => {
+    const { id } = await bench.grants.request(agent, wish(), 'why');
+    await lend();
+    bench.nowMs += 7 * hour;
+    bench.steadyMs += 7 * hour;
+    assert.equal(bench.authoritiesOf(dave, 'officer', 0).length, 1);
+    // Not to before it was lent.
+    bench.nowMs -= 5 * hour;
+    bench.steadyMs += hour;
+    await assert.rejects(bench.grants.answer(id, dave, 'approve'), code('SP_API_FORBIDDEN'));
+    // Another change of the store has it listed again.
+    bench.nowMs -= hour;
+    await bench.locks.lock(omar, 'target', 'lab');
+    await assert.rejects(bench.grants.answer(id, dave, 'approve'), code('SP_API_FORBIDDEN'));
+    assert.equal((await bench.grants.answer(id, olga, 'approve')).state, 'active');
+  });
+
+  it('does not count after a restart with a clock that was set back to before it, and is over when the clock jumps ahead', async () => {
+    await lend();
+    const restarted = bench.another();
+    await restarted.watch.refresh();
+    assert.equal(restarted.authoritiesOf(dave, 'officer', 0).length, 1);
+    bench.nowMs -= 2 * hour;
+    assert.equal(restarted.authoritiesOf(dave, 'officer', 0).length, 0);
+    bench.nowMs += 11 * hour;
+    assert.equal(restarted.authoritiesOf(dave, 'officer', 0).length, 0);
+  });
+
   it('INVARIANT: does not answer what the lender or the borrower asked', async () => {
     bench.offers = [{ ...offer, role: 'officer' }];
     await lend();

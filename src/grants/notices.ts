@@ -1,28 +1,12 @@
 // What people are told about grants, locks and owed reviews. Names, effects and times; never a reason, which is sealed.
 
+import { durationText } from '../core/duration.ts';
 import type { Grant, Lock } from '../core/grant.ts';
 import { type ActorRef, principalKey } from '../core/identity.ts';
 import type { Notice, NoticeFact, NoticeKind } from '../core/notice.ts';
 
 const time = (ms: number): string => new Date(ms).toISOString();
 const who = (actor: ActorRef): string => `${actor.issuer}/${actor.subject}`;
-
-/** 5400000 -> `1h 30m`. */
-function durationText(ms: number): string {
-  const units: [string, number][] = [
-    ['d', 86_400_000],
-    ['h', 3_600_000],
-    ['m', 60_000],
-    ['s', 1_000],
-  ];
-  let left = ms;
-  const parts = units.flatMap(([unit, size]) => {
-    const count = Math.floor(left / size);
-    left -= count * size;
-    return count === 0 ? [] : [`${count}${unit}`];
-  });
-  return parts.join(' ') || '0s';
-}
 
 function factsOf(grant: Grant): NoticeFact[] {
   const { requester, onBehalfOf, role, target, effects, relations, rowsPerHour, durationMs, approvers, answers, expiresAtMs } = grant;

@@ -127,5 +127,8 @@ describe('texts that mean tokens', () => {
     assert.ok(!meansToken('token') && !meansToken(' tok_'));
     assert.ok(meansUuidToken('1c1137a6-4de7-8d03-8503-1cc65645c0e6') && meansUuidToken('{1C1137A64DE78D0385031CC65645C0E6}'));
     assert.ok(!meansUuidToken('1c1137a6-4de7-4d03-8503-1cc65645c0e6') && !meansUuidToken(''));
+    // PostgreSQL takes a hyphen after every four digits, and UUIDs in arrays.
+    assert.ok(meansUuidToken('1c11-37a6-4de7-8d03-8503-1cc6-5645-c0e6'));
+    assert.ok(meansUuidToken('{1c1137a6-4de7-4d03-8503-1cc65645c0e6, "1c1137a6-4de7-8d03-8503-1cc65645c0e6"}'));
   });
 });

@@ -55,8 +55,8 @@ export const tokenPattern = (className: string, keyId: string): string => `^${to
 /** Whoever writes such a text means a token. */
 export const meansToken = (text: string): boolean => text.startsWith(START);
 
-/** Version and variant of the UUIDs that stand for others. They cannot be reversed. */
-export const meansUuidToken = (text: string): boolean => /^[0-9a-f]{8}-?[0-9a-f]{4}-?8[0-9a-f]{3}-?8/i.test(text.trim().replace(/^\{/, ''));
+/** Version and variant of the UUIDs that stand for others, also among the elements of an array. They cannot be reversed. */
+export const meansUuidToken = (text: string): boolean => /(?:^|,)[\s{"]*(?:[0-9a-f]{4}-?){3}8[0-9a-f]{3}-?8/i.test(text);
 
 /** Keys of one target from the secret of the configuration. The first is the one that earlier versions had. */
 export function deriveTokenKey(id: string, state: TokenKeyState, secret: string, target: string): TokenKey {

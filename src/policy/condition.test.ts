@@ -105,6 +105,25 @@ test('a condition knows what it reads, and whether time or session are part of i
   }
 });
 
+test('fields are named, so that what a condition reads can be told from it', () => {
+  for (const source of [
+    `request['limit'] > 3`,
+    'request["l\\u0069mit"] > 3',
+    `'raed' in request['effects']`,
+    '[request].exists(r, r.limit > 3)',
+    '[session].exists(s, s.statements > 3)',
+    'principal == principal',
+    'has(request.limit) && [target].size() == 1',
+  ]) {
+    const fault = faultsOf(source)[0]?.what ?? '';
+    assert.match(fault, /^(request|session|principal|target) is no value: name one of its fields, as in \w+\.\w+$/, source);
+  }
+  assert.deepEqual(
+    compiled('has(session.statements) && request.effects[0] == "read"').fields.map(({ field }) => field),
+    ['session.statements', 'request.effects'],
+  );
+});
+
 test('false && error is false and true || error is true, as CEL has it', () => {
   assert.equal(compiled('request.unbounded && request.limit > 5').test(inputOf({ unbounded: false })), false);
   assert.equal(compiled('request.limit > 5 && request.unbounded').test(inputOf({ unbounded: false })), false);

@@ -1,7 +1,8 @@
 // Conditions: CEL, typed and bounded. Everything is checked when the policy loads: types, the functions used, regular
 // expressions, and literals against what exists (effects, roles, targets ...).
-// REFUSES: `.matches()` (its engine can be made to hang), dyn() and other ways around the type checker, anything that
-// is not bool, more than two comprehensions inside each other.
+// REFUSES: `.matches()` (its engine can be made to hang), dyn() and other ways around the type checker, fields that are not
+// named (`request['limit']`: who reads the condition must see what it reads), anything that is not bool, more than two
+// comprehensions inside each other.
 
 import { type ASTNode, Environment } from '@marcbachmann/cel-js';
 import { RE2JS } from 're2js';
@@ -252,13 +253,19 @@ class Walk {
         return;
       case 'id':
         if (scope.has(node.args)) return;
+        if (Object.hasOwn(CONDITION_FIELDS, node.args))
+          return this.#refuse(node, `${node.args} is no value: name one of its fields, as in ${node.args}.${exampleField(node.args)}`);
         this.constant = false;
-        if (node.args === 'now' || node.args === 'session') this.readsMoment = true;
+        if (node.args === 'now') this.readsMoment = true;
         return;
       case '.': {
+        const [owner] = node.args;
         const field = fieldName(node, scope);
         if (field !== null) this.fields.push({ field, offset: node.start });
-        return this.visit(node.args[0], scope, depth);
+        if (owner.op !== 'id' || !Object.hasOwn(CONDITION_FIELDS, owner.args)) return this.visit(owner, scope, depth);
+        this.constant = false;
+        if (owner.args === 'session') this.readsMoment = true;
+        return;
       }
       case '==':
       case '!=':
@@ -371,6 +378,11 @@ class Walk {
   #refuse(node: ASTNode, what: string, suggestion: string | null = null): void {
     this.faults.push({ offset: node.start, what, suggestion });
   }
+}
+
+function exampleField(root: string): string {
+  const rows: Readonly<Record<string, FieldRow>> = CONDITION_FIELDS[root as keyof typeof CONDITION_FIELDS];
+  return Object.keys(rows)[0] ?? '';
 }
 
 /** `request.effects` for that node, or for a variable that runs over it. */

@@ -1,17 +1,10 @@
 // oxlint-disable unicorn/no-thenable -- the word of the language; text is not thenable
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { people, policyOf } from '../../test/support/policy.ts';
+import { patientsRedacted, people, policyOf } from '../../test/support/policy.ts';
 import { diffPolicies } from './index.ts';
 
-const base = `${people}
-classes:
-  - { class: phi.ssn, columns: ["clinic:public.patients.ssn"] }
-  - { class: phi.name, columns: ["clinic:public.patients.name"] }
-masks:
-  - { class: phi.*, mask: redact }
-  - { class: phi.*, roles: [treating-clinician], mask: clear }
-rules:
+const base = `${people}${patientsRedacted}rules:
   - { name: bulk, when: "request.unbounded", then: hold, approvers: { role: privacy-officer }, within: 15m }
 `;
 const diff = (after: string, before = base, targets: readonly string[] = ['clinic', 'lab']) =>
@@ -80,7 +73,14 @@ test('a class that is declared anew protects; one that goes reveals', () => {
   const more = base.replace('masks:', '  - { class: phi.mrn, columns: ["clinic:public.patients.mrn"] }\nmasks:');
   const found = diff(more);
   assert.deepEqual(found.classes, [
-    { class: 'phi.mrn', change: 'added', columnsAdded: ['clinic:public.patients.mrn'], columnsRemoved: [], predicates: null },
+    {
+      class: 'phi.mrn',
+      change: 'added',
+      columnsAdded: ['clinic:public.patients.mrn'],
+      columnsRemoved: [],
+      predicates: null,
+      subjects: null,
+    },
   ]);
   assert.deepEqual(
     found.masks.map(({ role, from, to, change }) => [role, from, to, change]),
@@ -113,12 +113,60 @@ test('predicate modes are compared', () => {
   assert.deepEqual(found.classes[0]?.predicates, { from: 'any', to: 'none' });
 });
 
-test('more masks than can be compared are said to be cut, never to be equal', () => {
-  const classes = Array.from({ length: 5000 }, (_, n) => `  - { class: c.n${n}, columns: ["clinic:public.t.c${n}"] }`).join('\n');
-  const roles = Array.from({ length: 21 }, (_, n) => `  - { role: r${n}, members: [{ issuer: corp, group: g${n} }] }`).join('\n');
-  const named = Array.from({ length: 21 }, (_, n) => `r${n}`).join(', ');
-  const text = (mask: string): string =>
-    `roles:\n${roles}\nclasses:\n${classes}\nmasks:\n  - { class: c.*, roles: [${named}], mask: ${mask} }\n`;
-  const found = diff(text('clear'), text('redact'));
-  assert.deepEqual([found.isCut, found.isEqual], [true, false]);
+test('a class that is declared anew says how predicates on it are treated', () => {
+  const found = diff(base.replace('masks:', '  - { class: phi.mrn, predicates: none }\nmasks:'));
+  assert.deepEqual(found.classes, [
+    { class: 'phi.mrn', change: 'added', columnsAdded: [], columnsRemoved: [], predicates: { from: 'any', to: 'none' }, subjects: null },
+  ]);
+});
+
+test('whose data a class is counts: dates are shifted by it', () => {
+  const subject = (column: string): string =>
+    base.replace('patients.ssn"] }', `patients.ssn"], subject: "clinic:public.patients.${column}" }`);
+  assert.deepEqual(diff(subject('id')).classes[0]?.subjects, { from: '', to: 'clinic:public.patients.id' });
+  const other = diff(subject('mrn'), subject('id'));
+  assert.equal(other.isEqual, false);
+  assert.deepEqual(other.classes[0]?.subjects, { from: 'clinic:public.patients.id', to: 'clinic:public.patients.mrn' });
+  assert.equal(diff(subject('id'), subject('id')).isEqual, true);
+});
+
+test('INVARIANT: what changes a decision or a mask is a difference, whichever key it is under', () => {
+  const full = `${people}
+classes:
+  - { class: phi.ssn, columns: ["clinic:public.patients.ssn"], json: ["api:GET /patients/** $.ssn"], subject: "clinic:public.patients.id" }
+  - { class: phi.date, columns: ["clinic:public.patients.dob"], predicates: hold, approvers: { role: privacy-officer, count: 1 }, within: 15m }
+masks:
+  - { class: phi.*, roles: [treating-clinician], targets: [clinic], mask: partial }
+rules:
+  - { name: bulk, when: "request.unbounded", then: hold, approvers: { role: privacy-officer, count: 1 }, within: 15m, say: Wait. }
+`;
+  const changes: readonly (readonly [string, string])[] = [
+    ['group: ai-agents', 'group: agents'],
+    ['issuer: corp, group: clinicians', 'issuer: corp, group: clinicians, kind: person'],
+    ['targets: ["*"]', 'targets: [lab]'],
+    ['effects: [read]', 'effects: [read, call]'],
+    ['patients.ssn"]', 'patients.social"]'],
+    ['$.ssn', '$.social'],
+    ['patients.id', 'patients.mrn'],
+    [
+      'predicates: hold, approvers: { role: privacy-officer, count: 1 }',
+      'predicates: hold, approvers: { role: privacy-officer, count: 2 }',
+    ],
+    ['within: 15m }\nmasks', 'within: 16m }\nmasks'],
+    ['class: phi.*', 'class: phi.ssn'],
+    ['roles: [treating-clinician], targets', 'roles: [privacy-officer], targets'],
+    ['targets: [clinic], mask', 'targets: [lab], mask'],
+    ['mask: partial', 'mask: clear'],
+    ['name: bulk', 'name: many'],
+    ['request.unbounded"', '!request.unbounded"'],
+    ['then: hold, approvers: { role: privacy-officer, count: 1 }, within: 15m, say: Wait.', 'then: deny, say: Wait.'],
+    ['count: 1 }, within: 15m, say', 'count: 3 }, within: 15m, say'],
+    ['within: 15m, say', 'within: 1h, say'],
+    ['say: Wait.', 'say: No.'],
+  ];
+  for (const [from, to] of changes) {
+    const changed = full.replace(from, to);
+    assert.notEqual(changed, full, from);
+    assert.equal(diff(changed, full).isEqual, false, `${from} -> ${to}`);
+  }
 });

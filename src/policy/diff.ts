@@ -2,6 +2,7 @@
 // gain and lose what the role does.
 
 import type { Mask } from '../core/decision.ts';
+import { durationText } from '../core/duration.ts';
 import { EFFECTS, type Effect } from '../core/facts.ts';
 import { compareRevealing } from '../core/mask.ts';
 import { chooseMask } from './masks.ts';
@@ -33,8 +34,10 @@ export interface ClassChange {
   readonly change: 'added' | 'removed' | 'changed';
   readonly columnsAdded: readonly string[];
   readonly columnsRemoved: readonly string[];
-  /** Null = as before. */
+  /** Null = as before. A class that is not declared counts as `any`. */
   readonly predicates: { readonly from: string; readonly to: string } | null;
+  /** Columns that say whose data it is: dates are shifted by them. Empty text = none. Null = as before. */
+  readonly subjects: { readonly from: string; readonly to: string } | null;
 }
 
 export interface MaskChange {
@@ -118,17 +121,6 @@ function howText({ how }: PolicyAccess): string {
   return `${how.kind} (${durationText(how.maxDurationMs)}, ${count} of ${role})`;
 }
 
-/** As policy files write it: `90s`, `15m`, `8h`, `2d`. */
-function durationText(ms: number): string {
-  for (const [unit, size] of [
-    ['d', 86_400_000],
-    ['h', 3_600_000],
-    ['m', 60_000],
-  ] as const)
-    if (ms % size === 0) return `${ms / size}${unit}`;
-  return `${ms / 1000}s`;
-}
-
 function accessChanges(before: Policy, after: Policy, targets: readonly string[]): AccessChange[] {
   const given = (policy: Policy, role: string, target: string): ReadonlyMap<string, ReadonlySet<Effect>> => {
     const byHow = new Map<string, Set<Effect>>();
@@ -162,15 +154,27 @@ function collect<T extends { readonly targets: string[] }>(found: Map<string, T>
 
 function classChanges(before: Policy, after: Policy): ClassChange[] {
   const [old, now] = [columnsByClass(before), columnsByClass(after)];
+  const [oldSubjects, subjectsNow] = [subjectsByClass(before), subjectsByClass(after)];
   return [...new Set([...old.keys(), ...now.keys()])].toSorted().flatMap((name) => {
-    const [from, to] = [predicatesText(before, name), predicatesText(after, name)];
     const columnsAdded = without(now.get(name) ?? [], old.get(name) ?? []);
     const columnsRemoved = without(old.get(name) ?? [], now.get(name) ?? []);
     const change = changeOf(old.get(name), now.get(name));
-    const predicates = change === 'changed' && from !== to ? { from, to } : null;
-    if (change === 'changed' && columnsAdded.length === 0 && columnsRemoved.length === 0 && predicates === null) return [];
-    return [{ class: name, change, columnsAdded, columnsRemoved, predicates }];
+    const predicates = fromTo(predicatesText(before, name), predicatesText(after, name));
+    const subjects = fromTo(oldSubjects.get(name)?.join(', ') ?? '', subjectsNow.get(name)?.join(', ') ?? '');
+    const isSame = columnsAdded.length === 0 && columnsRemoved.length === 0 && predicates === null && subjects === null;
+    return change === 'changed' && isSame ? [] : [{ class: name, change, columnsAdded, columnsRemoved, predicates, subjects }];
   });
+}
+
+function fromTo(from: string, to: string): { readonly from: string; readonly to: string } | null {
+  return from === to ? null : { from, to };
+}
+
+/** In policy order, because the first that a relation has is meant. */
+function subjectsByClass(policy: Policy): ReadonlyMap<string, readonly string[]> {
+  const named = policy.classes.flatMap(({ class: name, subject }) => (subject === undefined ? [] : [{ name, subject }]));
+  const groups = Map.groupBy(named, ({ name }) => name);
+  return new Map([...groups].map(([name, of]) => [name, [...new Set(of.map(({ subject }) => subject))]]));
 }
 
 function columnsByClass(policy: Policy): ReadonlyMap<string, readonly string[]> {

@@ -4,6 +4,7 @@
 
 import { z } from 'zod';
 import { REASONS } from '../core/decision.ts';
+import { UNIT_MS } from '../core/duration.ts';
 import { EFFECTS } from '../core/facts.ts';
 import { type Mask, MASK_ARGUMENTS, MASK_METHODS, maskWith, METHODS_WITH_ARGUMENTS } from '../core/mask.ts';
 import { includePath } from './includes.ts';
@@ -30,11 +31,10 @@ const targetPattern = z.string().regex(/^(\*|[a-z][a-z0-9_-]{0,62})$/, 'must be 
 export const COLUMN_PATTERN = /^([a-z0-9*-]+):([^.:\s"]+)\.([^.:\s"]+)\.([^.:\s"]+)$/;
 const columnPattern = z.string().max(300).regex(COLUMN_PATTERN, 'must be target:schema.relation.column, each a name or with *');
 
-const unitMs: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const maxDurationMs = 7 * 86_400_000;
 const durationMs = z.string().transform((text, context) => {
   const match = /^([1-9]\d{0,5})([smhd])$/.exec(text);
-  const ms = Number(match?.[1]) * (unitMs[match?.[2] ?? ''] ?? Number.NaN);
+  const ms = Number(match?.[1]) * (UNIT_MS[match?.[2] ?? ''] ?? Number.NaN);
   if (ms > 0 && ms <= maxDurationMs) return ms;
   context.addIssue({ code: 'custom', message: 'must be a duration such as 90s, 15m, 8h or 2d, at most 7d' });
   return z.NEVER;

@@ -37,7 +37,7 @@ export type Again = { readonly decision: Decision; readonly facts: Facts } | { r
 export class PolicyAgain {
   readonly policy: Policy;
   readonly #deps: DecideAgainDeps;
-  /** Fields whose lists may be cut in a header, and which some rule reads. */
+  /** Fields that some rule reads: `request.limit`. */
   readonly #reads: ReadonlySet<string>;
   readonly #claims: readonly (readonly [claim: string, is: ClaimValue])[];
   readonly #principals = new WeakMap<object, Principal>();
@@ -47,19 +47,7 @@ export class PolicyAgain {
   constructor(policy: Policy, deps: DecideAgainDeps) {
     this.policy = policy;
     this.#deps = deps;
-    // The name of a field in the text of a condition: it may be read then.
-    const text = policy.rules.map(({ when }) => when.source).join('\n');
-    const names = {
-      verbs: /verbs/,
-      columns: /columns/,
-      limit: /limit/,
-      parameters: /parameters/,
-      session: /\bsession\b/,
-      groups: /groups/,
-    };
-    const reads = new Set(Object.entries(names).flatMap(([name, pattern]) => (pattern.test(text) ? [name] : [])));
-    if (/relations/i.test(text)) reads.add('relations');
-    this.#reads = reads;
+    this.#reads = new Set(policy.rules.flatMap(({ when }) => when.fields.map(({ field }) => field)));
     this.#claims = policy.roles.flatMap(({ members }) =>
       members.flatMap(({ claim, is }): [string, ClaimValue][] => (claim === undefined || is === undefined ? [] : [[claim, is]])),
     );
@@ -90,7 +78,7 @@ export class PolicyAgain {
     if (this.#asksForCut(header, identity.grants.length > 0)) return { unknown: 'facts-cut' };
     const identityCut = identity.cut ?? [];
     const readsGroups =
-      this.#reads.has('groups') || this.policy.roles.some(({ members }) => members.some(({ group }) => group !== undefined));
+      this.#reads.has('principal.groups') || this.policy.roles.some(({ members }) => members.some(({ group }) => group !== undefined));
     const isKeyOther = identity.claims.key !== this.#deps.claims.keyId;
     const cannotAsk =
       identityCut.includes('grants') ||
@@ -98,7 +86,8 @@ export class PolicyAgain {
       ((identityCut.includes('claims') || isKeyOther) && this.#claims.length > 0);
     if (cannotAsk) return { unknown: 'identity-cut' };
     const session = header.facts?.session;
-    if (this.#reads.has('session') && session === undefined) return { unknown: 'session-not-recorded' };
+    if ((this.#reads.has('session.ageSeconds') || this.#reads.has('session.statements')) && session === undefined)
+      return { unknown: 'session-not-recorded' };
 
     const request = requestOf(recorded, facts);
     const principal = this.#principalOf(recorded, identity);
@@ -116,8 +105,8 @@ export class PolicyAgain {
     const cut = facts?.cut ?? [];
     // Grants may be for some relations only.
     if (hasGrants && cut.includes('relations')) return true;
-    if (this.#reads.has('parameters') && (statement?.parameters.length ?? 0) >= MAX_RECORDED_PARAMETERS) return true;
-    return cut.some((name) => this.#reads.has(name));
+    if (this.#reads.has('request.parameters') && (statement?.parameters.length ?? 0) >= MAX_RECORDED_PARAMETERS) return true;
+    return cut.some((name) => this.#reads.has(`request.${name}`) || (name === 'relations' && this.#reads.has('request.writtenRelations')));
   }
 
   #principalOf({ principal, header }: RecordedRequest, identity: NonNullable<RecordedRequest['identity']>): Principal {

@@ -2,17 +2,16 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { GrantId } from '../core/ids.ts';
 import { AccessTable } from './access-table.ts';
-import { RowsPerHour } from './rows-per-hour.ts';
+import { RowBudgets } from './row-budgets.ts';
 import { agent, grantOf, snapshotOf } from './testing.ts';
 
 const one = 'grt_1' as GrantId;
 const alice = { issuer: 'corp', subject: 'alice', kind: 'person' } as const;
 
 function tableAt(nowMs = 0) {
-  const told: [string, number][] = [];
   const clock = { wall: nowMs, steady: 0, nowMs: () => clock.wall, monotonicMs: () => clock.steady };
-  const table = new AccessTable({ clock, onRows: (id, rows) => told.push([id, rows]) });
-  return { table, clock, told };
+  const table = new AccessTable({ clock });
+  return { table, clock };
 }
 const idsOf = (table: AccessTable, principal = agent, target = 'clinic') => table.grantsOf(principal, target).map(({ id }) => id);
 
@@ -114,57 +113,34 @@ describe('locks of a thread', () => {
 });
 
 describe('rows of a grant', () => {
-  it('are counted row by row up to the limit, and told to other threads in sums', async () => {
-    const { table, told } = tableAt();
-    table.replace(snapshotOf({ grants: [grantOf({ rowsPerHour: 3 })] }));
+  it('are counted row by row up to the limit, together with what other threads take', () => {
+    const { table } = tableAt();
+    const { table: other } = tableAt();
+    const snapshot = new RowBudgets(tableAt().clock).attach(snapshotOf({ grants: [grantOf({ rowsPerHour: 3 })] }));
+    table.replace(snapshot);
+    other.replace(structuredClone(snapshot));
     const meter = table.meterOf([one]);
-    assert.deepEqual([meter?.take(), meter?.take()], [true, true]);
+    assert.deepEqual([meter?.take(), other.meterOf([one])?.take()], [true, true]);
     assert.equal(table.isUsedUp([one]), false);
-    assert.deepEqual([table.meterOf([one])?.take(), meter?.take()], [true, false]);
-    assert.equal(table.isUsedUp([one]), true);
-    await new Promise(setImmediate);
-    assert.deepEqual(told, [[one, 3]]);
+    assert.deepEqual([table.meterOf([one])?.take(), meter?.take(), other.meterOf([one])?.take()], [true, false, false]);
+    assert.deepEqual([table.isUsedUp([one]), other.isUsedUp([one])], [true, true]);
   });
 
-  it('of other threads count, and come again after an hour', () => {
-    const { table, clock } = tableAt();
-    table.replace(snapshotOf({ grants: [grantOf({ rowsPerHour: 3, expiresAtMs: 10 * 3_600_000 })] }));
-    table.addRows(one, 3);
+  it('have no meter without a limit; with several limits the least left counts, and nothing is taken of the others', () => {
+    const { table } = tableAt();
+    const two = 'grt_2' as GrantId;
+    const grants = [grantOf({ rowsPerHour: 2 }), grantOf({ id: two, rowsPerHour: 1 }), grantOf({ id: 'grt_3' as GrantId })];
+    table.replace(new RowBudgets(tableAt().clock).attach(snapshotOf({ grants })));
+    assert.equal(table.meterOf(['grt_3' as GrantId]), null);
+    const both = table.meterOf([one, two]);
+    assert.deepEqual([both?.take(), both?.take(), both?.take()], [true, false, false]);
+    assert.equal(table.meterOf([one])?.take(), true);
+  });
+
+  it('are none where a limit has no count: it came without one', () => {
+    const { table } = tableAt();
+    table.replace(snapshotOf({ grants: [grantOf({ rowsPerHour: 1000 })] }));
     assert.equal(table.meterOf([one])?.take(), false);
-    clock.steady = 59 * 60_000;
     assert.equal(table.isUsedUp([one]), true);
-    clock.steady = 61 * 60_000;
-    assert.equal(table.isUsedUp([one]), false);
-  });
-
-  it('have no meter without a limit; with several limits the least left counts', () => {
-    const { table } = tableAt();
-    table.replace(snapshotOf({ grants: [grantOf(), grantOf({ id: 'grt_2' as GrantId, rowsPerHour: 1 })] }));
-    assert.equal(table.meterOf([one]), null);
-    const both = table.meterOf([one, 'grt_2' as GrantId]);
-    assert.deepEqual([both?.take(), both?.take()], [true, false]);
-  });
-
-  it('are not forgotten when the store was away for a while', () => {
-    const { table } = tableAt();
-    const grants = [grantOf({ rowsPerHour: 1 })];
-    table.replace(snapshotOf({ grants }));
-    table.meterOf([one])?.take();
-    table.replace(snapshotOf({ isKnown: false }));
-    table.replace(snapshotOf({ grants }));
-    assert.equal(table.isUsedUp([one]), true);
-  });
-
-  it('slide: each minute counts until all of it is an hour ago', () => {
-    const rows = new RowsPerHour(10);
-    for (let minute = 0; minute < 10; minute += 1) rows.add(1, minute * 60_000);
-    assert.equal(rows.left(59 * 60_000), 0);
-    assert.equal(rows.left(61 * 60_000), 1);
-    assert.equal(rows.left(65 * 60_000), 5);
-    rows.add(5, 65 * 60_000);
-    assert.equal(rows.left(65 * 60_000), 0);
-    assert.equal(rows.left(500 * 60_000), 10);
-    rows.add(50, 500 * 60_000);
-    assert.equal(rows.left(500 * 60_000), 0);
   });
 });

@@ -1,17 +1,15 @@
 // Grants and locks as one thread knows them. The main thread replaces the content after every change; time ends grants here
 // by itself. What is not known is not granted.
 
-import { Deadline } from '../core/deadline.ts';
+import { CLOCK_LEEWAY_MS, Deadline } from '../core/deadline.ts';
 import type { AccessSnapshot, ActiveGrant, HeldGrant, LockKind } from '../core/grant.ts';
 import { boundPrincipal, type Principal, principalKey } from '../core/identity.ts';
 import type { GrantId } from '../core/ids.ts';
 import type { Clock } from '../core/ports.ts';
-import { RowsPerHour } from './rows-per-hour.ts';
+import { RowsLeft } from './row-budgets.ts';
 
 export interface AccessTableDeps {
   readonly clock: Clock;
-  /** Rows that this thread released under a grant with a limit, in small sums: other threads count them too. */
-  readonly onRows: (grant: GrantId, rows: number) => void;
 }
 
 /** Counts rows of one request under the grants that it rests on. */
@@ -21,12 +19,12 @@ export interface RowMeter {
 }
 
 const none: readonly ActiveGrant[] = [];
-/** How far the wall clock may be put right backwards. One that shows less than that before a grant opened was set back. */
-const clockLeewayMs = 60_000;
 
 interface Known {
   readonly grant: HeldGrant;
   readonly deadline: Deadline;
+  /** Null = it has no limit. `none` = it has one that is not known: nothing may be released. */
+  readonly rows: RowsLeft | 'none' | null;
 }
 
 export class AccessTable {
@@ -34,9 +32,6 @@ export class AccessTable {
   #grants = new Map<GrantId, Known>();
   #byHolder = new Map<string, readonly Known[]>();
   #locks = new Set<string>();
-  /** Outlive a replaced snapshot: a grant keeps its counts and its end while it is known. */
-  readonly #rows = new Map<GrantId, RowsPerHour>();
-  readonly #untold = new Map<GrantId, number>();
   readonly #listeners = new Set<() => void>();
 
   constructor(deps: AccessTableDeps) {
@@ -52,7 +47,7 @@ export class AccessTable {
     for (const grant of isKnown ? grants : []) {
       const earlier = before.get(grant.id);
       const deadline = earlier?.grant.expiresAtMs === grant.expiresAtMs ? earlier.deadline : new Deadline(grant.expiresAtMs, clock);
-      const known: Known = { grant, deadline };
+      const known: Known = { grant, deadline, rows: rowsOf(grant) };
       this.#grants.set(grant.id, known);
       const held = byHolder.get(grant.holder);
       if (held === undefined) byHolder.set(grant.holder, [known]);
@@ -60,8 +55,6 @@ export class AccessTable {
     }
     for (const held of byHolder.values()) held.sort(byWorth);
     this.#byHolder = byHolder;
-    // What cannot be read now may come back: its count is not forgotten meanwhile.
-    if (isKnown) for (const id of this.#rows.keys()) if (!this.#grants.has(id)) this.#rows.delete(id);
     this.#locks = new Set(locks.map(({ kind, name }) => lockKey(kind, name)));
     for (const listener of this.#listeners) listener();
   }
@@ -96,57 +89,35 @@ export class AccessTable {
 
   /** Of those grants that have a limit; null = none has. */
   meterOf(ids: readonly GrantId[]): RowMeter | null {
-    const limited = ids.flatMap((id) => {
-      const rows = this.#rowsOf(id);
-      return rows === null ? [] : [{ id, rows }];
-    });
-    if (limited.length === 0) return null;
+    const limits = ids.flatMap((id) => this.#grants.get(id)?.rows ?? []);
+    if (limits.length === 0) return null;
+    const known = limits.filter((rows) => rows !== 'none');
     return {
       take: () => {
-        const nowMs = this.#deps.clock.monotonicMs();
-        if (limited.some(({ rows }) => rows.left(nowMs) === 0)) return false;
-        for (const { id, rows } of limited) {
-          rows.add(1, nowMs);
-          this.#tell(id);
-        }
-        return true;
+        if (known.length < limits.length) return false;
+        const refusing = known.findIndex((rows) => !rows.take());
+        if (refusing >= 0) for (const rows of known.slice(0, refusing)) rows.give(1);
+        return refusing < 0;
       },
     };
   }
 
   /** No more rows may be released under one of these grants now. */
   isUsedUp(ids: readonly GrantId[]): boolean {
-    const nowMs = this.#deps.clock.monotonicMs();
-    return ids.some((id) => this.#rowsOf(id)?.left(nowMs) === 0);
-  }
-
-  /** Rows that another thread released. */
-  addRows(id: GrantId, rows: number): void {
-    this.#rowsOf(id)?.add(rows, this.#deps.clock.monotonicMs());
-  }
-
-  #rowsOf(id: GrantId): RowsPerHour | null {
-    const limit = this.#grants.get(id)?.grant.rowsPerHour ?? null;
-    if (limit === null) return null;
-    let rows = this.#rows.get(id);
-    if (rows === undefined) this.#rows.set(id, (rows = new RowsPerHour(limit)));
-    return rows;
-  }
-
-  #tell(id: GrantId): void {
-    const untold = this.#untold.get(id);
-    this.#untold.set(id, (untold ?? 0) + 1);
-    if (untold !== undefined) return;
-    setImmediate(() => {
-      const rows = this.#untold.get(id) ?? 0;
-      this.#untold.delete(id);
-      this.#deps.onRows(id, rows);
+    return ids.some((id) => {
+      const rows = this.#grants.get(id)?.rows ?? null;
+      return rows !== null && (rows === 'none' || rows.now() <= 0);
     });
   }
 
   #counts({ grant, deadline }: Known): boolean {
-    return !deadline.isOver() && this.#deps.clock.nowMs() + clockLeewayMs >= grant.openedAtMs;
+    return !deadline.isOver() && this.#deps.clock.nowMs() + CLOCK_LEEWAY_MS >= grant.openedAtMs;
   }
+}
+
+function rowsOf({ rowsPerHour, rowsLeft }: HeldGrant): Known['rows'] {
+  if (rowsPerHour === null) return null;
+  return rowsLeft === undefined ? 'none' : new RowsLeft(rowsLeft);
 }
 
 function byWorth({ grant: a }: Known, { grant: b }: Known): number {

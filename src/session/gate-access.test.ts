@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SallyportError, type ErrorCode } from '../core/error.ts';
 import type { GrantId } from '../core/ids.ts';
+import { RowBudgets } from './row-budgets.ts';
 import {
   agent,
   allow,
@@ -12,13 +13,14 @@ import {
   type Bench,
   benchOf,
   client,
+  endOf,
   grantOf,
   hold,
   masks,
   never,
+  openOn as open,
   requestOf,
   snapshotOf,
-  target,
 } from './testing.ts';
 
 const code = (wanted: ErrorCode) => (fault: unknown) => fault instanceof SallyportError && fault.code === wanted;
@@ -29,12 +31,9 @@ const byGrant = { ...allow, grants: [one] } as const;
 function granted(change: Parameters<typeof grantOf>[0] = {}, decide: Parameters<typeof benchOf>[0] = () => byGrant): Bench {
   const bench = benchOf(decide);
   bench.access = false;
-  bench.table.replace(snapshotOf({ grants: [grantOf(change)] }));
+  bench.table.replace(new RowBudgets({ monotonicMs: () => 0 }).attach(snapshotOf({ grants: [grantOf(change)] })));
   return bench;
 }
-const open = (bench: Bench) => bench.gate.openSession(agent, target, client);
-const endOf = ({ ended }: Awaited<ReturnType<typeof open>>): string | null =>
-  ended.aborted ? (ended.reason as SallyportError).code : null;
 
 test('without a grant there is no session; with one its entries name it', async () => {
   const bench = granted();

@@ -2,7 +2,6 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { SallyportError } from '../core/error.ts';
 import { Secret } from '../core/secret.ts';
 import { claimDigests } from './identity-facts.ts';
 import {
@@ -10,21 +9,20 @@ import {
   allow,
   asPermit,
   benchOf,
-  type Bench,
   client,
+  countingBench,
   deny,
+  endOf,
   factsOf,
   grantOf,
   masks,
   never,
+  openOn as open,
   requestOf,
   snapshotOf,
   target,
 } from './testing.ts';
 
-const open = (bench: Bench) => bench.gate.openSession(agent, target, client);
-const endOf = ({ ended }: Awaited<ReturnType<typeof open>>): string | null =>
-  ended.aborted ? (ended.reason as SallyportError).code : null;
 const masksOf = (byClass: typeof masks.byClass, id = 'masks-2') => ({ id, byClass });
 
 test('a policy with other rules ends no session', async () => {
@@ -39,18 +37,14 @@ test('a policy with other rules ends no session', async () => {
 });
 
 test('a session ends at once when it has no access any more, and its next request is not even decided', async () => {
-  let decided = 0;
-  const bench = benchOf(() => {
-    decided += 1;
-    return allow;
-  });
+  const { bench, decided } = countingBench();
   const session = await open(bench);
   bench.access = false;
   bench.reload();
   bench.gate.policyChanged();
   assert.equal(endOf(session), 'SP_POLICY_CHANGED');
   assert.throws(() => session.ask(requestOf(), never), { code: 'SP_POLICY_CHANGED' });
-  assert.equal(decided, 0);
+  assert.equal(decided(), 0);
 });
 
 test('a session ends when a class is shown otherwise: more, less, newly protected or not any more', async () => {

@@ -153,7 +153,7 @@ test('INVARIANT: what is approved for an agent on behalf of one person is bound 
 test('INVARIANT: a preview is recorded before it reaches the target, with a pass, and nobody waits for it', async () => {
   const bench = benchOf(() => hold);
   const session = await bench.gate.openSession(agent, target, client);
-  const found = { estimatedRows: 1, affectedRows: 1, notCounted: null };
+  const found = { preview: { estimatedRows: 1, affectedRows: 1, notCounted: null, sampling: null }, sample: null };
   const asked: { pass: PreviewPass; types: string[] }[] = [];
   const gone = Promise.withResolvers<typeof found>();
   const previewer = {

@@ -1,19 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Request } from '../core/request.ts';
-import { agent, allow, asPermit, benchOf, client, deny, factsOf, never, requestOf, target } from './testing.ts';
+import { agent, allow, asPermit, benchOf, client, countingBench, deny, factsOf, never, requestOf, target } from './testing.ts';
 
 test('a repeated request is decided once, and anew when anything the decision rests on has changed', async () => {
-  let decided = 0;
-  const bench = benchOf(() => {
-    decided += 1;
-    return allow;
-  });
+  const { bench, decided } = countingBench();
   const session = await bench.gate.openSession(agent, target, client);
   const facts = factsOf();
   const ask = async (change: Partial<Request> = {}): Promise<number> => {
     await session.ask(requestOf({ facts, ...change }), never);
-    return decided;
+    return decided();
   };
   assert.equal(await ask(), 1);
   assert.equal(await ask({ sealed: { statement: Buffer.from('another text of the same shape'), parameters: null } }), 1);
@@ -58,11 +54,7 @@ test('what a session keeps ready for repetitions is bounded, and released only w
 });
 
 test('a request that goes on is recorded anew under the same decision, also after its entries were forgotten', async () => {
-  let decided = 0;
-  const bench = benchOf(() => {
-    decided += 1;
-    return allow;
-  });
+  const { bench, decided } = countingBench();
   bench.isTimeless = false;
   bench.reload();
   const session = await bench.gate.openSession(agent, target, client);
@@ -73,7 +65,7 @@ test('a request that goes on is recorded anew under the same decision, also afte
   const third = await session.again(second);
   session.settle(second, { rows: 1, bytes: 10, code: 'ok' });
   session.settle(third, { rows: 0, bytes: 0, code: 'ok' });
-  assert.equal(decided, 1);
+  assert.equal(decided(), 1);
   assert.equal(bench.log.templates, 0);
   const results = bench.log.entries.filter(({ type }) => type === 'request.result');
   assert.deepEqual(

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Decision } from '../core/decision.ts';
 import type { Request } from '../core/request.ts';
-import { agent, allow, benchOf, client, deny, factsOf, hold, never, requestOf, target } from './testing.ts';
+import { agent, allow, benchOf, client, countingBench, deny, factsOf, hold, never, requestOf, target } from './testing.ts';
 
 test('a decision sees whole seconds since the session was opened, whatever the wall clock does, and its statements so far', async () => {
   const seen: (readonly [number, number])[] = [];
@@ -51,14 +51,10 @@ test('a held request is decided again at release as the same statement of its se
 });
 
 test('a decision that was kept is not used for a request that is expected to return another number of rows', async () => {
-  let decided = 0;
-  const bench = benchOf(() => {
-    decided += 1;
-    return allow;
-  });
+  const { bench, decided } = countingBench();
   const session = await bench.gate.openSession(agent, target, client);
   const facts = factsOf();
   for (const estimatedRows of [10, 10, 11]) await session.ask(requestOf({ facts, estimatedRows }), never);
   await session.ask(requestOf({ facts }), never);
-  assert.equal(decided, 3);
+  assert.equal(decided(), 3);
 });

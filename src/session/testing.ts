@@ -18,10 +18,10 @@ import type {
   TemplateDraft,
   Ticket,
 } from '../core/ports.ts';
-import type { EffectPreview } from '../core/preview.ts';
+import type { Previewed } from '../core/preview.ts';
 import type { Request } from '../core/request.ts';
 import { Secret } from '../core/secret.ts';
-import { factsOf as anyFacts, principalOf, requestOf as anyRequest } from '../core/testing.ts';
+import { clinic as target, factsOf as anyFacts, principalOf, requestOf as anyRequest } from '../core/testing.ts';
 import type { AccessSnapshot, ActiveGrant, HeldGrant } from '../core/grant.ts';
 import type { SessionFacts } from '../policy/index.ts';
 import { AccessTable } from './access-table.ts';
@@ -30,7 +30,7 @@ import type { Permit } from './permit.ts';
 import { claimDigests } from './identity-facts.ts';
 import { createSessionSlots } from './session-slots.ts';
 
-export { clinic as target } from '../core/testing.ts';
+export { target };
 export const masks: MaskSet = { id: 'masks-1', byClass: { 'phi.ssn': 'redact' } };
 export const agent = principalOf();
 
@@ -114,7 +114,7 @@ export class FakeDesk implements ApprovalDesk {
   outcome: ApprovalOutcome['outcome'] = 'approved';
   readonly opened: Parameters<ApprovalDesk['open']>[0][] = [];
   readonly used: ApprovalBinding[] = [];
-  readonly previews: EffectPreview[] = [];
+  readonly previews: Previewed[] = [];
   usable = true;
   found: ApprovalId | null = null;
 
@@ -128,8 +128,8 @@ export class FakeDesk implements ApprovalDesk {
   async wait(id: ApprovalId, signal: AbortSignal): Promise<ApprovalOutcome> {
     return { outcome: signal.aborted ? 'cancelled' : this.outcome, approval: id };
   }
-  async preview(_id: ApprovalId, preview: EffectPreview): Promise<void> {
-    this.previews.push(preview);
+  async preview(_id: ApprovalId, found: Previewed): Promise<void> {
+    this.previews.push(found);
   }
   async use(_id: ApprovalId, binding: ApprovalBinding): Promise<boolean> {
     this.used.push(binding);
@@ -150,8 +150,6 @@ export interface Bench {
   /** Membership, for locks. */
   roles: readonly string[];
   readonly table: AccessTable;
-  /** Rows that the thread has told others about. */
-  readonly told: [grant: string, rows: number][];
   isTimeless: boolean;
   /** Makes another policy version. */
   reload(): void;
@@ -176,10 +174,9 @@ afterEach(() => open?.close());
 export function benchOf(decide: Bench['decide']): Bench {
   const log = new StagedLog();
   const desk = new FakeDesk();
-  const told: Bench['told'] = [];
   const clock = { nowMs: () => bench.nowMs, monotonicMs: () => bench.steadyMs ?? bench.nowMs };
-  const table = new AccessTable({ clock, onRows: (grant, rows) => told.push([grant, rows]) });
-  const start = { log, desk, table, told, nowMs: 0, steadyMs: null, decide, access: true, roles: [], isTimeless: true };
+  const table = new AccessTable({ clock });
+  const start = { log, desk, table, nowMs: 0, steadyMs: null, decide, access: true, roles: [], isTimeless: true };
   const bench = start as object as Bench & { gate: OpenGate };
   const version = (): GatePolicy => ({
     isTimeless: bench.isTimeless,
@@ -211,6 +208,22 @@ export function benchOf(decide: Bench['decide']): Bench {
 
 export const client = { address: '127.0.0.1', application: 'psql' };
 export const never = new AbortController().signal;
+
+export const openOn = ({ gate }: Bench): ReturnType<Bench['gate']['openSession']> => gate.openSession(agent, target, client);
+
+/** Code that the session ended with; null = it goes on. */
+export const endOf = ({ ended }: Awaited<ReturnType<typeof openOn>>): string | null =>
+  ended.aborted ? (ended.reason as SallyportError).code : null;
+
+/** A bench that allows everything and counts its decisions. */
+export function countingBench(): { readonly bench: Bench; readonly decided: () => number } {
+  let decided = 0;
+  const bench = benchOf(() => {
+    decided += 1;
+    return allow;
+  });
+  return { bench, decided: () => decided };
+}
 
 export function asPermit(answer: Permitted | Held | Denied): Permit {
   assert.equal(answer.kind, 'permit');

@@ -44,11 +44,12 @@ export const CATALOGUE_QUERIES = {
     WHERE c.relkind IN ('r', 'p', 'f') ORDER BY 1, 2`,
 
   /** oid, relation, unique, primary, key column numbers, key column count, expressions and predicate, may be violated, columns
-   *  that expressions and predicate read (0 = the row), NULLs are equal (servers before 15: null) */
+   *  that expressions and predicate read (0 = the row), NULLs are equal (servers before 15: null), different texts may be equal */
   indexes: `SELECT i.indexrelid, i.indrelid, i.indisunique AND i.indpred IS NULL AND i.indisvalid, i.indisprimary, i.indkey, i.indnkeyatts,
       concat_ws(' ', pg_catalog.pg_get_expr(i.indexprs, i.indrelid), pg_catalog.pg_get_expr(i.indpred, i.indrelid)), i.indisunique OR i.indisexclusion,
       array_to_string(ARRAY(SELECT DISTINCT d.refobjsubid FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
-        AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid ORDER BY 1), ' '), pg_catalog.to_jsonb(i) ->> 'indnullsnotdistinct'
+        AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid ORDER BY 1), ' '), pg_catalog.to_jsonb(i) ->> 'indnullsnotdistinct',
+      EXISTS (SELECT 1 FROM pg_catalog.pg_collation co WHERE co.oid = ANY (i.indcollation) AND NOT co.collisdeterministic)
     FROM pg_catalog.pg_index i WHERE i.indrelid >= ${FIRST_USER_OID}
       AND i.indrelid IN (SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE ${LASTING}) ORDER BY 1`,
 

@@ -29,7 +29,7 @@ export function readRestrictions(rows: CatalogueRows, relationByOid: (oid: numbe
       .map((number) => byNumber.get(Number(number)) ?? '');
   };
 
-  for (const [, relationText, , , key, keyCount, expressions, isViolable, reads, nullsEqual] of rows.indexes) {
+  for (const [, relationText, , , key, keyCount, expressions, isViolable, reads, nullsEqual, folds] of rows.indexes) {
     const relation = Number(relationText);
     // In the key a 0 is an expression, and what it reads is among `reads`; there a 0 is only the row when the text says so
     // (an index without plain columns depends on its table as well).
@@ -37,8 +37,11 @@ export function readRestrictions(rows: CatalogueRows, relationByOid: (oid: numbe
     const keys = (key ?? '').split(' ').slice(0, Number(keyCount));
     const numbers = [...keys, ...(reads ?? '').split(' ')].filter((number) => number !== '0');
     const columns = names(relation, (readsRow ? ['0'] : numbers).join(' '));
-    if (isViolable === 't')
-      of.add(relation, { kind: 'key', relation, columns, target: null, ...(nullsEqual === 'true' ? { nullsEqual: true } : {}) });
+    const equality = {
+      ...(nullsEqual === 'true' ? { nullsEqual: true as const } : {}),
+      ...(folds === 't' ? { folds: true as const } : {}),
+    };
+    if (isViolable === 't') of.add(relation, { kind: 'key', relation, columns, target: null, ...equality });
     // An expression may fail for some values.
     if ((expressions ?? '') !== '') of.add(relation, { kind: 'check', relation, columns, target: null });
   }

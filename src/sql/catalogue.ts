@@ -61,6 +61,8 @@ export interface Restriction {
   readonly target: { readonly relation: number; readonly columns: readonly string[] } | null;
   /** A key in which NULL equals NULL. */
   readonly nullsEqual?: true;
+  /** A key in which different texts may be equal: by a collation without case, say. */
+  readonly folds?: true;
   /** A check that rows may break already (NOT VALID). */
   readonly unvalidated?: true;
 }

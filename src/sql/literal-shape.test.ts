@@ -50,6 +50,7 @@ test('a literal that looks like a token stays in the shape: look-ups treat it in
   assert.equal(key("'M1'"), key("'M2'"));
   assert.notEqual(key("'tok_mrn_00112233445566778899'"), key("'M2'"));
   assert.notEqual(key("'tok_mrn_00112233445566778899'"), key("'tok_mrn_10112233445566778899'"));
+  assert.notEqual(key("'{x,tok_mrn_00112233445566778899}'"), key("'{x}'"));
 });
 
 test('digits inside of names and parameters are no literals', () => {

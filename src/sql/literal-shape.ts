@@ -22,7 +22,8 @@ const stringMark = '\u0002';
 /** Longer ones have another type than shorter ones. */
 const maxIntegerDigits = 9;
 const maxLiterals = 200;
-const tokenStart = "'tok_";
+/** Where a token begins, in a literal or in an element of one. */
+const tokenStart = 'tok_';
 
 const kinds = { other: 0, word: 1, digit: 2, quote: 3, doubleQuote: 4, dollar: 5, minus: 6, slash: 7, dot: 8, refused: 9 } as const;
 
@@ -51,6 +52,7 @@ const kindOf: Uint8Array = (() => {
 export function literalShape(text: string): LiteralShape | null {
   const literals: string[] = [];
   const starts: number[] = [];
+  const mayHoldTokens = text.includes(tokenStart);
   let key = '';
   let kept = 0;
   let before: number = kinds.other;
@@ -83,7 +85,7 @@ export function literalShape(text: string): LiteralShape | null {
         end = plainStringEnd(text, at);
         if (end === 0) return null;
         // Tokens are treated in a way of their own (walk-token.ts, token-writes.ts).
-        if (text.startsWith(tokenStart, at) || mayBeUuidToken(text, at, end)) break;
+        if ((mayHoldTokens && text.slice(at, end).includes(tokenStart)) || mayBeUuidToken(text, at, end)) break;
         key += text.slice(kept, at) + stringMark;
         literals.push(text.slice(at, end));
         starts.push(at);
@@ -121,7 +123,7 @@ export function literalShape(text: string): LiteralShape | null {
 /** UUIDs that stand for others have version 8. */
 function mayBeUuidToken(text: string, start: number, end: number): boolean {
   const length = end - start;
-  return length >= 34 && length <= 44 && /^'\s*\{?[0-9a-f]{8}-?[0-9a-f]{4}-?8/i.test(text.slice(start, end));
+  return length >= 34 && length <= 44 && /^'\s*\{?(?:[0-9a-f]{4}-?){3}8/i.test(text.slice(start, end));
 }
 
 /** @returns the offset behind the closing quote; 0 when the literal is not plain. */

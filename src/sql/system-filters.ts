@@ -33,6 +33,10 @@ const ALWAYS: Readonly<
   'pg_catalog.pg_user': { shows: { useconfig: shownSettings('useconfig') } },
   'pg_catalog.pg_prepared_statements': { hides: 'statement' },
   'pg_catalog.pg_cursors': { hides: 'statement' },
+  // Sequelize looks up a relation's OID there; how much was read of it may tell what others have asked for.
+  'pg_catalog.pg_statio_all_tables': {
+    hides: 'heap_blks_read heap_blks_hit idx_blks_read idx_blks_hit toast_blks_read toast_blks_hit tidx_blks_read tidx_blks_hit',
+  },
   'pg_catalog.pg_subscription': { shows: { subconninfo: 'NULL::pg_catalog.text' } },
   'pg_catalog.pg_user_mappings': { hides: 'umoptions' },
 };

@@ -233,8 +233,10 @@ export function textTypeOf({ typeOid, typeName, typeSchema }: Column, use: 'comp
 }
 
 /** A value as SQL, of the type that it would have without us: the column's, unless the client has cast it.
+ *  WHY COALESCE: it gives a parameter its type as a cast would, but takes no other type than one of texts. A cast would also
+ *  make a text of a `bytea`, whose text need not be the one that was checked when it was bound.
  *  @param token checked text of a constant */
 export function valueSql(value: TextValue, type: string, token: string | null): string {
   if (value.constant !== null) return `'${(token ?? '').replaceAll("'", "''")}'::text`;
-  return `$${value.parameter}::${value.cast ?? type}`;
+  return `COALESCE($${value.parameter}, NULL::${value.cast ?? type})`;
 }

@@ -8,12 +8,13 @@
 
 import type { Column, Relation, Restriction } from './catalogue.ts';
 import type { Body, MaskBook } from './rewrite.ts';
+import type { Assignments, NewValue } from './token-assignments.ts';
+import { isValue, refuseGuess, refuseShifts } from './token-shifts.ts';
 import {
   checkToken,
   constantText,
   setConstantText,
   textTypeOf,
-  REMEDY_GUESS,
   type TextValue,
   textValue,
   type TokenColumn,
@@ -23,64 +24,7 @@ import {
 import type { Walker } from './walk.ts';
 import type { WriteKind } from './walk-restrictions.ts';
 
-/** A new value of a column, and how to put another expression in its place. */
-export interface NewValue {
-  readonly node: unknown;
-  readonly put: (node: unknown) => void;
-}
-
-export type Assignments = ReadonlyMap<string, readonly NewValue[]>;
-
 const NONE: ReadonlySet<string> = new Set();
-
-/** Rows of an INSERT: the values of each column, where they are written out. */
-export function insertedValues(columns: readonly string[], source: Body | undefined): Assignments {
-  // DEFAULT VALUES.
-  if (source === undefined) return new Map();
-  const select = source['SelectStmt'] as Body | undefined;
-  const found = new Map<string, NewValue[]>();
-  const rows = select?.['valuesLists'] as Body[] | undefined;
-  const add = (name: string | undefined, value: NewValue): void => {
-    const values = name === undefined ? undefined : found.get(name);
-    if (values !== undefined) values.push(value);
-    else if (name !== undefined) found.set(name, [value]);
-  };
-  if (rows !== undefined) {
-    for (const row of rows) {
-      const items = ((row['List'] as Body | undefined)?.['items'] ?? []) as unknown[];
-      items.forEach((node, index) => add(columns[index], { node, put: (other) => void (items[index] = other) }));
-    }
-    return found;
-  }
-  // Set operations and `*` are expressions like any other.
-  const targets = (select?.['op'] === 'SETOP_NONE' ? (select['targetList'] ?? []) : []) as Body[];
-  const plain = targets.every((each) => !JSON.stringify(each).includes('"A_Star"')) && targets.length > 0;
-  for (const [index, name] of columns.entries()) {
-    const target = plain ? (targets[index]?.['ResTarget'] as Body | undefined) : undefined;
-    if (target === undefined) add(name, { node: source, put: () => undefined });
-    else add(name, { node: target['val'], put: (other) => void (target['val'] = other) });
-  }
-  return found;
-}
-
-/** `SET a = 1, (b, c) = (2, 3)`. */
-export function assignedValues(targets: unknown): Assignments {
-  const found = new Map<string, NewValue[]>();
-  for (const each of (targets ?? []) as Body[]) {
-    const target = each['ResTarget'] as Body | undefined;
-    if (target === undefined) continue;
-    const assign = (target['val'] as Body | undefined)?.['MultiAssignRef'] as Body | undefined;
-    const row = ((assign?.['source'] as Body | undefined)?.['RowExpr'] as Body | undefined)?.['args'] as unknown[] | undefined;
-    const index = Number(assign?.['colno'] ?? 0) - 1;
-    const value: NewValue =
-      assign !== undefined && row !== undefined
-        ? { node: row[index], put: (other) => void (row[index] = other) }
-        : { node: target['val'], put: (other) => void (target['val'] = other) };
-    const name = String(target['name']);
-    found.set(name, [...(found.get(name) ?? []), value]);
-  }
-  return found;
-}
 
 /** Opens the tokens among new values, and refuses values whose stand-in would answer a guess.
  *  @returns columns that get nothing but tokens and NULL. */
@@ -102,38 +46,6 @@ export function storeTokens(walker: Walker, relation: Relation | null, assignmen
     if (place.use !== 'none' && all.every((each) => each)) byToken.add(name);
   }
   return byToken;
-}
-
-/** Whoever sees a date that it has written knows by how much the dates of its subject are shifted. So it is with a date that
- *  the server fills in, and with one that was given to another subject. */
-function refuseShifts(walker: Walker, relation: Relation, assignments: Assignments, kind: WriteKind): void {
-  const { protection } = walker.context;
-  const written = new Set([...assignments.keys()].flatMap((name) => protection.storedColumns(relation.oid, name).map(nameOf)));
-  for (const oid of protection.storedRelations(relation.oid)) {
-    const stored = protection.catalogue.relationByOid(oid);
-    for (const column of stored?.columns ?? []) {
-      const found = stored === undefined ? null : walker.tokenColumn(stored, column);
-      if (stored === undefined || found?.form !== 'shift') continue;
-      const own = oid === relation.oid ? assignments.get(column.name) : undefined;
-      const isWritten = own?.some(({ node }) => isValue(node, column)) ?? written.has(nameOf({ relation: oid, column: column.name }));
-      const isFilled = kind === 'insert' && own === undefined && column.default !== undefined;
-      const isMoved = kind === 'update' && found.subject !== undefined && written.has(nameOf({ relation: oid, column: found.subject }));
-      if (isWritten || isFilled || isMoved) refuseGuess(walker, `${stored.qualified}.${column.name}`);
-    }
-  }
-}
-
-const nameOf = ({ relation, column }: { readonly relation: number; readonly column: string }): string => `${relation} ${column}`;
-
-/** Neither NULL nor a default that is NULL. */
-function isValue(node: unknown, column: Column): boolean {
-  const body = (node ?? {}) as Body;
-  if (body['SetToDefault'] !== undefined) return column.default !== undefined;
-  return (body['A_Const'] as Body | undefined)?.['isnull'] !== true;
-}
-
-function refuseGuess(walker: Walker, column: string): void {
-  walker.findings.refuse({ code: 'write-of-protected', what: `${column}: what it is shown as would answer a guess`, remedy: REMEDY_GUESS });
 }
 
 /** What the column asks of its new values. */
@@ -288,11 +200,13 @@ export function isAnsweredByTokens(
   const relation = catalogue.relationByOid(restriction.relation);
   if (relation === undefined || byToken.size === 0 || !hidden.every((name) => byToken.has(name) && isExact(relation.byName.get(name))))
     return false;
-  if (restriction.kind === 'key') return isPlainKey(walker, relation, restriction);
+  if (restriction.kind === 'key') return restriction.folds !== true && isPlainKey(walker, relation, restriction);
   const { target } = restriction;
   const referenced = catalogue.relationByOid(target?.relation ?? -1);
   if (restriction.kind !== 'reference' || target === null || referenced === undefined) return false;
   const masked = walker.masks.masked(referenced)?.masked;
+  const keys = catalogue.restrictionsOn(referenced.oid).filter((each) => each.kind === 'key' && each.relation === referenced.oid);
+  if (keys.some((key) => key.folds === true && target.columns.some((name) => key.columns.includes(name)))) return false;
   return target.columns.every((name, index) => {
     if (masked?.has(name) !== true) return true;
     const own = relation.byName.get(restriction.columns[index] ?? '');

@@ -155,6 +155,20 @@ describe('a comparison with a token', () => {
     assert.equal(plan('PREPARE p AS SELECT 1 FROM people WHERE mrn = $1').tokens, undefined);
   });
 
+  it('opens a parameter only as a text: a cast would make one of anything, of a bytea above all', () => {
+    for (const text of [
+      'SELECT 1 FROM people WHERE mrn = $1',
+      'SELECT 1 FROM people WHERE mrn = $1::text',
+      'UPDATE visits SET kind = $2 WHERE mrn = $1',
+      'DELETE FROM visits WHERE mrn = ANY($1)',
+      'INSERT INTO visits (id, mrn) VALUES (1, $1)',
+    ]) {
+      const sql = forward(text);
+      assert.match(sql, /COALESCE\(\$1, NULL::text(\[\])?\)/, text);
+      assert.doesNotMatch(sql.replace(/WHERE mrn = CAST\(\$1 AS text\)$|WHERE mrn = \$1::text$/, ''), /\$1::|CAST\(\$1/, text);
+    }
+  });
+
   it('costs nothing where nothing is shown by tokens', () => {
     assert.ok(!forward(`SELECT 1 FROM people WHERE mrn = '${foreign}'`, null).includes('sallyport'));
     assert.equal(plan('SELECT 1 FROM people WHERE mrn = $1', null).tokens, undefined);
@@ -189,6 +203,8 @@ describe('a token as a new value', () => {
       `INSERT INTO visits (id, mrn) SELECT id, k FROM scratch`,
       'INSERT INTO visits (id, mrn) SELECT * FROM scratch',
       `INSERT INTO visits (id, mrn) SELECT 1, '${token}' UNION SELECT 2, 'M'`,
+      `INSERT INTO visits (id, mrn) VALUES (1, '${token}'), (2, '${token}') ORDER BY column2 LIMIT 1`,
+      'INSERT INTO visits (id, mrn) VALUES (1, $1), (2, $2) ORDER BY 2',
       'COPY visits FROM STDIN',
       "INSERT INTO loud VALUES (1, 'M-7')",
     ]) {

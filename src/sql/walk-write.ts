@@ -12,7 +12,8 @@ import type { Walker } from './walk.ts';
 import { fromClause, pin, refuseTelling, resolved, withClause } from './walk-query.ts';
 import { applyLookups, filterableIn } from './walk-lookup.ts';
 import { applyTokens } from './walk-token.ts';
-import { type Assignments, assignedValues, insertedValues, type NewValue, storeTokens } from './token-writes.ts';
+import { type Assignments, assignedValues, insertedValues, type NewValue } from './token-assignments.ts';
+import { storeTokens } from './token-writes.ts';
 import type { WriteKind } from './walk-restrictions.ts';
 import { refusePartialAssignments, refuseQuestions } from './walk-restrictions.ts';
 import { newFrame } from './walk-scope.ts';
@@ -228,6 +229,7 @@ const remove: Handler = (walker, body, outer) => {
   const write = openWrite(walker, body, outer);
   cascade(walker, write.relation);
   refuseQuestions(walker, write.relation, [], 'delete');
+  storeTokens(walker, write.relation, new Map(), 'delete');
   fromClause(walker, body, 'usingClause', write.frame);
   applyLookups(walker, body, 'whereClause', write.frame, filterableIn(body['usingClause']));
   applyTokens(walker, body, 'whereClause', write.frame, filterableIn(body['usingClause']));

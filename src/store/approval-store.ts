@@ -3,6 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import type { Kysely, Transaction } from 'kysely';
+import { bindingText, sameBinding } from '../core/binding.ts';
 import { SallyportError } from '../core/error.ts';
 import type { ActorRef } from '../core/identity.ts';
 import type { ApprovalId } from '../core/ids.ts';
@@ -10,23 +11,18 @@ import type { EffectPreview } from '../core/preview.ts';
 import type { Approval, ApprovalAnswer, ApprovalBinding, ApprovalState, ApprovalStore } from '../core/ports.ts';
 import type { ApprovalAnswerTable, ApprovalTable, StateSchema } from './schema.ts';
 
-type Body = Omit<Approval, 'state' | 'answers' | 'preview' | 'repeated'>;
+/** In one query: SQLite takes 32,766 parameters, and a text of its own is prepared for each number of them. */
+const MAX_IDS = 1000;
 
-/** In a fixed order, whatever the order of the object's fields. */
-function bindingText(binding: ApprovalBinding): string {
-  return JSON.stringify([
-    binding.principal,
-    binding.target,
-    binding.statementSha256,
-    binding.parametersSha256,
-    binding.policySha256,
-    binding.catalogueVersion,
-    binding.maskSetId,
-  ]);
-}
+type Body = Omit<Approval, 'state' | 'answers' | 'preview' | 'repeated'>;
 
 function bindingSha256(binding: ApprovalBinding): string {
   return createHash('sha256').update(bindingText(binding)).digest('hex');
+}
+
+/** Those of earlier versions say nothing about samples. */
+function previewOf(text: string): EffectPreview {
+  return { sampling: null, ...(JSON.parse(text) as Omit<EffectPreview, 'sampling'>) };
 }
 
 function toAnswer(row: ApprovalAnswerTable): ApprovalAnswer {
@@ -44,24 +40,19 @@ export function createApprovalStore(db: Kysely<StateSchema>): ApprovalStore {
     executor: Kysely<StateSchema> | Transaction<StateSchema>,
     rows: readonly ApprovalTable[],
   ): Promise<Approval[]> {
-    if (rows.length === 0) return [];
-    const answers = await executor
-      .selectFrom('approval_answers')
-      .selectAll()
-      .where(
-        'approval',
-        'in',
-        rows.map((row) => row.id),
-      )
-      .orderBy('n')
-      .execute();
+    const answers: ApprovalAnswerTable[] = [];
+    for (let at = 0; at < rows.length; at += MAX_IDS) {
+      const ids = rows.slice(at, at + MAX_IDS).map((row) => row.id);
+      answers.push(...(await executor.selectFrom('approval_answers').selectAll().where('approval', 'in', ids).orderBy('n').execute()));
+    }
+    const answersOf = Map.groupBy(answers, (answer) => answer.approval);
     return rows.map((row) => ({
       ...(JSON.parse(row.body) as Body),
       state: row.state as ApprovalState,
       expiresAtMs: row.expires_at_ms,
-      ...(row.preview === null ? {} : { preview: JSON.parse(row.preview) as EffectPreview }),
+      ...(row.preview === null ? {} : { preview: previewOf(row.preview) }),
       ...(row.uses === null ? {} : { repeated: { uses: row.uses } }),
-      answers: answers.filter((answer) => answer.approval === row.id).map(toAnswer),
+      answers: answersOf.get(row.id)?.map(toAnswer) ?? [],
     }));
   }
 
@@ -140,7 +131,9 @@ export function createApprovalStore(db: Kysely<StateSchema>): ApprovalStore {
       });
     },
 
-    async preview(id, preview) {
+    async preview(id, { estimatedRows, affectedRows, notCounted, sampling }) {
+      // By name: what previews learn to carry later is not stored unasked.
+      const preview: EffectPreview = { estimatedRows, affectedRows, notCounted, sampling };
       const updated = await db
         .updateTable('approvals')
         .set({ preview: JSON.stringify(preview) })
@@ -181,7 +174,7 @@ export function createApprovalStore(db: Kysely<StateSchema>): ApprovalStore {
         .orderBy('id', 'desc')
         .execute();
       const approvals = await withAnswers(db, rows);
-      return approvals.filter((approval) => bindingText(approval.binding) === bindingText(binding));
+      return approvals.filter((approval) => sameBinding(approval.binding, binding));
     },
   };
 }

@@ -77,6 +77,27 @@ describe('the SQLite store', () => {
     }
   });
 
+  it('lists more approvals than one query takes parameters, each with its own answers', async () => {
+    const dir = newDir();
+    const store = await openStore({ dir });
+    const template = approvalOf();
+    await store.approvals.create(template);
+    const answer = { by: { issuer: 'corp', subject: 'bob', kind: 'person' }, verdict: 'approve', atMs: 1 } as const;
+    await store.approvals.answer(template.id, answer, 'pending');
+    const other = new DatabaseSync(join(dir, 'state.sqlite'));
+    other.exec(`with recursive n(i) as (select 1 union all select i + 1 from n where i < 33000)
+      insert into approvals (id, state, session, binding_sha256, body, created_at_ms, expires_at_ms)
+      select 'apr_' || i, state, session, binding_sha256, body, created_at_ms, expires_at_ms from approvals, n`);
+    other.close();
+    const listed = await store.approvals.list({ state: 'pending', limit: 100_000 });
+    assert.equal(listed.length, 33_001);
+    assert.deepEqual(
+      listed.filter(({ answers }) => answers.length > 0).map(({ answers }) => answers),
+      [[answer]],
+    );
+    await store.close();
+  });
+
   it('uses a write-ahead log and full synchronisation for state', async () => {
     const dir = newDir();
     const store = await openStore({ dir });

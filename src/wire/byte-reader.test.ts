@@ -31,6 +31,17 @@ test('text that is not UTF-8 is refused, not repaired', () => {
   assert.throws(() => new ByteReader(Uint8Array.of(0xc3, 0x28, 0)).cString(), { code: 'SP_WIRE_MALFORMED' });
 });
 
+test('text of a known length stays inside of the body, wherever that lies in its memory', () => {
+  const memory = Buffer.from('beforegrüßesecret');
+  const reader = new ByteReader(memory.subarray(6, 13));
+  assert.equal(reader.text(2), 'gr');
+  assert.throws(() => reader.text(-1), { code: 'SP_WIRE_MALFORMED' });
+  assert.throws(() => reader.text(6), { code: 'SP_WIRE_MALFORMED' });
+  assert.equal(reader.text(5), 'üße');
+  assert.equal(reader.text(0), '');
+  reader.end();
+});
+
 test('text with a NUL cannot be written', () => {
   assert.throws(() => new ByteWriter().cString('a\0b'), { code: 'SP_WIRE_MALFORMED' });
 });

@@ -8,6 +8,8 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 export class ByteReader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
+  /** The same bytes: texts are read out of it without a copy. */
+  #buffer: Buffer | null = null;
   #at = 0;
 
   constructor(bytes: Uint8Array) {
@@ -49,6 +51,14 @@ export class ByteReader {
     if (length < 0) throw malformed('negative length');
     const start = this.#take(length);
     return this.#bytes.subarray(start, start + length);
+  }
+
+  /** The next `length` bytes as text; what is not UTF-8 in them is repaired. */
+  text(length: number): string {
+    if (length < 0) throw malformed('negative length');
+    const start = this.#take(length);
+    this.#buffer ??= Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.byteLength);
+    return this.#buffer.toString('utf8', start, start + length);
   }
 
   /** UTF-8 text up to a NUL byte, which is consumed. Text that is not UTF-8 is refused, not repaired. */

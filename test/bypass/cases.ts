@@ -4,7 +4,8 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** One thing a client does. A string goes by the simple protocol; `@gen text{ab}x3` repeats what stands in braces. */
+/** One thing a client does. A string goes by the simple protocol; `@gen text{ab}x3` repeats what stands in braces, and
+ *  `@token1` is a token that the client was shown before (tokens-shown.ts). */
 export type Step =
   | string
   | { readonly copyIn: string; readonly data: string }

@@ -133,6 +133,7 @@ export class Client {
 
   end(): void {
     if (!this.isClosed) this.#socket.write(frame('X'));
+    this.isClosed = true;
     this.#socket.destroySoon();
   }
 

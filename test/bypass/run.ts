@@ -17,11 +17,18 @@ import {
   viewOf,
   withNumberedTokens,
 } from './seen.ts';
+import { ShownTokens, usesTokens } from './tokens-shown.ts';
 
-/** One of the two worlds: a database, and the gateway's targets for it by the role the gateway logs in with. */
+/** The gateway's targets for a database: by the role it logs in with, or, as that of an application, with masks that keep something. */
+export type TargetKind = 'app' | 'postgres' | 'keeping';
+
+/** The kind of target that a case runs before. */
+export const targetOf = ({ masks, role }: Case): TargetKind => masks ?? role ?? 'app';
+
+/** One of the two worlds. */
 export interface World {
   readonly direct: Endpoint;
-  readonly gateway: Readonly<Record<'app' | 'postgres' | 'keeping', Endpoint>>;
+  readonly gateway: Readonly<Record<TargetKind, Endpoint>>;
 }
 
 export interface Worlds {
@@ -135,7 +142,9 @@ export class Runner {
     if (each.control === undefined) return null;
     const other = await this.#gated(each, each.control);
     const hide = literals(each);
-    const difference = firstDifference(transcript(ran, hide), transcript(other, hide));
+    // Which of them are equal is all that tokens tell, and whose they are is what the client has chosen.
+    const seen = (one: Ran): string[] => (usesTokens(each.sql) ? withNumberedTokens(transcript(one, hide)) : transcript(one, hide));
+    const difference = firstDifference(seen(ran), seen(other));
     if (difference !== null) return `ORACLE ${difference}`;
     if (each.timing === true && Math.abs(totalMs(ran) - totalMs(other)) > timingMs) {
       const best = async (steps: readonly Step[]): Promise<number> =>
@@ -221,22 +230,24 @@ export class Runner {
   async #between(each: Case, direct: Endpoint, work: () => Promise<Ran>): Promise<Ran> {
     const side: Client[] = [];
     try {
-      for (const text of each.setup ?? []) {
-        if (text.startsWith('@side ')) {
-          const client = await this.#connectDirect(direct);
-          side.push(client);
-          mustAnswer(text, await client.simple(fill(text.slice(6), direct)));
-        } else await this.#administer(text, direct);
-      }
+      await this.#administerAll(each.setup ?? [], direct, async (text, client) => {
+        if (!text.startsWith('@side ')) return this.#administered(text, client, direct);
+        const own = await this.#connectDirect(direct);
+        side.push(own);
+        mustAnswer(text, await own.simple(fill(text.slice(6), direct)));
+      });
       return await work();
     } finally {
       for (const client of side) client.end();
-      for (const text of each.teardown ?? []) await this.#administer(text, direct).catch(() => undefined);
+      await this.#administerAll(each.teardown ?? [], direct, (text, client) =>
+        this.#administered(text, client, direct).catch(() => undefined),
+      );
     }
   }
 
   async #steps(login: Login, steps: readonly Step[], direct: Endpoint, patience: number): Promise<Ran> {
     const done: { messages: readonly Message[]; ms: number }[] = [];
+    const shown = new ShownTokens();
     let client: Client;
     try {
       client = await Client.connect(login, patience);
@@ -255,7 +266,9 @@ export class Runner {
         }
       }
       const startedMs = performance.now();
-      done.push({ messages: await this.#step(client, step, direct), ms: performance.now() - startedMs });
+      const messages = await this.#step(client, shown.fill(step), direct);
+      done.push({ messages, ms: performance.now() - startedMs });
+      shown.note(messages);
     }
     const listens = steps.some((step) => typeof step === 'string' && step.startsWith('LISTEN'));
     const later = listens ? await client.idle(200) : [];
@@ -284,17 +297,39 @@ export class Runner {
     return Number(oid ?? 0);
   }
 
-  /** As the superuser, on a connection of its own. @returns first values of the rows
-   *  @throws Error with what the server said against it, or when it did not answer */
-  async #administer(text: string, direct: Endpoint): Promise<string[]> {
-    const client = await this.#connectDirect(direct);
+  /** As the superuser, one after the other on one connection. */
+  async #administerAll(texts: readonly string[], direct: Endpoint, run: (text: string, client: Client) => Promise<unknown>): Promise<void> {
+    if (texts.length === 0) return;
+    let client = await this.#connectDirect(direct);
     try {
-      const answer = mustAnswer(text, await client.simple(fill(text, direct)));
-      if (answer.some(({ type }) => type === 'E')) throw new Error(`set-up failed: ${text.slice(0, 80)}: ${errorText(answer)}`);
-      return answer.filter(({ type }) => type === 'D').map(({ body }) => rowValues(body)[0]?.toString() ?? '');
+      for (const text of texts) {
+        if (client.isClosed) client = await this.#connectDirect(direct);
+        await run(text, client);
+      }
     } finally {
       client.end();
     }
+  }
+
+  /** As the superuser, on a connection of its own; returns and throws as `#administered`. */
+  async #administer(text: string, direct: Endpoint): Promise<string[]> {
+    const client = await this.#connectDirect(direct);
+    try {
+      return await this.#administered(text, client, direct);
+    } finally {
+      client.end();
+    }
+  }
+
+  /** @returns first values of the rows
+   *  @throws Error with what the server said against it, or when it did not answer */
+  async #administered(text: string, client: Client, direct: Endpoint): Promise<string[]> {
+    const answer = await client.simple(fill(text, direct));
+    // What comes late would be taken for the answer to the next text.
+    if (answer.at(-1)?.type === '!timeout') client.end();
+    mustAnswer(text, answer);
+    if (answer.some(({ type }) => type === 'E')) throw new Error(`set-up failed: ${text.slice(0, 80)}: ${errorText(answer)}`);
+    return answer.filter(({ type }) => type === 'D').map(({ body }) => rowValues(body)[0]?.toString() ?? '');
   }
 
   #connectDirect(direct: Endpoint): Promise<Client> {
@@ -307,7 +342,7 @@ export class Runner {
   }
 
   #gatewayLogin(each: Case, world: World): Login {
-    return { ...world.gateway[each.masks ?? each.role ?? 'app'], user: 'app', password: this.#worlds.token, startup: each.startup ?? {} };
+    return { ...world.gateway[targetOf(each)], user: 'app', password: this.#worlds.token, startup: each.startup ?? {} };
   }
 }
 

@@ -8,7 +8,7 @@ import { debianPostgresBin } from '../support/debian-postgres.ts';
 import { startTestGateway } from '../support/gateway.ts';
 import { type CorpusPolicy, policyText } from './cases.ts';
 import { Client, type Endpoint, errorFields, rowValues } from './client.ts';
-import type { World, Worlds } from './run.ts';
+import type { TargetKind, World, Worlds } from './run.ts';
 
 export interface Server {
   /** Which PostgreSQL this is, for people. */
@@ -30,6 +30,8 @@ export interface WorldsOptions {
   readonly policy: CorpusPolicy;
   readonly schema: string;
   readonly twin: string;
+  /** Absent = all. WHY: each target reads the catalogue of its database whenever a case has changed it, used or not. */
+  readonly targets?: readonly TargetKind[];
 }
 
 /** `bin` of Debian's newest PostgreSQL with its contrib modules, or null. */
@@ -44,7 +46,10 @@ export async function startDebian(bin: string): Promise<Server> {
 }
 
 /** Loads both databases and starts a gateway before them. Stops what it started when it fails. */
-export async function startWorlds(server: Server, { policy, schema, twin }: WorldsOptions): Promise<LiveWorlds> {
+export async function startWorlds(
+  server: Server,
+  { policy, schema, twin, targets: kinds = ['app', 'postgres', 'keeping'] }: WorldsOptions,
+): Promise<LiveWorlds> {
   const { host, port } = server;
   const superuser = { user: server.user, password: server.password };
   const direct = (database: string): Endpoint => ({ host, port, database });
@@ -70,10 +75,11 @@ export async function startWorlds(server: Server, { policy, schema, twin }: Worl
     });
     const app = { user: 'app', password: 'app' };
     const targets = [names.first, names.twin].flatMap((database) => [
-      target(database, database, app),
-      target(`${database}_root`, database, superuser),
+      ...(kinds.includes('app') ? [target(database, database, app)] : []),
+      ...(kinds.includes('postgres') ? [target(`${database}_root`, database, superuser)] : []),
     ]);
-    const keeping = [names.first, names.alike].map((database) => target(`${database}_keeping`, database, app));
+    const kept = kinds.includes('keeping') ? [names.first, names.alike] : [];
+    const keeping = kept.map((database) => target(`${database}_keeping`, database, app));
     const titles = (those: readonly { readonly name: string }[]): string[] => those.map(({ name }) => name);
     const gateway = await startTestGateway({
       targets: [...targets, ...keeping],

@@ -96,6 +96,30 @@ export function describeApprovalDesk(name: string, reach: (desk: ApprovalDesk) =
       assert.equal(await desk.find(binding), null);
     });
 
+    it('keeps the sample of a preview while it is pending, in memory and nowhere else', async () => {
+      const column = { name: 'note', type: 'text', classes: [], shown: 'value', isKey: false, isAssigned: true } as const;
+      const rows = [{ before: ['CANARY-before'], after: ['CANARY-after'] }];
+      const sample = { columns: [column], columnsLeftOut: 0, isPaired: true, rows };
+      const preview = { estimatedRows: 1, affectedRows: 1, notCounted: null, sampling: 'taken' } as const;
+      const heard: Approval[] = [];
+      service.subscribe((approval) => heard.push(approval));
+      const [answered, voided] = [await desk.open(draft()), await desk.open(draft())];
+      for (const { id } of [answered, voided]) await desk.preview(id, { preview, sample });
+      for (const { id } of [answered, voided]) {
+        const row = (await service.show(id)) ?? assert.fail();
+        assert.deepEqual([row.preview, service.sampleOf(row)], [preview, sample]);
+      }
+      assert.doesNotMatch(JSON.stringify([await memory.approvals.list({ limit: 10 }), heard]), /CANARY/);
+      await service.answer(answered.id, reviewer, 'approve');
+      await service.voidAll('policy-changed', ({ id }) => id === voided.id);
+      for (const before of [answered, voided]) {
+        // Nor for somebody who looks at an older state of it.
+        assert.equal(service.sampleOf(before), null);
+        await desk.preview(before.id, { preview, sample });
+        assert.equal(service.sampleOf(before), null);
+      }
+    });
+
     it('says denied, expired and void', async () => {
       const denied = await desk.open(draft());
       const first = await waits(denied.id, never);

@@ -207,7 +207,7 @@ export function describeApprovalStore(name: string, make: () => Promise<Made<App
     });
 
     it('keeps a preview of a pending one only', async () => {
-      const preview = { estimatedRows: 12, affectedRows: null, notCounted: 'trigger' } as const;
+      const preview = { estimatedRows: 12, affectedRows: null, notCounted: 'trigger', sampling: null } as const;
       assert.equal(await store.preview(id, preview), null);
       await store.create(approvalOf());
       assert.deepEqual((await store.preview(id, preview))?.preview, preview);

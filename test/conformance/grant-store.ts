@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { Answer } from '../../src/core/answering.ts';
 import { SallyportError } from '../../src/core/error.ts';
-import type { Delegation, Grant, Lock } from '../../src/core/grant.ts';
+import { type Delegation, type Grant, type Lock, UNANSWERED } from '../../src/core/grant.ts';
 import type { DelegationId, GrantId, Sha256Hex, TargetName } from '../../src/core/ids.ts';
 import type { DelegationStore, GrantStore, LockStore } from '../../src/core/ports.ts';
 import type { Made } from './approval-store.ts';
@@ -31,16 +31,7 @@ export function grantOf(changes: Partial<Grant> = {}): Grant {
     policySha256: '3'.repeat(64) as Sha256Hex,
     requestedAtMs: 1_000,
     answerByMs: 901_000,
-    state: 'requested',
-    answers: [],
-    openedAtMs: null,
-    expiresAtMs: null,
-    endedAtMs: null,
-    end: null,
-    endedBy: null,
-    review: 'none',
-    reviewedBy: null,
-    reviewedAtMs: null,
+    ...UNANSWERED,
     ...changes,
   };
 }

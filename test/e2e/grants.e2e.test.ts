@@ -255,6 +255,43 @@ test('rows per hour: not one more is released, in one statement or many, on this
   assert.ok(released <= 25, `${released} rows`);
 });
 
+test('rows per hour: many connections on several threads at once release exactly the limit together', async () => {
+  const cast = await castOf(await gatewayOf({ limits: { workers: 3 } }));
+  const limit = 700;
+  await grantTo(cast, cast.agent, { rowsPerHour: limit });
+  const clients = await Promise.all(Array.from({ length: 12 }, () => clientOf(cast, cast.agent)));
+  let seen = 0;
+  await Promise.all(
+    clients.map(async (client) => {
+      const ended = once(client, 'end');
+      client.on('error', () => undefined);
+      for (let code = ''; code === '';) {
+        const query = new pg.Query('SELECT id FROM visits ORDER BY id LIMIT 100');
+        query.on('row', () => (seen += 1));
+        const end = new Promise<string>((resolve) => {
+          query.once('end', () => resolve(''));
+          query.once('error', (fault) => resolve((fault as pg.DatabaseError).code ?? fault.message));
+        });
+        client.query(query);
+        code = await end;
+        if (code !== '') assert.equal(code, '53400');
+      }
+      // Denied before a row, the session goes on; cut off within a result, it does not.
+      await client.end().catch(() => undefined);
+      await ended;
+    }),
+  );
+  assert.ok(seen <= limit, `${seen} rows`);
+  await until('all is recorded', async () => {
+    const entries = await entriesOf(cast.gateway);
+    return entries.filter(({ type }) => type === 'session.close').length === clients.length;
+  });
+  const released = (await entriesOf(cast.gateway))
+    .filter(({ type }) => type === 'request.result')
+    .reduce((sum, { result }) => sum + (result?.rows ?? 0), 0);
+  assert.equal(released, limit);
+});
+
 test('break-glass opens at once under the masks of its role, and owes a review until an officer signs it', async () => {
   const cast = await castOf(await gatewayOf());
   const doctor = await cast.gateway.issuer.token('dana', { groups: ['doctors'], kind: 'person' });

@@ -163,6 +163,7 @@ test('a held statement is told in Slack and by webhook, a click lets it run, and
   assert.ok(!JSON.stringify(update?.body).includes('sallyport.approve'), 'nobody can click any more');
   const entry = (await entriesOf(gateway)).find(({ type }) => type === 'approval.answered');
   assert.deepEqual(entry?.answer, { by: { issuer: 'corp', subject: 'olivia', kind: 'person' }, verdict: 'approve' });
+  assert.equal(entry?.detail?.['via'], 'slack');
   // Replayed, it is not even looked at.
   assert.equal(await clicked.again(), 401);
   const [{ headers, body } = assert.fail()] = siem.received;

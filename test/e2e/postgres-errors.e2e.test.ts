@@ -14,20 +14,6 @@ before(async () => {
 });
 after(() => limits?.stop());
 
-/** The same on the database itself and through the gateway, with clients of their own. */
-async function both<T>(run: (client: CountingClient) => Promise<T>): Promise<[T, T]> {
-  const results: T[] = [];
-  for (const open of [limits.direct, limits.gated]) {
-    const client = await open();
-    try {
-      results.push(await run(client));
-    } finally {
-      client.end();
-    }
-  }
-  return results as [T, T];
-}
-
 const errorOf = async (client: CountingClient, text: string): Promise<Record<string, string>> => {
   await client.query(text);
   return client.errors()[0] ?? {};
@@ -53,7 +39,7 @@ const wrong: readonly (readonly [text: string, code: string, what: RegExp])[] = 
 
 test('what the database has a SQLSTATE for has the same through the gateway, and leaves a block as the database does', async () => {
   for (const [text, code, what] of wrong) {
-    const [direct, gated] = await both(async (client) => {
+    const [direct, gated] = await limits.both(async (client) => {
       const alone = await errorOf(client, text);
       const seen = [alone['C'], await client.query('BEGIN'), await client.query(text), await client.query('ROLLBACK')];
       client.reset();
@@ -70,7 +56,7 @@ test('what the database has a SQLSTATE for has the same through the gateway, and
 
 test('a syntax error is where the database says it is, with why and what next', async () => {
   for (const text of ['SELEC 1', "SELECT 'é', FROM visits", 'SELECT (1', 'SELECT 1 +\n  FROM visits']) {
-    const [direct, gated] = await both((client) => errorOf(client, text));
+    const [direct, gated] = await limits.both((client) => errorOf(client, text));
     assert.equal(gated['P'], direct['P'], text);
     assert.match(gated['D'] ?? '', /not-understood/);
     assert.match(gated['H'] ?? '', /^Correct the statement; it is not PostgreSQL syntax\. Session ses_/);
@@ -124,7 +110,7 @@ const broken: readonly Uint8Array[] = [
 
 test('malformed messages behind an error are skipped up to the Sync, as by the database', async () => {
   for (const one of broken) {
-    const [direct, gated] = await both(async (client) => {
+    const [direct, gated] = await limits.both(async (client) => {
       client.send(parseMessage('', 'SELECT 1 / 0', []), bind('', ''), execute(''), flush());
       await client.until('E');
       client.send(one, describe('P', 'nobody'), sync());
@@ -138,7 +124,7 @@ test('malformed messages behind an error are skipped up to the Sync, as by the d
 test('the same when the error is still on its way, and when the gateway itself has refused', async () => {
   for (const one of broken) {
     for (const first of ['SELECT 1 / 0', 'SELEC 1']) {
-      const [direct, gated] = await both(async (client) => {
+      const [direct, gated] = await limits.both(async (client) => {
         client.send(parseMessage('', first, []), bind('', ''), execute(''), one, execute(''), sync());
         return [(await client.until('Z')).replace(/^1 (2 )?/, ''), await client.query('SELECT 1')];
       });

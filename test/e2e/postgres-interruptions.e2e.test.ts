@@ -25,23 +25,6 @@ after(() => limits?.stop());
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const cancel = (client: CountingClient): Promise<void> => client.cancel(limits.served.port);
 
-/** The same on the database itself and through the gateway, with clients of their own. */
-async function both<T>(run: (client: CountingClient, port: number) => Promise<T>): Promise<[T, T]> {
-  const results: T[] = [];
-  for (const [open, port] of [
-    [limits.direct, limits.clinic.server.port],
-    [limits.gated, limits.served.port],
-  ] as const) {
-    const client = await open();
-    try {
-      results.push(await run(client, port));
-    } finally {
-      client.end();
-    }
-  }
-  return results as [T, T];
-}
-
 /** Waits until the one statement with a long nap runs, whoever sent it. */
 const napping = (): Promise<unknown> =>
   until('the nap has begun', async () => {
@@ -59,7 +42,7 @@ async function activeStatements(): Promise<number> {
 }
 
 test('a cancel before, during and after a statement, in a block and in a pipeline, does what it does at the database', async () => {
-  const [direct, gated] = await both(async (client, port) => {
+  const [direct, gated] = await limits.both(async (client, port) => {
     const seen: string[] = [];
     await client.cancel(port);
     await pause(100);
@@ -134,7 +117,7 @@ test('time limits of the server are the server’s own errors, and the session i
   const blocker = await limits.direct();
   await blocker.query('BEGIN');
   await blocker.query('LOCK TABLE locked IN ACCESS EXCLUSIVE MODE');
-  const [direct, gated] = await both(async (client) => {
+  const [direct, gated] = await limits.both(async (client) => {
     const seen: string[] = [];
     seen.push(await client.query("SET statement_timeout = '200ms'"), await client.query('SELECT public.nap(10)'));
     seen.push(await client.query('BEGIN'), await client.query('SELECT public.nap(10)'), await client.query('ROLLBACK'));

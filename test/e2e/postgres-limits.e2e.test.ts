@@ -31,19 +31,6 @@ before(async () => {
 });
 after(() => limits?.stop());
 
-const both = async (run: (client: CountingClient) => Promise<unknown>): Promise<[unknown, unknown]> => {
-  const results = [];
-  for (const open of [limits.direct, limits.gated]) {
-    const client = await open();
-    try {
-      results.push(await run(client));
-    } finally {
-      client.end();
-    }
-  }
-  return results as [unknown, unknown];
-};
-
 const grown = (work: () => Promise<unknown>): Promise<number> => grownBytes(limits.served.pid, work);
 
 function assertBounded(bytes: number, of = boundBytes): void {
@@ -83,7 +70,7 @@ test('large objects: every way in is refused with a reason, by SQL and by Functi
 test('COPY out of a long stream is byte for byte the database’s, in bounded memory', { timeout: 900_000 }, async () => {
   const text = `COPY (SELECT i, repeat('x', 8000) FROM generate_series(1, ${Math.round(streamBytes / 8000)}) i) TO STDOUT`;
   let most = 0;
-  const [direct, gated] = await both(async (client) => {
+  const [direct, gated] = await limits.both(async (client) => {
     most = await grown(() => client.query(text, 800_000));
     return [client.shape.join(' '), client.rows, client.bytes, client.checksum];
   });
@@ -122,7 +109,7 @@ test(
     assert.deepEqual([shape, client.rows, client.bytes > size], ['T C Z:I', 1, true]);
     assertBounded(most);
     client.end();
-    const [direct, gated] = await both(async (each) => [
+    const [direct, gated] = await limits.both(async (each) => [
       await each.query('BEGIN'),
       await each.query(`SELECT repeat('x', 1073741824)`),
       await each.query('ROLLBACK'),
@@ -195,7 +182,7 @@ test(
       [10_000, 10_000],
       [10_000, 1],
     ] as const) {
-      const [direct, gated] = await both(async (client) => {
+      const [direct, gated] = await limits.both(async (client) => {
         const most = await grown(async () => {
           client.send(parseMessage('one', "SELECT $1::int, repeat('z', 200)", [23]), sync());
           await client.until('Z');
@@ -222,7 +209,7 @@ test(
 );
 
 test('an error in the middle of a long pipeline skips to its Sync, and what follows is answered', { timeout: 120_000 }, async () => {
-  const [direct, gated] = await both(async (client) => {
+  const [direct, gated] = await limits.both(async (client) => {
     for (let batch = 0; batch < 20; batch += 1) {
       for (let index = 0; index < 100; index += 1) {
         const text = index === 50 ? 'SELECT 1/0' : 'SELECT 1';

@@ -24,8 +24,14 @@ before(async () => {
       INSERT INTO visit SELECT i, 'note ' || i FROM generate_series(1, 5000) i;
       CREATE TABLE patient (id int PRIMARY KEY, ssn text, clinic int);
       INSERT INTO patient VALUES (1, '970-11-1111', 7), (2, '970-22-2222', 8);
-      CREATE TABLE scratch (id int PRIMARY KEY, v text);`,
-    policy: { version: '1', classRules: [{ class: 'phi.ssn', pattern: 'public.patient.ssn' }], safeFunctions: new Set() },
+      CREATE TABLE scratch (id int PRIMARY KEY, v text);
+      CREATE SEQUENCE touched;
+      CREATE FUNCTION touch(v text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('touched'); RETURN v; END $$;`,
+    policy: {
+      version: '1',
+      classRules: [{ class: 'phi.ssn', pattern: 'public.patient.ssn' }],
+      safeFunctions: new Set(['public.touch(text)']),
+    },
   });
 });
 after(() => gated.stop());
@@ -198,10 +204,57 @@ test('Execute is decided with its own parameters, and refused in place', async (
   client.send(parseMessage('s', 'SELECT $1::text AS hold_me', []), bind('p', 's', ['a']), execute('p'), sync());
   await until(() => gated.gate.holds.length === 1, 'held');
   gated.gate.holds[0]?.deny();
-  assert.equal(shape(await client.until('Z')), 'N:00000 1 2 E:42501 Z:I');
+  assert.equal(shape(await client.until('Z')), 'N:00000 1 E:42501 Z:I');
   const request = gated.gate.asks.find(({ outcome }) => outcome === 'held')?.request;
   assert.deepEqual(request?.parameters, [{ type: 'unspecified', bytes: 1 }]);
   assert.ok(Buffer.from(request?.sealed.parameters ?? []).includes('a'));
+  client.socket.destroy();
+});
+
+test('while an Execute is held its Bind has not reached the target: planning it would run functions on the parameters', async () => {
+  const wasTouched = async (): Promise<boolean> => {
+    const { rows: found } = await gated.direct.query<{ is_called: boolean }>('SELECT is_called FROM touched');
+    return found[0]?.is_called === true;
+  };
+  const client = await raw();
+  const [parse, bound] = [parseMessage('s', 'SELECT public.touch($1) AS hold_me', [25]), bind('p', 's', ['a'])];
+  for (const verdict of ['deny', 'approve'] as const) {
+    gated.gate.holds.length = 0;
+    client.send(parse, bound, describe('P', 'p'), execute('p'), close('S', 's'), sync());
+    await until(() => gated.gate.holds.length === 1, 'held');
+    assert.equal(await wasTouched(), false);
+    gated.gate.holds[0]?.[verdict]();
+    assert.equal(shape(await client.until('Z')), verdict === 'deny' ? 'N:00000 1 E:42501 Z:I' : 'N:00000 1 2 T D C 3 Z:I');
+    if (verdict === 'deny') client.send(close('S', 's'), sync());
+    if (verdict === 'deny') await client.until('Z');
+  }
+  assert.equal(await wasTouched(), true);
+  client.socket.destroy();
+});
+
+test('a Bind without an Execute is decided and recorded itself, and Executes behind it go on under that', async () => {
+  const client = await raw();
+  const executes = (): unknown[] => gated.gate.asks.filter(({ request }) => request.action === 'execute');
+  client.send(
+    queryMessage('BEGIN'),
+    parseMessage('s', 'SELECT id FROM visit WHERE id < $1 ORDER BY id', [23]),
+    bind('p', 's', ['4']),
+    sync(),
+  );
+  assert.equal(shape(await client.until('Z', 2)), 'C Z:T 1 2 Z:T');
+  assert.equal(executes().length, 1);
+  client.send(execute('p', 2), sync(), execute('p', 2), sync());
+  assert.equal(shape(await client.until('Z', 2)), 'D D s Z:T D C Z:T');
+  assert.equal(executes().length, 1);
+  // Two portals bound before the first is executed.
+  client.send(bind('a', 's', ['2']), bind('b', 's', ['3']), execute('b'), execute('a'), sync());
+  assert.equal(shape(await client.until('Z')), '2 2 D D C D C Z:T');
+  assert.equal(executes().length, 3);
+  client.send(parseMessage('h', 'SELECT $1::text AS hold_me', []), bind('', 'h', ['a']), flush());
+  await until(() => gated.gate.holds.length === 1, 'held');
+  gated.gate.holds[0]?.deny();
+  client.send(execute(''), sync());
+  assert.equal(shape(await client.until('Z')), 'N:00000 1 E:42501 Z:E');
   client.socket.destroy();
 });
 

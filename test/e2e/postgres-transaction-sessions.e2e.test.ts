@@ -94,6 +94,14 @@ async function waitingBackend(): Promise<number> {
   return pid;
 }
 
+/** A client whose next statement reads the catalogue of its transaction, and waits for a definition that the owner has locked. */
+async function changedBehindLock(): Promise<pg.Client> {
+  const client = await connected();
+  for (const text of ['BEGIN', 'CREATE TABLE made (id int)']) await client.query(text);
+  for (const text of ['BEGIN', 'LOCK TABLE roster IN ACCESS EXCLUSIVE MODE']) await owner.query(text);
+  return client;
+}
+
 test('a migration in one transaction does what it does at the database', async () => {
   const steps: readonly (readonly [text: string, values?: readonly unknown[]])[] = [
     ['BEGIN'],
@@ -230,11 +238,7 @@ test('behind a COMMIT in a pipeline stands what was committed', async () => {
 });
 
 test('a definition that somebody else has locked refuses the statement soon, and the session goes on', async () => {
-  const client = await connected();
-  await client.query('BEGIN');
-  await client.query('CREATE TABLE made (id int)');
-  await owner.query('BEGIN');
-  await owner.query('LOCK TABLE roster IN ACCESS EXCLUSIVE MODE');
+  const client = await changedBehindLock();
   const startedMs = performance.now();
   assert.equal(await answers(client, 'SELECT * FROM made'), '42501');
   assert.ok(performance.now() - startedMs < 20_000);
@@ -256,11 +260,7 @@ test('the reading leaves no lock: an owner may change what the client has not us
 });
 
 test('a cancel ends the reading', async () => {
-  const client = await connected();
-  await client.query('BEGIN');
-  await client.query('CREATE TABLE made (id int)');
-  await owner.query('BEGIN');
-  await owner.query('LOCK TABLE roster IN ACCESS EXCLUSIVE MODE');
+  const client = await changedBehindLock();
   const asked = answers(client, 'SELECT * FROM made');
   await waitingBackend();
   const before = cancels;
@@ -281,11 +281,7 @@ test('a cancel ends the reading', async () => {
 });
 
 test('a backend that is terminated while the catalogue is read ends the session with its own words', async () => {
-  const client = await connected();
-  await client.query('BEGIN');
-  await client.query('CREATE TABLE made (id int)');
-  await owner.query('BEGIN');
-  await owner.query('LOCK TABLE roster IN ACCESS EXCLUSIVE MODE');
+  const client = await changedBehindLock();
   const closed = gated.gate.closed.length;
   const asked = answers(client, 'SELECT * FROM made');
   await gated.direct.query('SELECT pg_terminate_backend($1)', [await waitingBackend()]);
@@ -294,11 +290,7 @@ test('a backend that is terminated while the catalogue is read ends the session 
 });
 
 test('a client that goes while the catalogue is read leaves nothing behind', async () => {
-  const client = await connected();
-  await client.query('BEGIN');
-  await client.query('CREATE TABLE made (id int)');
-  await owner.query('BEGIN');
-  await owner.query('LOCK TABLE roster IN ACCESS EXCLUSIVE MODE');
+  const client = await changedBehindLock();
   const closed = gated.gate.closed.length;
   const asked = answers(client, 'SELECT * FROM made');
   const pid = await waitingBackend();

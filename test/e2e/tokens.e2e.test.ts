@@ -34,13 +34,19 @@ const setup = `
   CREATE TABLE people (id int PRIMARY KEY, ssn text NOT NULL UNIQUE, ward text);
   INSERT INTO people SELECT i, '970-0' || i, 'p' FROM generate_series(1, 5000) i;
   CREATE TABLE cards (id int PRIMARY KEY, card text, backup varchar(30) CHECK (backup <> 'x'), ref uuid, tags text[]);
-  CREATE TABLE stays (id int PRIMARY KEY, patient int, came date, seen timestamptz DEFAULT now(), digest text);
+  CREATE TABLE subjects (id int PRIMARY KEY, code int);
+  INSERT INTO subjects VALUES (2), (7);
+  CREATE TABLE stays (id int PRIMARY KEY, patient int DEFAULT 2 REFERENCES subjects ON UPDATE CASCADE ON DELETE SET DEFAULT, came date, seen timestamptz DEFAULT now(), digest text);
   INSERT INTO stays VALUES (1, 7, '2020-01-01', '2020-01-01', 'd');
+  CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+  CREATE TABLE caseless (id int PRIMARY KEY, mrn text COLLATE nocase UNIQUE);
+  INSERT INTO caseless VALUES (1, 'm-7');
+  CREATE TABLE aliases (id int PRIMARY KEY, mrn text COLLATE nocase REFERENCES caseless (mrn));
   CREATE TABLE notes (id int PRIMARY KEY, body text);
   CREATE VIEW roster AS SELECT id AS pid, mrn AS number FROM patients;
   ANALYZE;`;
 
-const mrn = ['patients', 'visits', 'referrals', 'watch', 'narrow', 'checked', 'fixed', 'folded'].map((table) => ({
+const mrn = ['patients', 'visits', 'referrals', 'watch', 'narrow', 'checked', 'fixed', 'folded', 'caseless', 'aliases'].map((table) => ({
   class: 'phi.mrn',
   pattern: `public.${table}.mrn`,
 }));
@@ -223,6 +229,28 @@ describe('tokens in later statements', () => {
     await rows('INSERT INTO referrals VALUES ($1, $2)', [4, null]);
   });
 
+  it('are not compared by a key that takes other texts for equal', async () => {
+    for (const text of [
+      `INSERT INTO caseless VALUES (2, '${token('M-7')}')`,
+      `INSERT INTO caseless VALUES (2, '${token('M-8')}') ON CONFLICT (mrn) DO NOTHING`,
+      `UPDATE caseless SET mrn = '${token('M-7')}' WHERE id = 1`,
+      `INSERT INTO aliases VALUES (1, '${token('M-7')}')`,
+    ]) {
+      assert.match(await refusal(text), /^42501 .*a masked column with a unique key is written$/, text);
+    }
+  });
+
+  it('are not sorted by what they stand for', async () => {
+    const [small, large] = [token('M-1'), token('M-2')];
+    for (const rest of ['ORDER BY column2', 'ORDER BY 2 DESC LIMIT 1', 'ORDER BY column1, column2']) {
+      assert.match(await refusal(`INSERT INTO visits (id, mrn) VALUES (50001, '${large}'), (50002, '${small}') ${rest}`), /^42501 /, rest);
+      assert.match(await refusal(`INSERT INTO visits (id, mrn) VALUES (50001, $1), (50002, $2) ${rest}`, [large, small]), /^42501 /, rest);
+    }
+    const first = `INSERT INTO visits (id, mrn) VALUES (50001, '${large}'), (50002, '${small}') LIMIT 1 RETURNING id`;
+    assert.deepEqual(await rows(first), [[50001]]);
+    await rows('DELETE FROM visits WHERE id = 50001');
+  });
+
   it('do not write where something about the column could tell of the value', async () => {
     for (const text of [
       `INSERT INTO narrow VALUES (1, '${token('M-7')}')`,
@@ -285,6 +313,17 @@ describe('tokens in later statements', () => {
       assert.match(await refusal(text, [value]), /^22023 sallyport: refused: public\.visits\.mrn: a value that is no token$/, text);
     }
     assert.match(await refusal('INSERT INTO checked VALUES (9, $1)', ['M-1']), /^42501/);
+    // Under another subject the same date would be shown otherwise.
+    for (const text of [
+      'UPDATE stays SET patient = 2 WHERE id = 1',
+      'UPDATE subjects SET id = 8 WHERE id = 7',
+      'DELETE FROM subjects WHERE id = 7',
+      'WITH gone AS (DELETE FROM subjects WHERE id = 7 RETURNING id) SELECT * FROM gone',
+      'MERGE INTO subjects s USING notes n ON s.id = n.id WHEN MATCHED THEN DELETE',
+    ]) {
+      assert.match(await refusal(text), /^42501 .*public\.stays\.came: what it is shown as would answer a guess$/, text);
+    }
+    await rows('UPDATE subjects SET code = 1 WHERE id = 7');
     await rows('INSERT INTO stays (id, patient, came, seen) VALUES ($1, 7, NULL, NULL)', [2]);
     await rows('INSERT INTO devices (id) VALUES (2)');
     assert.deepEqual(await stored('SELECT mrn FROM visits WHERE id IN (1, 9) ORDER BY id'), [['M-2'], ['M-10']]);
@@ -311,6 +350,9 @@ describe('tokens in later statements', () => {
     assert.match(await refusal('INSERT INTO cards (id, ref) VALUES (8, $1)', ['1c1137a6-4de7-8d03-8503-1cc65645c0e6']), /^22023 /);
     assert.match(await refusal("INSERT INTO cards (id, ref) VALUES (8, '1c1137a6-4de7-8d03-8503-1cc65645c0e6')"), /^22023 /);
     assert.match(await refusal('INSERT INTO cards (id, tags) VALUES (8, $1)', [[mine]]), /^22023 /);
+    // Also when the same text with other elements was planned before.
+    for (const tag of ['a', 'b', 'c']) await rows(`UPDATE cards SET tags = '{${tag}}' WHERE id = 7`);
+    assert.match(await refusal(`UPDATE cards SET tags = '{${mine}}' WHERE id = 7`), /^22023 /);
   });
 
   it('are refused when they are forged, broken, or of another class, and the session goes on', async () => {
@@ -357,6 +399,34 @@ describe('tokens in later statements', () => {
         ({ outcome, request }) => outcome === 'denied' && request.action === 'execute' && request.facts.unknowns[0]?.code === 'token',
       ),
     );
+  });
+
+  it('cannot be made by the target out of a bytea, whose text is another one than was checked', async () => {
+    const genuine = token('M-7');
+    // The stream of a known value turns the body into that of another one.
+    const at = genuine.lastIndexOf('_') + 1 + 32;
+    const last = Buffer.from(genuine.slice(at, at + 6), 'hex');
+    last.writeUInt8(last.readUInt8(2) ^ 0x37 ^ 0x38, 2);
+    const forged = genuine.slice(0, at) + last.toString('hex') + genuine.slice(at + 6);
+    const disguised = `\\x${Buffer.from(forged).toString('hex')}`;
+    await client.query("SET bytea_output = 'escape'");
+    for (const [text, types] of [
+      ['UPDATE visits SET kind = kind WHERE mrn = $1', [17]],
+      ['DELETE FROM visits WHERE mrn = ANY($1)', [1001]],
+      ['SELECT id FROM patients WHERE mrn = $1', [17]],
+      ['INSERT INTO visits (id, mrn) VALUES (60001, $1)', [17]],
+    ] as const) {
+      const raw = await RawPostgres.logIn(gated.port, password);
+      raw.send(queryMessage("SET bytea_output = 'escape'"));
+      await raw.until('Z');
+      raw.send(parseMessage('', text, types), bind('', '', [types[0] === 17 ? disguised : `{"\\${disguised}"}`]), execute(''), sync());
+      assert.match(shape(await raw.until('Z')), /E:(42804|42846|22023)/, text);
+      raw.socket.destroy();
+    }
+    assert.match(await refusal('PREPARE f (bytea) AS UPDATE visits SET kind = kind WHERE mrn = $1'), /^42804 /);
+    const elsewhere = "UPDATE visits SET kind = kind FROM (SELECT ''::bytea AS mrn) x WHERE x.mrn = $1 AND visits.mrn = $1";
+    assert.match(await refusal(elsewhere, [disguised]), /^42804 /);
+    await client.query('RESET bytea_output');
   });
 
   it('keep the value out of plans, errors, notices, catalogues and what is recorded', async () => {

@@ -61,20 +61,20 @@ export class Tree {
 
   /** Runs one test as the tree is. */
   async run({ file, title }: Check): Promise<Outcome> {
-    const output = await this.#node(file, `--test-name-pattern=/(^| )${escaped(title)}/`);
+    const output = await this.#node(file, only(title));
     return { verdict: verdictOn(title, output), output };
   }
 
-  /** Runs a whole file as the tree is. @returns what it says about each of `titles` */
+  /** Runs several tests of a file as the tree is. @returns what it says about each of `titles` */
   async runAll(file: string, titles: readonly string[]): Promise<Outcome[]> {
-    const output = await this.#node(file);
+    const output = await this.#node(file, ...new Set(titles.map(only)));
     return titles.map((title) => ({ verdict: verdictOn(title, output), output }));
   }
 
-  async #node(file: string, ...only: readonly string[]): Promise<string> {
+  async #node(file: string, ...those: readonly string[]): Promise<string> {
     // The parser lives for a moment only: compiling it well costs more than it saves.
     const flags = ['--no-wasm-tier-up', '--wasm-lazy-compilation'];
-    const child = spawn(process.execPath, [...flags, '--test', '--test-isolation=none', '--test-reporter=tap', ...only, file], {
+    const child = spawn(process.execPath, [...flags, '--test', '--test-isolation=none', '--test-reporter=tap', ...those, file], {
       cwd: this.directory,
       stdio: ['ignore', 'pipe', 'pipe'],
       timeout: deadlineMs,
@@ -108,6 +108,7 @@ export class Tree {
   }
 }
 
+const only = (title: string): string => `--test-name-pattern=/(^| )${escaped(title)}/`;
 const escaped = (text: string): string => text.replaceAll(/[$()*+.?[\\\]^{|}/]/g, String.raw`\$&`);
 
 function verdictOn(title: string, output: string): Outcome['verdict'] {

@@ -110,14 +110,16 @@ const ALIASES: Readonly<Record<string, string>> = {
 
 const parsed: Readonly<Record<string, string>> = JSON.parse(readFileSync(new URL('pg-catalogue.json', import.meta.url), 'utf8'));
 
-function systemRows(name: CatalogueQueryName): TextRow[] {
-  const text = parsed[name];
-  return text === undefined ? [] : text.split('\n').map((line) => line.split('\t').map((value) => (value === '\\N' ? null : value)));
-}
+const systemRows = new Map<string, readonly TextRow[]>(
+  Object.entries(parsed).map(([name, text]) => [
+    name,
+    text.split('\n').map((line) => line.split('\t').map((value) => (value === '\\N' ? null : value))),
+  ]),
+);
 
 /** Rows of a server that has the system objects and `objects`; for tests that change single rows. */
 export function testCatalogueRows(objects: TestObjects = {}): CatalogueRows {
-  const rows = Object.fromEntries(Object.keys(CATALOGUE_QUERIES).map((name) => [name, systemRows(name as CatalogueQueryName)])) as Record<
+  const rows = Object.fromEntries(Object.keys(CATALOGUE_QUERIES).map((name) => [name, [...(systemRows.get(name) ?? [])]])) as Record<
     CatalogueQueryName,
     TextRow[]
   >;

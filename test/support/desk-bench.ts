@@ -37,6 +37,8 @@ export interface Bench {
   setBackMs: number;
   policy: string;
   auditFails: boolean;
+  /** An entry is durable when this resolves. */
+  beforeAppend: () => Promise<void>;
   /** Rights of a person who does not have the role. */
   lent: (groups: readonly string[]) => readonly Authority[];
   /** A desk of a new process on the same store. */
@@ -56,6 +58,7 @@ export function createBench(): Bench {
     setBackMs: 0,
     policy: policySha256,
     auditFails: false,
+    beforeAppend: async () => {},
     lent: () => [],
     types: () => bench.log.map(({ entry }) => entry.type),
     restart: () =>
@@ -65,6 +68,7 @@ export function createBench(): Bench {
           writable: true,
           async append(entry, payloads = []) {
             if (bench.auditFails) throw new SallyportError('SP_AUDIT_UNWRITABLE', 'test: disk full');
+            await bench.beforeAppend();
             return bench.log.push({ entry, payloads }) - 1;
           },
         },

@@ -34,6 +34,8 @@ export interface LimitsGateway {
   readonly gated: (parameters?: Readonly<Record<string, string>>) => Promise<CountingClient>;
   /** To the database itself. */
   readonly direct: (parameters?: Readonly<Record<string, string>>) => Promise<CountingClient>;
+  /** The same on the database itself and through the gateway, with clients of their own. */
+  both<T>(run: (client: CountingClient, port: number) => Promise<T>): Promise<[direct: T, gated: T]>;
   stop(): Promise<void>;
 }
 
@@ -50,14 +52,24 @@ export async function startLimitsGateway(options: LimitsOptions = {}): Promise<L
   const files = await startTestGateway(given);
   const served = await serve(files.configFile);
   const clerk = await files.issuer.token('clerk-1', { groups: ['clerks'] }, { expiresInS: 7200 });
+  const gated: LimitsGateway['gated'] = (parameters = {}) => CountingClient.open({ port: served.port, password: clerk, parameters });
+  const direct: LimitsGateway['direct'] = (parameters = {}) =>
+    CountingClient.open({ port: clinic.server.port, user: 'sallyport', password: clinic.password, parameters });
+  const seen = async <T>(client: CountingClient, port: number, run: (client: CountingClient, port: number) => Promise<T>): Promise<T> => {
+    try {
+      return await run(client, port);
+    } finally {
+      client.end();
+    }
+  };
   return {
     clinic,
     files,
     served,
     clerk,
-    gated: (parameters = {}) => CountingClient.open({ port: served.port, password: clerk, parameters }),
-    direct: (parameters = {}) =>
-      CountingClient.open({ port: clinic.server.port, user: 'sallyport', password: clinic.password, parameters }),
+    gated,
+    direct,
+    both: async (run) => [await seen(await direct(), clinic.server.port, run), await seen(await gated(), served.port, run)],
     async stop() {
       served.kill('SIGKILL');
       await served.ended;

@@ -29,6 +29,15 @@ access:
     effects: [read, write]
 `;
 
+/** Names and numbers of patients are redacted for whoever does not treat them. `people` goes before it, rules behind. */
+export const patientsRedacted = `classes:
+  - { class: phi.ssn, columns: ["clinic:public.patients.ssn"] }
+  - { class: phi.name, columns: ["clinic:public.patients.name"] }
+masks:
+  - { class: phi.*, mask: redact }
+  - { class: phi.*, roles: [treating-clinician], mask: clear }
+`;
+
 type Options = Partial<Omit<LoadInput, 'files'>>;
 
 /** Loads `text` (after `version: 1`) and fails the test when it has faults. */

@@ -10,7 +10,7 @@ import type { Approval } from '../../core/ports.ts';
 import type { ApiApp } from '../app.ts';
 import type { EventStreams } from '../event-streams.ts';
 import type { ApiDeps, ApiLimits } from '../ports.ts';
-import { approvalSchema, approvalStateSchema, approvalView } from '../views.ts';
+import { approvalDetailSchema, approvalDetailView, approvalSchema, approvalStateSchema, approvalView } from '../views.ts';
 import { Viewer, viewerOf } from '../viewer.ts';
 
 const approvalIdSchema = z.string().regex(/^apr_[a-z2-7]{26}$/);
@@ -72,10 +72,10 @@ export function approvalRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits, st
 
   app.get(
     '/v1/approvals/:id',
-    { schema: { tags, params: z.object({ id: approvalIdSchema }), response: { 200: approvalSchema } } },
+    { schema: { tags, params: z.object({ id: approvalIdSchema }), response: { 200: approvalDetailSchema } } },
     async (request) => {
       const viewer = viewerOf(request);
-      return approvalView(await visible(request.params.id, viewer), viewer, deps.approvals);
+      return approvalDetailView(await visible(request.params.id, viewer), viewer, deps.approvals);
     },
   );
 

@@ -8,17 +8,13 @@ import { z } from 'zod';
 import { SallyportError } from '../../core/error.ts';
 import type { Sha256Hex, TargetName } from '../../core/ids.ts';
 import type { ApiApp } from '../app.ts';
-import { accessReportSchema, diffSchema, replaySchema } from '../policy-tools.ts';
-import type { ApiDeps, OnProgress, PolicyApplyReport, PolicyFault, PolicyReference, ReplayPeriod } from '../ports.ts';
+import { accessReportSchema, diffSchema, policyFilesSchema, replaySchema } from '../policy-tools.ts';
+import type { ApiDeps, ApiLimits, OnProgress, PolicyApplyReport, PolicyFault, PolicyReference, ReplayPeriod } from '../ports.ts';
 import { untilGone } from '../until-gone.ts';
-import { viewerOf } from '../viewer.ts';
+import { takesPolicy, viewerOf } from '../viewer.ts';
 import { withProgress } from '../with-progress.ts';
 
 const tags = ['policy'];
-const files = z
-  .array(z.strictObject({ path: z.string().min(1).max(500), source: z.string().max(500_000) }))
-  .min(1)
-  .max(100);
 const shaPrefix = z.string().regex(/^[0-9a-f]{6,64}$/, 'the first 6 to 64 characters of a hash');
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const time = z.iso.datetime();
@@ -29,7 +25,7 @@ const reference = z
     z.strictObject({ kind: z.literal('running') }),
     z.strictObject({ kind: z.literal('configured') }).describe('The files of the configuration as they are now'),
     z.strictObject({ kind: z.literal('version'), sha256: shaPrefix }),
-    z.strictObject({ kind: z.literal('files'), files }),
+    z.strictObject({ kind: z.literal('files'), files: policyFilesSchema }),
   ])
   .describe('A policy');
 
@@ -82,7 +78,7 @@ class OneAtATime {
   }
 }
 
-export function policyToolRoutes(app: ApiApp, deps: ApiDeps): void {
+export function policyToolRoutes(app: ApiApp, deps: ApiDeps, { maxPolicyBytes }: ApiLimits): void {
   const tools = deps.policyTools;
   const reading = new OneAtATime();
 
@@ -105,6 +101,7 @@ export function policyToolRoutes(app: ApiApp, deps: ApiDeps): void {
   app.post(
     '/v1/policy/diff',
     {
+      ...takesPolicy('oversight', maxPolicyBytes),
       schema: {
         tags,
         summary: 'Which roles gain or lose what between two policies. For auditors and operators',
@@ -169,10 +166,14 @@ export function policyToolRoutes(app: ApiApp, deps: ApiDeps): void {
   app.post(
     '/v1/policy/apply',
     {
+      ...takesPolicy('operate', maxPolicyBytes),
       schema: {
         tags,
         summary: 'Brings a policy into force after all checks and its own tests. Operators only',
-        body: z.strictObject({ files: files.optional().describe('Absent: those of the configuration, read anew'), ...applyOptions }),
+        body: z.strictObject({
+          files: policyFilesSchema.optional().describe('Absent: those of the configuration, read anew'),
+          ...applyOptions,
+        }),
         response: { 200: applySchema },
       },
     },
@@ -207,6 +208,7 @@ export function policyToolRoutes(app: ApiApp, deps: ApiDeps): void {
   app.post(
     '/v1/policy/replay',
     {
+      ...takesPolicy('oversight', maxPolicyBytes),
       schema: {
         tags,
         summary: 'Decides every recorded request of a period again under another policy. For auditors and operators',

@@ -11,21 +11,17 @@ import type { Principal } from '../../core/identity.ts';
 import type { TargetName } from '../../core/ids.ts';
 import type { Explanation } from '../../policy/index.ts';
 import type { ApiApp } from '../app.ts';
-import type { ApiDeps, PolicyFault, PolicyFile } from '../ports.ts';
+import type { ApiDeps, ApiLimits, PolicyFault, PolicyFile } from '../ports.ts';
+import { policyFilesSchema } from '../policy-tools.ts';
 import { targetSchema, targetView, whoamiSchema, whoamiView } from '../views.ts';
 import { untilGone } from '../until-gone.ts';
-import { viewerOf } from '../viewer.ts';
+import { takesPolicy, viewerOf } from '../viewer.ts';
 
 const tags = ['policy'];
 const targetNameSchema = z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/);
 const fileSchema = z.object({ path: z.string(), source: z.string() });
 const filesBodySchema = z.strictObject({
-  files: z
-    .array(z.strictObject({ path: z.string().min(1).max(500), source: z.string().max(500_000) }))
-    .min(1)
-    .max(100)
-    .optional()
-    .describe('Absent: the policy in force'),
+  files: policyFilesSchema.optional().describe('Absent: the policy in force'),
 });
 
 const placeSchema = z.object({ file: z.string(), line: z.int(), column: z.int() });
@@ -106,7 +102,7 @@ const explanationSchema = z.object({
   forward: z.string().nullable().describe('What the target would be sent'),
 });
 
-export function policyRoutes(app: ApiApp, deps: ApiDeps): void {
+export function policyRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits): void {
   app.get('/v1/whoami', { schema: { tags: ['identity'], response: { 200: whoamiSchema } } }, async (request) =>
     whoamiView(viewerOf(request)),
   );
@@ -179,6 +175,7 @@ export function policyRoutes(app: ApiApp, deps: ApiDeps): void {
   app.post(
     '/v1/policy/test',
     {
+      ...takesPolicy('oversight', limits.maxPolicyBytes),
       schema: {
         tags,
         summary: 'Runs the tests in the policy files. For auditors and operators',
@@ -206,6 +203,7 @@ export function policyRoutes(app: ApiApp, deps: ApiDeps): void {
   app.post(
     '/v1/policy/check',
     {
+      ...takesPolicy('oversight', limits.maxPolicyBytes),
       schema: {
         tags,
         summary: 'Checks policy files against their schema and the live catalogues. For auditors and operators',

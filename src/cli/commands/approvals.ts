@@ -2,13 +2,14 @@
 
 import type { Command } from 'commander';
 import { Option } from 'commander';
-import type { ApprovalAnswerView } from '../answers.ts';
-import { actorText, approvalAnswer, approvalsAnswer } from '../answers.ts';
+import type { ApprovalAnswerView, RowSampleView } from '../answers.ts';
+import { actorText, approvalAnswer, approvalDetailAnswer, approvalsAnswer } from '../answers.ts';
 import { duration, rowLimit } from '../arguments.ts';
 import type { Output } from '../output.ts';
 import { printable } from '../output.ts';
 import type { CommandSetting } from '../run.ts';
 import { runOf, withExamples } from '../run.ts';
+import { printSample } from '../sample-output.ts';
 
 const STATES = ['pending', 'approved', 'denied', 'expired', 'cancelled', 'used'];
 const EXAMPLE_ID = 'apr_aaaaaaaaaaaaaaaaaaaaaaaaaa';
@@ -50,9 +51,9 @@ export function approvalCommands(program: Command, setting: CommandSetting): voi
       .description('everything a reviewer needs to know about one held request')
       .action(async (id: string, _options: object, command: Command) => {
         const { out, api } = runOf(command, setting);
-        const { raw, value } = await (await api()).get(`/v1/approvals/${encodeURIComponent(id)}`, {}, approvalAnswer);
+        const { raw, value } = await (await api()).get(`/v1/approvals/${encodeURIComponent(id)}`, {}, approvalDetailAnswer);
         if (out.isJson) return out.json(raw);
-        printApproval(out, value);
+        printApproval(out, value, value.sample);
       }),
     [`sallyport approvals show ${EXAMPLE_ID}`],
   );
@@ -85,7 +86,7 @@ export function approvalCommands(program: Command, setting: CommandSetting): voi
   }
 }
 
-function printApproval(out: Output, approval: ApprovalAnswerView): void {
+function printApproval(out: Output, approval: ApprovalAnswerView, sample: RowSampleView | null): void {
   out.facts([
     ['approval', approval.id],
     ['state', approval.state],
@@ -96,6 +97,7 @@ function printApproval(out: Output, approval: ApprovalAnswerView): void {
     ['does', approval.effects.join(', ') || 'nothing'],
     ['touches', approval.relations.map((relation) => `${relation.name} (${relation.access})`).join(', ') || '-'],
     ...previewFacts(approval.preview),
+    ...samplingFacts(approval.preview, sample),
     ['bounded', approval.unbounded ? 'no: it can return whole tables' : 'yes'],
     ['held by', approval.rules.join(', ')],
     ...(approval.say === null ? [] : [['says', approval.say] as const]),
@@ -105,6 +107,7 @@ function printApproval(out: Output, approval: ApprovalAnswerView): void {
     ['asked', approval.createdAt],
     ['expires', approval.expiresAt],
   ]);
+  if (sample !== null) printSample(out, sample);
   if (approval.outputs.length === 0) return;
   out.line();
   out.table(
@@ -144,6 +147,23 @@ function previewFacts(preview: ApprovalAnswerView['preview']): [string, string][
   if (affectedRows !== null) facts.push(['would change', `${affectedRows} rows (tried and rolled back)`]);
   if (notCounted !== null) facts.push(['would change', `not counted: ${NOT_COUNTED[notCounted] ?? notCounted}`]);
   return facts;
+}
+
+/** Why no rows are shown, for people. */
+const NO_SAMPLE: Readonly<Record<string, string>> = {
+  statement: 'not shown: it is no plain UPDATE or DELETE of one table',
+  protected: 'not shown: which rows, or what is stored in them, depends on protected values',
+  failed: 'not shown: the target had no time, or refused',
+  gone: 'not kept any longer: the gateway held too many',
+  taken: 'shown to those who may answer, while they may',
+};
+
+function samplingFacts(preview: ApprovalAnswerView['preview'], sample: RowSampleView | null): [string, string][] {
+  const sampling = preview?.sampling ?? null;
+  if (sampling === null) return [];
+  return [
+    ['rows', sample === null ? (NO_SAMPLE[sampling] ?? sampling) : `${sample.rows.length} below; protected columns are masked (***)`],
+  ];
 }
 
 function paintState(out: Output, state: string): string {

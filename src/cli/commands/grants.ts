@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander';
 import { Option } from 'commander';
+import { durationText } from '../../core/duration.ts';
 import {
   actorText,
   delegationAnswer,
@@ -12,7 +13,7 @@ import {
   offersAnswer,
 } from '../answers.ts';
 import { duration, namedPrincipal, rowLimit } from '../arguments.ts';
-import { durationText, paintGrantState, printGrant } from '../grant-output.ts';
+import { paintGrantState, printGrant } from '../grant-output.ts';
 import { printable } from '../output.ts';
 import type { CommandSetting } from '../run.ts';
 import { runOf, withExamples } from '../run.ts';

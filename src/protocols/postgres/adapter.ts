@@ -27,8 +27,10 @@ import { authenticationOk, backendKeyData, parameterStatus, readyForQuery } from
 import type { PlanCacheStats } from './plan-cache.ts';
 import { Planner, type SqlEngine, type TargetPolicy } from './planner.ts';
 import { TargetPreviews } from './preview.ts';
+import { SAMPLE_MASKS } from './preview-sample-plan.ts';
 import { ProtectionKeeper } from './protection-keeper.ts';
 import type { SessionLimits } from './session-limits.ts';
+import { LiveObjects } from './session-objects.ts';
 import { catalogueSettings, previewSettings, sampleSettings, sessionSettings } from './session-settings.ts';
 import { PostgresSession } from './session.ts';
 import { PROTOCOL, StartupRefusal, type StartupWishes, TargetRefusal } from './startup.ts';
@@ -288,7 +290,14 @@ class Adapter implements PostgresAdapter {
     const previews =
       config.approvalPreview === 'off'
         ? null
-        : new TargetPreviews({ parser, protection: () => planner.protection(), mayRun: config.approvalPreview === 'run' });
+        : new TargetPreviews({
+            parser,
+            protection: () => planner.protection(),
+            mayRun: config.approvalPreview === 'run',
+            confirm: () => loader.confirm(clock.monotonicMs()),
+            planForSample: (text) => planner.plan(text, SAMPLE_MASKS, new LiveObjects()),
+            exposesProtected: (columns) => planner.exposesProtected(columns, SAMPLE_MASKS),
+          });
     return { config, target, loader, planner, previews };
   }
 

@@ -11,7 +11,7 @@ import type { Frame } from '../../wire/framer.ts';
 export const CLIENT_MESSAGES = {
   Q: { name: 'Query', treatment: 'gated' },
   P: { name: 'Parse', treatment: 'gated' },
-  B: { name: 'Bind', treatment: 'forwarded' },
+  B: { name: 'Bind', treatment: 'gated' },
   D: { name: 'Describe', treatment: 'forwarded' },
   E: { name: 'Execute', treatment: 'gated' },
   C: { name: 'Close', treatment: 'forwarded' },
@@ -202,7 +202,7 @@ export function parseTextRow(body: Uint8Array): (string | null)[] {
   const values: (string | null)[] = [];
   for (let left = reader.uint16(); left > 0; left -= 1) {
     const length = reader.int32();
-    values.push(length === -1 ? null : Buffer.from(reader.bytes(length)).toString('utf8'));
+    values.push(length === -1 ? null : reader.text(length));
   }
   reader.end();
   return values;

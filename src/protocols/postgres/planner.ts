@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { MaskSet } from '../../core/decision.ts';
 import { ERROR_CODES, SallyportError } from '../../core/error.ts';
-import type { Unknown } from '../../core/facts.ts';
+import { NO_FACTS, type Unknown } from '../../core/facts.ts';
 import type { Sha256Hex } from '../../core/ids.ts';
 import { type MaskedColumn, maskExpression, type TokenSpace } from '../../masking/index.ts';
 import type { BoundColumn, Catalogue, Column, ColumnRule, Protection, Relation } from '../../sql/catalogue.ts';
@@ -341,22 +341,7 @@ const unavailable: Unknown = { code: 'catalogue', what: 'unavailable', remedy: E
 /** Without a catalogue nothing is known about a statement, and nothing is allowed. */
 export function blindPlan(text: string, masks: MaskSet, reason: Unknown): PlannedText {
   const plan: Plan = {
-    facts: {
-      verbs: [],
-      statements: 0,
-      effects: [],
-      relations: [],
-      columns: [],
-      classes: [],
-      outputs: [],
-      outputClasses: [],
-      predicateClasses: [],
-      unbounded: false,
-      limit: null,
-      unknowns: [reason],
-      normalised: null,
-      fingerprint: null,
-    },
+    facts: { ...NO_FACTS, unknowns: [reason] },
     forward: null,
     statements: [],
   };

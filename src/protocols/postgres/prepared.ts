@@ -12,7 +12,7 @@ export interface PreparedStatement {
   readonly name: string;
   readonly text: string;
   readonly planned: PlannedText;
-  /** The permit of its Parse; Bind and Describe travel under it. */
+  /** The permit of its Parse; its Describe travels under it. */
   readonly permit: Permit;
   readonly parameterTypes: readonly number[];
 }
@@ -29,7 +29,7 @@ export interface Portal {
   isDescribeSent: boolean;
   /** What Describe answered: rows may flow only after `columns`, whose origins were checked. */
   shape: 'unknown' | 'columns' | 'none';
-  /** Given at the first Execute; fetching on under a row limit goes on under it. */
+  /** Given at the first Execute, or before its Bind was sent without one; what follows goes on under it. */
   permit: Permit | null;
 }
 

@@ -4,7 +4,7 @@
 import { SallyportError } from '../../core/error.ts';
 import type { PreviewPass } from '../../core/preview.ts';
 import { Framer } from '../../wire/framer.ts';
-import { UPSTREAM, message, parseFields, parseMessage, parseTextRow } from './messages.ts';
+import { type ResultColumn, UPSTREAM, message, parseFields, parseMessage, parseRowDescription, parseTextRow } from './messages.ts';
 import type { UpstreamConnection } from './upstream.ts';
 
 const maxRowBytes = 16 * 1024 * 1024;
@@ -22,6 +22,8 @@ export const PREVIEW_SETTINGS: readonly (readonly [string, string])[] = [
 
 export interface PreviewAnswer {
   readonly rows: readonly (readonly (string | null)[])[];
+  /** Where the columns of the rows come from; empty without rows. */
+  readonly columns: readonly ResultColumn[];
   /** Command tag of the last statement. */
   readonly tag: string;
   /** SQLSTATE of the error it ended with; null = none. */
@@ -41,6 +43,7 @@ export class PreviewConnection {
   readonly #framer = new Framer(maxRowBytes);
   readonly #maxRows: number;
   #rows: (readonly (string | null)[])[] = [];
+  #columns: readonly ResultColumn[] = [];
   #tag = '';
   #fault: string | null = null;
   #settle: { resolve(answer: PreviewAnswer): void; reject(fault: unknown): void } | null = null;
@@ -64,8 +67,8 @@ export class PreviewConnection {
     return this.#run(() => this.#upstream.ownQuery(text));
   }
 
-  /** Text of the client. */
-  statement(pass: PreviewPass, { text, parameterTypes, parameters }: ClientStatement): Promise<PreviewAnswer> {
+  /** Text of the client, or one made from it. @param maxRows of the answer; it runs to its end all the same. 0 = all */
+  statement(pass: PreviewPass, { text, parameterTypes, parameters }: ClientStatement, maxRows = 0): Promise<PreviewAnswer> {
     const bytes = Buffer.concat([
       parseMessage('', text, parameterTypes),
       message('B', (body) => {
@@ -74,7 +77,8 @@ export class PreviewConnection {
         else body.bytes(parameters);
         body.int16(0);
       }),
-      message('E', (body) => body.cString('').int32(0)),
+      message('D', (body) => body.uint8('P'.charCodeAt(0)).cString('')),
+      message('E', (body) => body.cString('').int32(maxRows)),
       message('S'),
     ]);
     return this.#run(() => this.#upstream.preview(pass, bytes));
@@ -96,7 +100,8 @@ export class PreviewConnection {
   #data(chunk: Uint8Array): void {
     try {
       for (const frame of this.#framer.push(chunk)) {
-        if (frame.type === UPSTREAM.dataRow) {
+        if (frame.type === UPSTREAM.rowDescription) this.#columns = parseRowDescription(frame.body);
+        else if (frame.type === UPSTREAM.dataRow) {
           if (this.#rows.length < this.#maxRows) this.#rows.push(parseTextRow(frame.body));
         } else if (frame.type === UPSTREAM.commandComplete) {
           this.#tag = Buffer.from(frame.body.subarray(0, -1)).toString('latin1');
@@ -110,8 +115,9 @@ export class PreviewConnection {
   }
 
   #ready(): void {
-    const answer = { rows: this.#rows, tag: this.#tag, fault: this.#fault };
+    const answer = { rows: this.#rows, columns: this.#columns, tag: this.#tag, fault: this.#fault };
     this.#rows = [];
+    this.#columns = [];
     this.#tag = '';
     this.#fault = null;
     const settle = this.#settle;

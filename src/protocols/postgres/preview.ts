@@ -1,14 +1,21 @@
 // What a held statement would do (docs/approvals.md): the planner's estimate, and for a single write that can leave nothing
-// behind the number of rows of a trial run that is rolled back. On a connection of the gateway's own with the session's role and
+// behind the number of rows of a trial run that is rolled back, and some of those rows. On a connection of the gateway's own with the session's role and
 // start-up settings, never in the client's transaction. Whatever fails is unknown.
 
 import { SallyportError } from '../../core/error.ts';
-import { type EffectPreview, type EffectPreviewer, NO_PREVIEW, type NotCounted, type PreviewPass } from '../../core/preview.ts';
+import {
+  type EffectPreview,
+  type EffectPreviewer,
+  NO_PREVIEW,
+  type NotCounted,
+  type PreviewPass,
+  type Previewed,
+} from '../../core/preview.ts';
 import { createTurns } from '../../core/turns.ts';
 import type { Protection, Relation } from '../../sql/catalogue.ts';
-import type { Parser } from '../../sql/parser.ts';
 import { type ClientStatement, type PreviewAnswer, PreviewConnection } from './preview-connection.ts';
 import { firstReason, lockQuery, safetyQuery, usesOf } from './preview-safety.ts';
+import { MARK, noSample, type Sampled, type SamplingDeps, takeSample } from './preview-sample.ts';
 import type { PlannedText } from './planner.ts';
 import type { Portal } from './prepared.ts';
 import type { UpstreamConnection } from './upstream.ts';
@@ -31,13 +38,14 @@ export interface PreviewSubject {
   readonly isIdle: boolean;
 }
 
-export interface TargetPreviewsDeps {
-  readonly parser: Parser;
-  /** @throws SP_CATALOGUE_UNAVAILABLE */
-  readonly protection: () => Protection;
+export interface TargetPreviewsDeps extends SamplingDeps {
   /** Else nothing is written, not even to be rolled back. */
   readonly mayRun: boolean;
 }
+
+type Tried = Pick<EffectPreview, 'affectedRows' | 'notCounted'> & Sampled;
+
+const withoutSample = (preview: EffectPreview): Previewed => ({ preview, sample: null });
 
 /** Previews of one target, one at a time: they must not become a load of their own. */
 export class TargetPreviews {
@@ -53,7 +61,7 @@ export class TargetPreviews {
   of(subject: PreviewSubject, connect: (signal: AbortSignal) => Promise<UpstreamConnection>): EffectPreviewer {
     return {
       preview: async (pass, signal) => {
-        if (this.#waiting >= maxWaiting) return { ...NO_PREVIEW, notCounted: isWrite(subject) ? 'busy' : null };
+        if (this.#waiting >= maxWaiting) return withoutSample({ ...NO_PREVIEW, notCounted: isWrite(subject) ? 'busy' : null });
         this.#waiting += 1;
         const bounded = AbortSignal.any([signal, AbortSignal.timeout(maxPreviewMs)]);
         try {
@@ -77,29 +85,30 @@ class Preview {
     this.#pass = pass;
   }
 
-  async run(connect: (signal: AbortSignal) => Promise<UpstreamConnection>, signal: AbortSignal): Promise<EffectPreview> {
+  async run(connect: (signal: AbortSignal) => Promise<UpstreamConnection>, signal: AbortSignal): Promise<Previewed> {
     const { planned } = this.#subject;
     const notCounted = this.#outright();
     const [verb = ''] = planned.plan.facts.verbs;
     if (planned.plan.forward === null || planned.plan.facts.statements !== 1 || !EXPLAINED.has(verb) || planned.dependsOnSession) {
-      return { ...NO_PREVIEW, notCounted };
+      return withoutSample({ ...NO_PREVIEW, notCounted });
     }
-    if (planned.plan.tokens !== undefined) return { ...NO_PREVIEW, notCounted };
+    if (planned.plan.tokens !== undefined) return withoutSample({ ...NO_PREVIEW, notCounted });
     let found: EffectPreview = { ...NO_PREVIEW, notCounted: notCounted ?? (isWrite(this.#subject) ? 'busy' : null) };
     let connection: PreviewConnection | null = null;
     try {
-      if (signal.aborted) return found;
+      if (signal.aborted) return withoutSample(found);
       connection = new PreviewConnection(await connect(signal), signal);
       const estimatedRows = await this.#estimate(connection);
       found = { ...found, estimatedRows };
-      if (notCounted !== null || !isWrite(this.#subject)) return found;
-      if (estimatedRows === null) return { ...found, notCounted: 'failed' };
-      if (estimatedRows > maxTrialRows) return { ...found, notCounted: 'too-many-rows' };
-      return { ...found, ...(await this.#try(connection)) };
+      if (notCounted !== null || !isWrite(this.#subject)) return withoutSample(found);
+      if (estimatedRows === null) return withoutSample({ ...found, notCounted: 'failed' });
+      if (estimatedRows > maxTrialRows) return withoutSample({ ...found, notCounted: 'too-many-rows' });
+      const { sample, ...tried } = await this.#try(connection);
+      return { preview: { ...found, ...tried }, sample };
     } catch (fault) {
       // The connection, or the time for it: nothing is known of what was not answered.
       if (!(fault instanceof SallyportError)) throw fault;
-      return found;
+      return withoutSample(found);
     } finally {
       connection?.close();
     }
@@ -139,8 +148,8 @@ class Preview {
     return fault === null ? plannedRows(rows[0]?.[0] ?? '') : null;
   }
 
-  async #try(connection: PreviewConnection): Promise<Pick<EffectPreview, 'affectedRows' | 'notCounted'>> {
-    const refused = (notCounted: NotCounted) => ({ affectedRows: null, notCounted });
+  async #try(connection: PreviewConnection): Promise<Tried> {
+    const refused = (notCounted: NotCounted) => ({ affectedRows: null, notCounted, ...noSample(null) });
     const { planned } = this.#subject;
     const parsed = this.#deps.parser.parse(planned.plan.forward ?? '');
     const protection = this.#deps.protection();
@@ -156,10 +165,15 @@ class Preview {
     if (asked.fault !== null) return refused(BUSY.has(asked.fault) ? 'busy' : 'code');
     const reason = firstReason(asked.rows) ?? (used.written.some(({ oid }) => protection.isOpaqueOnWrite(oid)) ? 'code' : null);
     if (reason !== null) return refused(reason);
+    await connection.own(MARK);
     const answer = await connection.statement(this.#pass, this.#statement());
-    await connection.own('ROLLBACK');
     if (answer.fault !== null) return refused(BUSY.has(answer.fault) ? 'busy' : 'failed');
-    return { affectedRows: affectedRows(answer), notCounted: null };
+    const count = affectedRows(answer);
+    const isSampled = planned.plan.facts.verbs[0] !== 'INSERT' && (count ?? 0) > 0;
+    const sampled = isSampled
+      ? await takeSample({ planned, statement: this.#statement(), written: used.written }, connection, this.#pass, this.#deps)
+      : noSample(null);
+    return { affectedRows: count, notCounted: null, ...sampled };
   }
 }
 

@@ -1,6 +1,6 @@
 // Some rows of one relation, for recognisers of protected data: on a short-lived connection of the gateway's own that reads only, waits for
 // no lock and runs for two seconds at most.
-// REFUSES: whatever runs code of owners when it is read: views, foreign tables, relations with row security, generated columns,
+// REFUSES: whatever runs code of owners when it is read: views, foreign tables (also as a part), row security, generated columns,
 // types that are not the server's own.
 
 import type { StoredColumn } from '../../core/ports.ts';
@@ -58,6 +58,15 @@ function kindOf({ typeName, typeSchema, baseType }: Column): StoredColumn['kind'
   return KINDS[name.replace(/\([\d,]+\)/, '').trim()] ?? 'other';
 }
 
+/** Reading it reads its parts and children as well. */
+function isStoredHere(catalogue: Catalogue, { kind, children }: Relation): boolean {
+  if (!storedKinds.has(kind)) return false;
+  return children.every((oid) => {
+    const child = catalogue.relationByOid(oid);
+    return child !== undefined && isStoredHere(catalogue, child);
+  });
+}
+
 /** See `TargetAnalyst.sample`. @param connect with `SAMPLE_SETTINGS` */
 export async function sampleRows(
   catalogue: Catalogue,
@@ -67,7 +76,7 @@ export async function sampleRows(
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, readonly string[]> | null> {
   const relation = catalogue.relation(schema, name);
-  if (relation === undefined || !storedKinds.has(relation.kind) || relation.rowSecurity) return null;
+  if (relation === undefined || relation.rowSecurity || !isStoredHere(catalogue, relation)) return null;
   const columns = wanted.flatMap((each) => {
     const column = relation.byName.get(each);
     if (column === undefined || column.generated !== null || column.typeSchema !== 'pg_catalog') return [];

@@ -29,6 +29,26 @@ test('a text that may carry a value is withheld whatever its class, and one abou
   assert.equal(text('23505', 'trim'), '970-M');
 });
 
+test('the bytes of a text that an encoding cannot hold are not quoted: a mask may have met them', () => {
+  const said = (sqlstate: string, message: string): string =>
+    parseFields(
+      scrubError(
+        new Map([
+          ['C', sqlstate],
+          ['M', message],
+        ]),
+        'pass',
+      ).subarray(5),
+    ).get('M') ?? '';
+  assert.equal(
+    said('22021', 'invalid byte sequence for encoding "UTF8": 0xe9 0x20 0x53'),
+    'invalid byte sequence for encoding "UTF8": (bytes withheld)',
+  );
+  const untranslatable = said('22P05', 'character with byte sequence 0x81 in encoding "WIN1252" has no equivalent in encoding "UTF8"');
+  assert.doesNotMatch(untranslatable, /0x/);
+  assert.equal(said('22P02', 'invalid input syntax for type integer: "0xe9"'), 'invalid input syntax for type integer: "0xe9"');
+});
+
 test('notices are dropped as soon as anything is hidden', () => {
   for (const policy of ['trim', 'code-only'] as const) assert.equal(scrubNotice(fields('00000'), policy), null);
 });

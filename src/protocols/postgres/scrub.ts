@@ -19,6 +19,11 @@ const dropped = {
 
 const withheld = 'sallyport: the statement failed; the message is withheld because protected data is involved';
 
+/** A text that is not valid in an encoding. In databases that do not check their texts (SQL_ASCII) making a mask may find one,
+ *  and the server quotes its bytes. */
+const encodingStates: ReadonlySet<string> = new Set(['22021', '22P05']);
+const quotedBytes = /0x[0-9a-f]{2}(?: 0x[0-9a-f]{2})*/gi;
+
 /** The statement itself could not be understood: the server points into its text, and no code of its own was running
  *  (which may raise any SQLSTATE, with any text). */
 function isAboutStatement(fields: ReadonlyMap<string, string>): boolean {
@@ -31,7 +36,8 @@ export function scrubError(fields: ReadonlyMap<string, string>, policy: MessageP
   const mayShowText = policy !== 'code-only' || isAboutStatement(fields);
   for (const [field, value] of fields) {
     if (dropped[policy].includes(field)) continue;
-    kept.push([field, field === 'M' && !mayShowText ? withheld : value]);
+    const shown = encodingStates.has(fields.get('C') ?? '') ? value.replaceAll(quotedBytes, '(bytes withheld)') : value;
+    kept.push([field, field === 'M' && !mayShowText ? withheld : shown]);
   }
   return fieldsMessage('E', kept);
 }

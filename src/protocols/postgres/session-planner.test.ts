@@ -3,12 +3,12 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type TestObjects, testCatalogueRows } from '../../../test/support/catalogue.ts';
+import { type TestObjects, testCatalogue, testCatalogueRows } from '../../../test/support/catalogue.ts';
 import { parser } from '../../../test/support/plan.ts';
 import type { MaskSet } from '../../core/decision.ts';
 import { SallyportError } from '../../core/error.ts';
 import { buildCatalogue } from '../../sql/catalogue-build.ts';
-import type { ColumnRule } from '../../sql/catalogue.ts';
+import type { Catalogue, ColumnRule } from '../../sql/catalogue.ts';
 import { lineage } from '../../sql/lineage.ts';
 import { plan } from '../../sql/plan.ts';
 import { protect } from '../../sql/protection.ts';
@@ -23,6 +23,7 @@ const committed: TestObjects = { tables: { 'public.patients': { columns }, 'publ
 const ofTransaction: TestObjects = {
   tables: { 'public.patients': { columns: { id: 'integer' } }, 'public.made': { columns: { id: 'integer' } } },
 };
+const atFirst = testCatalogue(committed);
 const ssn: readonly ColumnRule[] = [{ class: 'phi.ssn', pattern: 'public.patients.ssn' }];
 const hidden: MaskSet = { id: 'hidden', byClass: {} };
 const objects = new LiveObjects();
@@ -30,7 +31,7 @@ const whole = 'SELECT upper(p::text) FROM patients p';
 
 class Session {
   standing: Standing = 'idle';
-  catalogue: ReturnType<typeof buildCatalogue> | null = buildCatalogue(testCatalogueRows(committed));
+  catalogue: Catalogue | null = atFirst;
   own = ofTransaction;
   readsCommitted = true;
   reads = 0;
@@ -89,9 +90,7 @@ class Session {
   }
 
   commitElsewhere(): void {
-    this.catalogue = buildCatalogue(
-      testCatalogueRows({ ...committed, views: { 'public.other': { columns: { id: 'integer' }, sql: 'SELECT 1 AS id' } } }),
-    );
+    this.catalogue = testCatalogue({ ...committed, views: { 'public.other': { columns: { id: 'integer' }, sql: 'SELECT 1 AS id' } } });
   }
 }
 

@@ -50,7 +50,7 @@ import {
 } from './messages.ts';
 import type { PlannedText, Planner } from './planner.ts';
 import type { PreviewSubject } from './preview.ts';
-import { Prepared, type Portal, type PreparedStatement, newPortal } from './prepared.ts';
+import { type NameChange, Prepared, type Portal, type PreparedStatement, newPortal } from './prepared.ts';
 import type { SessionLimits } from './session-limits.ts';
 import { LiveObjects } from './session-objects.ts';
 import { SessionPlanner, type Standing } from './session-planner.ts';
@@ -83,6 +83,14 @@ export interface SessionDeps {
 /** Why nothing is read from the target. */
 type Pause = 'client' | 'row';
 
+/** A Bind whose Execute has not come yet, and the client's Describe of its portal. */
+interface Unsent {
+  readonly portal: Portal;
+  readonly change: NameChange;
+  readonly bind: Uint8Array;
+  describe: Uint8Array | null;
+}
+
 const maxOpenExpectations = 4096;
 /** What precedes an Execute that is held: it runs nothing. */
 const isPreparation: ReadonlySet<string> = new Set(['parse', 'bind', 'close', 'describe-statement', 'describe-portal']);
@@ -114,6 +122,8 @@ export class PostgresSession {
   #isPumping = false;
   /** What was sent last and has to be answered, or take COPY data, before the next client message is looked at. */
   #running: Work | null = null;
+  /** WHY kept back: planning a Bind runs functions on its parameters, and what is not permitted yet must not run. */
+  #unsent: Unsent | null = null;
   /** The client side at work; settles when it waits for nothing any more. */
   #pumped: Promise<void> = Promise.resolve();
   #isUpstreamCorked = false;
@@ -394,6 +404,9 @@ export class PostgresSession {
 
   #dispatch(message: ClientMessage, frame: Frame): Soon<void> {
     if (this.#exchange.isSkipping && message.kind !== 'sync') return;
+    if (this.#unsent !== null && !this.#belongsToUnsent(message)) {
+      return andThen(this.#releaseUnsent(this.#unsent), () => this.#dispatch(message, frame));
+    }
     switch (message.kind) {
       case 'query':
         return this.#query(message, frame);
@@ -497,10 +510,44 @@ export class PostgresSession {
         if (!this.#exchange.isSkipping && 'refusal' in answer) this.#refuseExtended(answer.refusal);
       });
     }
-    const change = this.#prepared.addPortal(portal);
+    this.#unsent = { portal, change: this.#prepared.addPortal(portal), bind: sent.bytes, describe: null };
     this.#objects.closed('portal', portal.name);
-    this.#exchange.sent({ kind: 'bind', of: newWork(this.#deps, { permit: statement.permit, planned, portal, change }) });
-    this.#deps.upstream.forward(statement.permit, sent.bytes);
+  }
+
+  /** What a client sends between Bind and Execute is sent with the Execute, once that is permitted. */
+  #belongsToUnsent(message: ClientMessage): boolean {
+    const name = this.#unsent?.portal.name;
+    if (message.kind === 'execute') return message.portal === name;
+    return message.kind === 'describe' && message.what === 'portal' && message.name === name && this.#unsent?.describe === null;
+  }
+
+  /** No Execute follows its Bind at once: it is decided and recorded now, and an Execute goes on under the permit. */
+  #releaseUnsent({ portal }: Unsent): Soon<void> {
+    if (this.#exchange.isSkipping) return this.#dropUnsent();
+    return andThen(this.#asking.ask('execute', portal.planned, portal), (answer) => {
+      if (this.#exchange.isSkipping) return this.#dropUnsent();
+      if ('refusal' in answer) return this.#refuseExtended(answer.refusal);
+      this.#sendUnsent(answer.permit);
+      return this.#deps.gate.settle(answer.permit, { rows: 0, bytes: 0, code: 'ok' }).wait();
+    });
+  }
+
+  #sendUnsent(permit: Permit): void {
+    const unsent = this.#unsent;
+    if (unsent === null) return;
+    this.#unsent = null;
+    const { portal, change, bind, describe } = unsent;
+    const { planned } = portal;
+    portal.permit = permit;
+    this.#exchange.sent({ kind: 'bind', of: newWork(this.#deps, { permit, planned, portal, change }) });
+    this.#deps.upstream.forward(permit, bind);
+    if (describe !== null) this.#sendDescribe(portal, permit, describe);
+  }
+
+  /** The target never hears of it: its portal is none. */
+  #dropUnsent(): void {
+    this.#unsent?.change.undo();
+    this.#unsent = null;
   }
 
   /** The Bind message as it may be sent: tokens among its parameters are checked, and brought up to date. */
@@ -521,10 +568,15 @@ export class PostgresSession {
     }
     const portal = this.#prepared.portal(name);
     if (portal === undefined) return this.#refuseExtended(noPortal(name));
+    if (this.#unsent?.portal === portal) this.#unsent.describe = frame.bytes;
+    else this.#sendDescribe(portal, portal.permit ?? portal.statement.permit, frame.bytes);
+  }
+
+  #sendDescribe(portal: Portal, permit: Permit, bytes: Uint8Array): void {
     portal.isDescribeSent = true;
-    const of = newWork(this.#deps, { permit: portal.statement.permit, planned: portal.planned, portal });
+    const of = newWork(this.#deps, { permit, planned: portal.planned, portal });
     this.#exchange.sent({ kind: 'describe-portal', of, isOurs: false });
-    this.#deps.upstream.forward(portal.statement.permit, frame.bytes);
+    this.#deps.upstream.forward(permit, bytes);
   }
 
   #close(what: 'statement' | 'portal', name: string): void {
@@ -561,6 +613,7 @@ export class PostgresSession {
       if (this.#exchange.isSkipping) return;
       if ('refusal' in answer) return this.#refuseExtended(answer.refusal);
       portal.permit = answer.permit;
+      this.#sendUnsent(answer.permit);
       return this.#executed(portal, answer.permit, frame);
     });
   }
@@ -722,6 +775,7 @@ export class PostgresSession {
   }
 
   #refuseExtended(error: NativeError): void {
+    this.#dropUnsent();
     const bytes = errorMessage('ERROR', error);
     if (this.#isIdle()) {
       this.#exchange.skipToSync();

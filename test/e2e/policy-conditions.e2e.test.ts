@@ -6,11 +6,11 @@ import { test } from 'node:test';
 import { celEnv, celFunc, type CelInput, CelScalar, isCelError, parse, plan } from '@bufbuild/cel';
 import { strings } from '@bufbuild/cel/ext';
 import fc from 'fast-check';
-import { clinic, noonMs, principalOf, requestOf } from '../../test/support/policy.ts';
-import type { Facts } from '../core/facts.ts';
-import type { Principal } from '../core/identity.ts';
-import { conditionInput, type ConditionInput, type SessionFacts } from './condition-fields.ts';
-import { ConditionCompiler } from './condition.ts';
+import { clinic, noonMs, principalOf, requestOf } from '../support/policy.ts';
+import type { Facts } from '../../src/core/facts.ts';
+import type { Principal } from '../../src/core/identity.ts';
+import { conditionInput, type ConditionInput, type SessionFacts } from '../../src/policy/condition-fields.ts';
+import { ConditionCompiler } from '../../src/policy/condition.ts';
 
 const expressionsCompared = 2100;
 

@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { columnsOf, largePolicy } from '../../scripts/bench/large-policy.ts';
-import { context, people, policyOf, principalOf, requestOf } from '../../test/support/policy.ts';
-import type { TargetName } from '../core/ids.ts';
-import { checkPolicy, classRules, decide, loadPolicy, masksFor, renderFault } from './index.ts';
+import { context, people, policyOf, principalOf, requestOf } from '../support/policy.ts';
+import type { TargetName } from '../../src/core/ids.ts';
+import { checkPolicy, classRules, decide, diffPolicies, loadPolicy, masksFor, renderFault } from '../../src/policy/index.ts';
 
 const size = { classes: 5000, columnsPerClass: 10, targets: ['clinic'] } as const;
 const loaded = loadPolicy({ files: largePolicy(size), packs: () => undefined, targets: ['clinic'], issuers: ['corp'] });
@@ -69,4 +69,14 @@ test('a name that is misspelt among thousands is found at its place, with what w
     broken.faults.map(renderFault).join('\n'),
     /^policy\.yaml:785:14 masks\[776\]\.class: no class has this name, did you mean "phi\.c\d*7777?"/,
   );
+});
+
+test('more masks than can be compared are said to be cut, never to be equal', () => {
+  const classes = Array.from({ length: 5000 }, (_, n) => `  - { class: c.n${n}, columns: ["clinic:public.t.c${n}"] }`).join('\n');
+  const roles = Array.from({ length: 21 }, (_, n) => `  - { role: r${n}, members: [{ issuer: corp, group: g${n} }] }`).join('\n');
+  const named = Array.from({ length: 21 }, (_, n) => `r${n}`).join(', ');
+  const text = (mask: string): string =>
+    `roles:\n${roles}\nclasses:\n${classes}\nmasks:\n  - { class: c.*, roles: [${named}], mask: ${mask} }\n`;
+  const found = diffPolicies(policyOf(text('clear')), policyOf(text('redact')), ['clinic']);
+  assert.deepEqual([found.isCut, found.isEqual], [true, false]);
 });
