@@ -22,8 +22,10 @@ import { createParser } from '../sql/parser.ts';
 import { lockDataDirectory, openStore } from '../store/index.ts';
 import { createGatewayAccess } from './access.ts';
 import { createVersionMemory, sharedBoundColumns } from './bound-columns.ts';
+import { recordConfig } from './config-record.ts';
 import type { ConfigDocument } from './config-schema.ts';
 import { environment, type LoadedConfig } from './config.ts';
+import { watchConnectors } from './connector-watch.ts';
 import { failuresOfThread } from './login-failures.ts';
 import { ThreadsRegistry } from './metrics.ts';
 import { createGatewayNotifications, readChannels } from './notifications.ts';
@@ -112,6 +114,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     ...(ports.auditDisk === undefined ? {} : { disk: ports.auditDisk }),
   });
   undo.push(() => audit.close());
+  await recordConfig(document, audit, join(dataDirectory, 'state'));
   const store = await openStore({ dir: join(dataDirectory, 'state') });
   undo.push(() => store.close());
   const starting = await startingPolicy(policyOfFiles, policyTexts, { versions: store.policies, setting, logger });
@@ -219,6 +222,8 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   for (const { name, protocol, address, database } of document.targets) {
     targets.set(name as TargetName, { name: name as TargetName, protocol, address: `${address.host}:${address.port}/${database}` });
   }
+  const connectors = watchConnectors({ status: () => adapter.analysts().map((analyst) => analyst.status()), audit, logger });
+  undo.push(() => connectors.stop());
   const indexer = startSessionIndexer({ reader: audit, index: store.sessions, logger });
   undo.push(() => indexer.stop());
 
@@ -293,6 +298,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
       const deadline = (): AbortSignal => AbortSignal.any([AbortSignal.timeout(document.limits.drainMs), cut.signal]);
       stopping ??= inTurn([
         // In step on all threads, so that a held statement hears of the shutdown from the desk.
+        () => connectors.stop(),
         () => gate.drain(),
         () => workers.refuseSessions(),
         () => approvals.drain(),

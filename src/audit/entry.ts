@@ -93,6 +93,7 @@ const draftSchema = z.strictObject({
     .optional(),
   intent: count.optional(),
   answer: z.strictObject({ by: actor, verdict: z.enum(['approve', 'deny']) }).optional(),
+  keys: codes.optional(),
   detail: z.record(z.string().regex(/^[A-Za-z][A-Za-z0-9._-]{0,63}$/), z.union([detailText, z.number(), z.boolean()])).optional(),
 });
 

@@ -69,6 +69,9 @@ export class LogWriter {
   readonly #tail: Buffer[];
   #tailStart: number;
   #tailBytes = 0;
+  /** What the last heartbeat told, and payloads sealed since. */
+  #toldSize = 0;
+  #payloads = 0;
   /** Monotonic time of the oldest entry of the group. */
   #groupSinceMs = 0;
   /** Somebody waits for the group. */
@@ -104,6 +107,7 @@ export class LogWriter {
   async start(): Promise<void> {
     const { recovered, logger, segments, options } = this.#deps;
     const size = this.size();
+    this.#toldSize = size;
     const last = this.#tail.at(-1);
     const lastType = size === 0 ? null : last === undefined ? await this.#typeOf(size - 1) : decodeHeader(last, size - 1).type;
     const previous = lastType === null ? 'none' : lastType === 'log.closed' ? 'closed' : 'crashed';
@@ -123,7 +127,7 @@ export class LogWriter {
       this.#timers.push(setInterval(() => void run().catch(() => undefined), ms).unref());
     };
     every(options.checkpointMs, () => this.publish());
-    every(options.heartbeatMs, () => this.#appendOwn('heartbeat'));
+    every(options.heartbeatMs, () => this.#beat());
   }
 
   connect(end: ProducerEnd): void {
@@ -378,6 +382,7 @@ export class LogWriter {
   #seal(payloads: readonly Payload[], key: DataKey): SealedRef[] {
     const { maxPayloadBytes } = this.#deps.options;
     return payloads.map((payload) => {
+      this.#payloads += 1;
       const bytes = blobBytes(payload.bytes.length, key, maxPayloadBytes);
       return this.#group.blob(bytes, (target, at) => sealInto(target, at, payload, key, maxPayloadBytes));
     });
@@ -426,6 +431,14 @@ export class LogWriter {
       if (this.#fault !== null) throw refusal(this.#fault);
     };
     return append();
+  }
+
+  /** Counts only: how much was recorded since the last one, and by how many threads. */
+  async #beat(): Promise<void> {
+    const detail = { entries: this.#nextSeq() - this.#toldSize, payloads: this.#payloads, threads: this.#connections.length };
+    this.#toldSize = this.#nextSeq();
+    this.#payloads = 0;
+    await this.#appendOwn('heartbeat', detail);
   }
 
   #commit(): void {
