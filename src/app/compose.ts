@@ -20,7 +20,9 @@ import { claimDigests } from '../session/identity-facts.ts';
 import { createSessionSlots, createSlotMemory } from '../session/session-slots.ts';
 import { createParser } from '../sql/parser.ts';
 import { lockDataDirectory, openStore } from '../store/index.ts';
+import { compareWithAnchors } from '../anchors/index.ts';
 import { createGatewayAccess } from './access.ts';
+import { keepAnchors, readAnchors } from './anchors.ts';
 import { createVersionMemory, sharedBoundColumns } from './bound-columns.ts';
 import { recordConfig } from './config-record.ts';
 import type { ConfigDocument } from './config-schema.ts';
@@ -39,6 +41,9 @@ import { readTokenKeys } from './token-keys.ts';
 import { authenticatorOf, catalogueChecks, createTraffic, policySettingOf, readServerTls, readTrafficSettings } from './traffic.ts';
 import { VERSION } from './version.ts';
 import { startWorkers, type WorkerPool } from './worker-pool.ts';
+
+/** How long a stop waits for anchors to take the closing checkpoint. */
+const ANCHOR_GRACE_MS = 2000;
 
 export interface GatewayPorts {
   readonly clock: Clock;
@@ -93,13 +98,17 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   const claimKey = claimKeyOf(signingKey);
   const ofFiles = await readTrafficSettings(config, policyOfFiles.source, { tokenKeys, claimKey });
   const channels = await readChannels(config, { secret, knownRoles: policyOfFiles.roles.map((role) => role.role), clock });
+  const auditDirectory = join(dataDirectory, 'audit');
+  const disk = ports.auditDisk === undefined ? {} : { disk: ports.auditDisk };
+  const configured = await readAnchors(config, { auditDirectory, secret, random, ...disk });
   const apiTls = document.api.tls === undefined ? null : await readServerTls(config, document.api.tls);
   const authenticator = authenticatorOf(document, { clock, logger });
   const parser = await createParser();
 
   const lock = lockDataDirectory(dataDirectory);
   undo.push(() => lock.release());
-  const auditDirectory = join(dataDirectory, 'audit');
+  // Before anything is written to a log that is not the one it was.
+  await compareWithAnchors(configured.anchors, configured.origin, await configured.checkpoint());
   const audit = await openAuditLog({
     dir: auditDirectory,
     origin: document.audit.origin,
@@ -111,9 +120,13 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     logger,
     durability: document.audit.durability,
     onFatal: ports.onFatal,
-    ...(ports.auditDisk === undefined ? {} : { disk: ports.auditDisk }),
+    ...disk,
   });
   undo.push(() => audit.close());
+  const registry = new ThreadsRegistry(async () => [await metrics.snapshot(), ...(await workers.metrics())]);
+  const anchors = keepAnchors(configured, { audit, clock, random, logger }, registry);
+  undo.push(() => anchors.stop(0));
+  await anchors.start();
   await recordConfig(document, audit, join(dataDirectory, 'state'));
   const store = await openStore({ dir: join(dataDirectory, 'state') });
   undo.push(() => store.close());
@@ -139,7 +152,6 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     voidHeld: () => approvals.voidAll('policy-changed'),
   });
 
-  const registry = new ThreadsRegistry(async () => [await metrics.snapshot(), ...(await workers.metrics())]);
   const access = createGatewayAccess({
     document,
     store,
@@ -311,6 +323,8 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
         () => indexer.stop().catch(() => undefined),
         () => store.close(),
         () => audit.close(),
+        // The closing checkpoint, too.
+        () => anchors.stop(ANCHOR_GRACE_MS),
         () => lock.release(),
       ]);
       return stopping;

@@ -9,7 +9,9 @@ import type { ConfigDocument } from './config-schema.ts';
 
 /** SHA-256 of the validated document with its keys in order: layout and comments of the file do not matter. */
 export function configSha256(document: ConfigDocument): string {
-  return createHash('sha256').update(JSON.stringify(ordered(document))).digest('hex');
+  return createHash('sha256')
+    .update(JSON.stringify(ordered(document)))
+    .digest('hex');
 }
 
 /** Appends `config.changed` when the hash differs from that of the last start, and remembers it after that.

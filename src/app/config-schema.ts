@@ -6,6 +6,7 @@ import { isLoopback } from '../core/address.ts';
 import { APPROVAL_PREVIEWS } from '../core/preview.ts';
 import { ALGORITHMS } from '../identity/index.ts';
 import { TOKEN_KEY_STATES } from '../masking/index.ts';
+import { auditAnchors } from './anchors-schema.ts';
 import { name, path, roleName, secretRef } from './config-parts.ts';
 import { grantsSection } from './grants-schema.ts';
 import { notificationChannel } from './notifications-schema.ts';
@@ -147,6 +148,7 @@ export const configSchema = z
         .array(z.string().regex(/^age1[0-9a-z]{50,70}$/, 'expected an age recipient (age1...)'))
         .refine((list) => list.length > 0, 'no recipient: sealed payloads could never be opened; `sallyport init` makes one'),
       durability: z.enum(['durable', 'buffered']).default('durable'),
+      anchors: auditAnchors,
     }),
     tokenKey: secretRef.optional(),
     tokenKeys: z.array(tokenKeyEntry).min(1).max(32).optional(),
@@ -160,6 +162,7 @@ export const configSchema = z
       [config.targets, 'targets'],
       [config.identity.providers, 'identity.providers'],
       [config.notifications, 'notifications'],
+      [config.audit.anchors, 'audit.anchors'],
     ] as const) {
       const seen = new Set<string>();
       list.forEach((item, index) => {

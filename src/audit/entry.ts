@@ -175,3 +175,16 @@ function isHeader(value: unknown): value is EntryHeader {
 export function isReplicaName(text: string): boolean {
   return /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(text);
 }
+
+/** A reference as JSON.
+ *  @param first index of the entry it was sealed with, when that is an earlier one. */
+export function encodeRef(ref: SealedRef, first?: number): string {
+  const earlier = first === undefined ? '' : `,"first":${first}`;
+  return `{"kind":"${ref.kind}","sha256":"${ref.sha256}","bytes":${ref.bytes},"commitment":"${ref.commitment}","key":"${ref.key}"${earlier}}`;
+}
+
+export function encodeRefs(refs: readonly SealedRef[]): string {
+  let text = '';
+  for (const ref of refs) text += text === '' ? encodeRef(ref) : `,${encodeRef(ref)}`;
+  return text;
+}

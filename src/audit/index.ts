@@ -13,3 +13,4 @@ export { verifyLog } from './verify.ts';
 export type { LogVerdict, Problem, ProblemCode, VerifyOptions } from './verify.ts';
 export { nodeDisk } from './disk.ts';
 export type { Disk, DiskFile } from './disk.ts';
+export { publishedLog } from './log-files.ts';

@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { SallyportError } from '../core/error.ts';
 import type { Disk } from './disk.ts';
-import { readWhole } from './disk.ts';
+import { nodeDisk, readWhole } from './disk.ts';
 import type { TileReader } from './tlog/index.ts';
 import { bundlePath, decodeBundle, TILE_WIDTH, tilePath } from './tlog/index.ts';
 
@@ -18,6 +18,7 @@ export function auditDirs(dir: string) {
     keys: join(dir, 'keys'),
     checkpoint: join(dir, 'log', 'checkpoint'),
     vkey: join(dir, 'log', 'log.vkey'),
+    anchors: join(dir, 'log', 'anchors'),
   };
 }
 
@@ -45,5 +46,18 @@ export function tileReader(disk: Disk, log: string): TileReader {
     const bytes = await readWidth(disk, log, (w) => tilePath(level, index, w), width);
     if (bytes === null) throw new SallyportError('SP_AUDIT_CORRUPT', `tile ${level}/${index} is missing`);
     return bytes;
+  };
+}
+
+/** What is published of a log, read from the disk beside whoever writes it.
+ *  @param dir the directory given to `openAuditLog` */
+export function publishedLog(dir: string, disk: Disk = nodeDisk) {
+  const dirs = auditDirs(dir);
+  return {
+    /** The signed note; null before the first. */
+    checkpoint: async (): Promise<string | null> => (await readWhole(disk, dirs.checkpoint))?.toString('utf8') ?? null,
+    readTile: tileReader(disk, dirs.log),
+    /** Where proofs of anchors lie. */
+    anchorsDirectory: dirs.anchors,
   };
 }

@@ -13,7 +13,7 @@ import { Connection } from './connection.ts';
 import { DataKeys } from './data-keys.ts';
 import type { Disk } from './disk.ts';
 import { readWhole } from './disk.ts';
-import { decodeHeader, encodeDraft } from './entry.ts';
+import { decodeHeader, encodeDraft, encodeRef, encodeRefs } from './entry.ts';
 import type { AuditDirs } from './log-files.ts';
 import { isLogPath, readBundle } from './log-files.ts';
 import type { Packs } from './packs.ts';
@@ -490,18 +490,6 @@ export class LogWriter {
     for (const connection of this.#connections) connection.end.failed(fault);
     this.#deps.onFault(fault);
   }
-}
-
-/** @param first index of the entry it was sealed with, when that is an earlier one. */
-function encodeRef(ref: SealedRef, first?: number): string {
-  const earlier = first === undefined ? '' : `,"first":${first}`;
-  return `{"kind":"${ref.kind}","sha256":"${ref.sha256}","bytes":${ref.bytes},"commitment":"${ref.commitment}","key":"${ref.key}"${earlier}}`;
-}
-
-function encodeRefs(refs: readonly SealedRef[]): string {
-  let text = '';
-  for (const ref of refs) text += text === '' ? encodeRef(ref) : `,${encodeRef(ref)}`;
-  return text;
 }
 
 function faultCode(cause: unknown): string {

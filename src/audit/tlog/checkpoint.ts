@@ -17,11 +17,17 @@ export function signCheckpoint(head: TreeHead, signer: NoteSigner): string {
 
 /** @throws SP_AUDIT_CORRUPT when the note is not a checkpoint of this log, signed by this key. */
 export function openCheckpoint(note: string, verifier: NoteVerifier): TreeHead {
-  const [origin, sizeText = '', rootText = '', ...rest] = openNote(note, verifier).split('\n');
+  return treeHeadIn(openNote(note, verifier), verifier.name);
+}
+
+/** What the text of a checkpoint says; whoever asks knows that it is the log's own.
+ *  @throws SP_AUDIT_CORRUPT when it is not the text of a checkpoint of the log `origin`. */
+export function treeHeadIn(text: string, origin: string): TreeHead {
+  const [name, sizeText = '', rootText = '', ...rest] = text.split('\n');
   const size = Number(sizeText);
   const root = Buffer.from(rootText, 'base64');
   if (
-    origin !== verifier.name ||
+    name !== origin ||
     !/^(0|[1-9][0-9]*)$/.test(sizeText) ||
     !Number.isSafeInteger(size) ||
     root.length !== HASH_BYTES ||
