@@ -93,7 +93,12 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   const policyTexts = await readFiles();
   const policyOfFiles = requirePolicy(policyTexts, setting);
   requireRoles(policyOfFiles, [...document.api.auditors, ...document.api.operators]);
-  const [signingKey, tokenKeys] = await Promise.all([secret(document.audit.signingKey), readTokenKeys(document, secret)]);
+  const { retiringKey: retiring } = document.audit;
+  const [signingKey, retiringKey, tokenKeys] = await Promise.all([
+    secret(document.audit.signingKey),
+    retiring === undefined ? undefined : secret(retiring),
+    readTokenKeys(document, secret),
+  ]);
   const threads = threadsOf(document.limits.workers);
   const claimKey = claimKeyOf(signingKey);
   const ofFiles = await readTrafficSettings(config, policyOfFiles.source, { tokenKeys, claimKey });
@@ -114,6 +119,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     origin: document.audit.origin,
     replica: document.replica,
     signingKey,
+    retiringKey,
     recipients: document.audit.recipients,
     clock,
     random,

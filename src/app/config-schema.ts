@@ -144,6 +144,7 @@ export const configSchema = z
     audit: z.strictObject({
       origin: z.string().regex(/^[^\s+]{1,200}$/, 'expected a name without spaces or plus signs, for example audit.example.com/main'),
       signingKey: secretRef,
+      retiringKey: secretRef.optional(),
       recipients: z
         .array(z.string().regex(/^age1[0-9a-z]{50,70}$/, 'expected an age recipient (age1...)'))
         .refine((list) => list.length > 0, 'no recipient: sealed payloads could never be opened; `sallyport init` makes one'),

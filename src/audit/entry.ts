@@ -97,7 +97,7 @@ const draftSchema = z.strictObject({
   detail: z.record(z.string().regex(/^[A-Za-z][A-Za-z0-9._-]{0,63}$/), z.union([detailText, z.number(), z.boolean()])).optional(),
 });
 
-const LOG_TYPES: ReadonlySet<EntryType> = new Set(['log.opened', 'log.closed', 'heartbeat']);
+const LOG_TYPES: ReadonlySet<EntryType> = new Set(['log.opened', 'log.closed', 'heartbeat', 'key.rotated']);
 /** `v`, `seq` of 16 digits, `ts`, and the brackets. */
 const FRAME_BYTES = 128;
 /** More than any `SealedRef` takes as JSON. */

@@ -19,6 +19,8 @@ export function auditDirs(dir: string) {
     checkpoint: join(dir, 'log', 'checkpoint'),
     vkey: join(dir, 'log', 'log.vkey'),
     anchors: join(dir, 'log', 'anchors'),
+    rotations: join(dir, 'log', 'rotations'),
+    recipients: join(dir, 'keys', 'recipients'),
   };
 }
 

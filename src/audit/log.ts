@@ -27,6 +27,8 @@ export interface AuditLogOptions {
   readonly replica: string;
   /** `PRIVATE+KEY+...` of `createLogKey`, or an Ed25519 PKCS#8 key as PEM or base64. */
   readonly signingKey: Secret;
+  /** The key before it: names the new one and signs beside it, until verifiers have the new one. Same forms. */
+  readonly retiringKey?: Secret | undefined;
   /** age public keys that can open sealed payloads; at least one. */
   readonly recipients: readonly string[];
   /** What `recorded` means. Default: `durable`. */
@@ -186,7 +188,8 @@ export async function openAuditLog(options: AuditLogOptions): Promise<OpenAuditL
   const { replica, recipients, disk } = options;
   if (!isReplicaName(replica))
     throw new SallyportError('SP_CONFIG_INVALID', 'the replica name has characters other than letters, digits, ".", "_", "-"');
-  const signer = parseSigningKey(options.signingKey, options.origin);
+  const current = parseSigningKey(options.signingKey, options.origin);
+  const retiring = options.retiringKey === undefined ? null : parseSigningKey(options.retiringKey, options.origin);
   await checkRecipients(recipients);
   const writerOptions: OpenWriterOptions = {
     dir: resolve(options.dir),
@@ -200,6 +203,8 @@ export async function openAuditLog(options: AuditLogOptions): Promise<OpenAuditL
     heartbeatMs: options.heartbeatMs ?? 60_000,
   };
   const backend =
-    disk === undefined ? await openThreadedLog(options, writerOptions) : await openLocalLog(options, writerOptions, signer, disk);
-  return new BackedLog(signer.vkey, backend);
+    disk === undefined
+      ? await openThreadedLog(options, writerOptions)
+      : await openLocalLog(options, writerOptions, { current, retiring }, disk);
+  return new BackedLog(current.vkey, backend);
 }

@@ -9,15 +9,17 @@ import { isAbsent, nodeDisk, readWhole } from './disk.ts';
 import { readRecords, segmentFirstSeq } from './journal.ts';
 import type { AuditDirs } from './log-files.ts';
 import { auditDirs, readBundle, tileReader } from './log-files.ts';
+import { readKeyStatements } from './key-files.ts';
 import { packOf, readBlobs, readPackIndex } from './packs.ts';
 import { SessionCounters } from './session-counters.ts';
-import type { NoteVerifier, Tile, TreeHead } from './tlog/index.ts';
+import type { KeyInTurn, NoteVerifier, Tile, TreeHead } from './tlog/index.ts';
 import {
   emptyRoot,
   equalHashes,
   Frontier,
   HASH_BYTES,
   hashAt,
+  keyChain,
   leafHash,
   openCheckpoint,
   parseVerifierKey,
@@ -63,7 +65,7 @@ export interface LogVerdict {
 }
 
 export interface VerifyOptions {
-  /** Public key of the log, from somewhere else than the log's own directory. */
+  /** A public key of the log, from somewhere else than the log's own directory: the one that signs now, or one before it. */
   readonly vkey: string;
   /** Called about every 65,536 entries. */
   readonly onProgress?: (checked: number, size: number) => void;
@@ -141,7 +143,7 @@ class Verification {
       return null;
     }
     try {
-      return openCheckpoint(note.toString('utf8'), verifier);
+      return openByChain(note.toString('utf8'), keyChain(verifier, await readKeyStatements(this.#disk, this.#dirs)));
     } catch (error) {
       this.#report('checkpoint-invalid', null, messageOf(error));
       return null;
@@ -299,6 +301,21 @@ class Verification {
     } finally {
       await file.close();
     }
+  }
+}
+
+/** The checkpoint must be signed by the last key of the chain; up to where that one began, by the one before it.
+ *  @throws SP_AUDIT_CORRUPT */
+function openByChain(note: string, chain: readonly KeyInTurn[]): TreeHead {
+  const [before, last] = [chain.at(-2), chain.at(-1)];
+  if (last === undefined) throw new SallyportError('SP_AUDIT_CORRUPT', 'there is no key to verify with');
+  try {
+    return openCheckpoint(note, last.verifier);
+  } catch (error) {
+    if (before === undefined || before.aloneUpTo === null) throw error;
+    const head = openCheckpoint(note, before.verifier);
+    if (head.size <= before.aloneUpTo) return head;
+    throw new SallyportError('SP_AUDIT_CORRUPT', `the checkpoint is signed by a key that was replaced after entry ${before.aloneUpTo}`);
   }
 }
 

@@ -5,7 +5,7 @@
 
 import { join } from 'node:path';
 import { SallyportError } from '../core/error.ts';
-import type { EntryType, Payload, SealedRef } from '../core/event.ts';
+import type { EntryDraft, EntryType, Payload, SealedRef } from '../core/event.ts';
 import type { Clock, Logger, Random } from '../core/ports.ts';
 import { CommitGroup } from './commit-group.ts';
 import type { ProducerEnd, WriterTemplate } from './connection.ts';
@@ -103,8 +103,8 @@ export class LogWriter {
     });
   }
 
-  /** Appends `log.opened`, publishes it and starts the clockwork. */
-  async start(): Promise<void> {
+  /** Appends `log.opened`, publishes it and starts the clockwork. @param news entries of the log itself that come with it */
+  async start(news: readonly Pick<EntryDraft, 'type' | 'detail'>[] = []): Promise<void> {
     const { recovered, logger, segments, options } = this.#deps;
     const size = this.size();
     this.#toldSize = size;
@@ -117,6 +117,7 @@ export class LogWriter {
       await this.#keys.refill();
       if (segments.isFull) await segments.rotate();
       await this.#appendOwn('log.opened', { previous, cutBytes });
+      for (const { type, detail } of news) await this.#appendOwn(type, detail);
       await this.publish();
     } catch (error) {
       await segments.close();

@@ -10,9 +10,12 @@ export interface TreeHead {
   readonly root: Uint8Array;
 }
 
-/** The origin of the log is the name of its key. */
-export function signCheckpoint(head: TreeHead, signer: NoteSigner): string {
-  return signer.sign(`${signer.name}\n${head.size}\n${Buffer.from(head.root).toString('base64')}\n`);
+/** The origin of the log is the name of its key.
+ *  @param also signs the same text: the key before it, while verifiers change. */
+export function signCheckpoint(head: TreeHead, signer: NoteSigner, also: NoteSigner | null = null): string {
+  const text = `${signer.name}\n${head.size}\n${Buffer.from(head.root).toString('base64')}\n`;
+  const note = signer.sign(text);
+  return also === null ? note : note + also.sign(text).slice(text.length + 1);
 }
 
 /** @throws SP_AUDIT_CORRUPT when the note is not a checkpoint of this log, signed by this key. */
