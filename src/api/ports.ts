@@ -7,6 +7,7 @@ import type { Facts } from '../core/facts.ts';
 import type { Delegation, Grant, GrantState, GrantWish, Lock, LockKind } from '../core/grant.ts';
 import type { Principal } from '../core/identity.ts';
 import type { ApprovalId, DelegationId, GrantId, Sha256Hex, TargetName } from '../core/ids.ts';
+import type { UnsealDesk } from '../core/unseal.ts';
 import type {
   Approval,
   ApprovalState,
@@ -275,6 +276,7 @@ export interface ApiDeps {
   readonly locks: LocksSurface;
   readonly delegations: DelegationsSurface;
   readonly recertification: RecertificationSurface;
+  readonly unseals: UnsealDesk;
   readonly notifications: NotificationsSurface;
   readonly sessions: SessionIndex;
   readonly audit: { readonly log: Pick<AuditLog, 'append' | 'writable'>; readonly reader: AuditReader; readonly file: LogFile };

@@ -305,6 +305,16 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
     metrics: new Registry(),
     metricsAccess: 'loopback',
     readiness: async () => ({ ready: true, checks: { audit: 'ok' } }),
+    unseals: {
+      needsApproval: false,
+      request: async () => Promise.reject(new SallyportError('SP_INTERNAL', 'the test brings a desk of its own')),
+      list: () => [],
+      get: () => null,
+      answer: async () => Promise.reject(new SallyportError('SP_API_NOT_FOUND', 'no such request')),
+      authorised: () => {
+        throw new SallyportError('SP_UNSEAL_NOT_APPROVED', 'no such request');
+      },
+    },
     surfaceRoles: { auditors: ['auditor'], operators: ['operator'] },
     clock: { nowMs: () => NOW_MS, monotonicMs: () => 0 },
     logger: { info: log, warn: log, error: log },

@@ -6,7 +6,7 @@ import { createHmac } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createApi } from '../api/index.ts';
-import { createApprovalDesk } from '../approvals/index.ts';
+import { createApprovalDesk, createUnsealDesk } from '../approvals/index.ts';
 import { type Disk, type OpenAuditLog, openAuditLog } from '../audit/index.ts';
 import { SallyportError } from '../core/error.ts';
 import type { TargetName } from '../core/ids.ts';
@@ -253,6 +253,13 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     locks: access.locks,
     delegations: access.delegations,
     recertification: access.recertification,
+    unseals: createUnsealDesk({
+      audit,
+      clock,
+      random,
+      approvers: document.audit.unseal?.approvers ?? null,
+      authoritiesOf: access.authoritiesOf,
+    }),
     sessions: store.sessions,
     audit: { log: audit, reader: audit, file: (path) => audit.file(path) },
     analysts: () => adapter.analysts(),
@@ -374,9 +381,10 @@ function claimKeyOf(signingKey: Secret): Secret {
 }
 
 /** Roles that the configuration names. */
-function requiredRoles({ api, grants, notifications }: ConfigDocument): readonly string[] {
+function requiredRoles({ api, audit, grants, notifications }: ConfigDocument): readonly string[] {
   const escalation = grants.escalation === undefined ? [] : [grants.escalation.role];
-  return [...new Set([...api.auditors, ...api.operators, ...escalation, ...notifications.flatMap(({ roles }) => roles ?? [])])];
+  const openers = audit.unseal === undefined ? [] : [audit.unseal.approvers.role];
+  return [...new Set([...api.auditors, ...api.operators, ...openers, ...escalation, ...notifications.flatMap(({ roles }) => roles ?? [])])];
 }
 
 function requireRoles(policy: Policy, names: readonly string[]): void {

@@ -150,6 +150,7 @@ export const configSchema = z
         .refine((list) => list.length > 0, 'no recipient: sealed payloads could never be opened; `sallyport init` makes one'),
       durability: z.enum(['durable', 'buffered']).default('durable'),
       anchors: auditAnchors,
+      unseal: z.strictObject({ approvers: z.strictObject({ role: roleName, count: z.int().min(1).max(5).default(1) }) }).optional(),
     }),
     tokenKey: secretRef.optional(),
     tokenKeys: z.array(tokenKeyEntry).min(1).max(32).optional(),
