@@ -127,7 +127,7 @@ export async function buildApi(deps: ApiDeps, tls: ApiTls | null): Promise<ApiAp
     lockRoutes(inner, deps);
     sessionRoutes(inner, deps, limits);
     unsealRoutes(inner, deps, limits);
-    auditRoutes(inner, deps);
+    auditRoutes(inner, deps, limits);
     policyRoutes(inner, deps);
     policyToolRoutes(inner, deps);
     notificationRoutes(inner, deps, limits);

@@ -262,6 +262,9 @@ export interface SurfaceRoles {
 /** A file of the transparency log as it lies on disk: `checkpoint`, `log.vkey`, `tile/0/000`. */
 export type LogFile = (path: string) => Promise<Uint8Array | null>;
 
+/** Builds the index of sessions anew from the log. @returns how many entries it has. */
+export type Reindex = (onProgress: OnProgress) => Promise<number>;
+
 export interface Readiness {
   readonly ready: boolean;
   /** Name of the check -> `ok` or a fixed text saying what is wrong. */
@@ -279,7 +282,12 @@ export interface ApiDeps {
   readonly unseals: UnsealDesk;
   readonly notifications: NotificationsSurface;
   readonly sessions: SessionIndex;
-  readonly audit: { readonly log: Pick<AuditLog, 'append' | 'writable'>; readonly reader: AuditReader; readonly file: LogFile };
+  readonly audit: {
+    readonly log: Pick<AuditLog, 'append' | 'writable'>;
+    readonly reader: AuditReader;
+    readonly file: LogFile;
+    readonly reindex: Reindex;
+  };
   readonly analysts: () => readonly TargetAnalyst[];
   readonly policy: PolicySurface;
   readonly policyTools: PolicyToolsSurface;

@@ -83,7 +83,12 @@ export async function recordUnsealed(
   log: ApiDeps['audit']['log'],
   viewer: Viewer,
   page: RecordingPage,
-  about: { readonly session?: string; readonly target: string; readonly access: 'recording' | 'unseal'; readonly unseal: UnsealRequest | null },
+  about: {
+    readonly session?: string;
+    readonly target: string;
+    readonly access: 'recording' | 'unseal';
+    readonly unseal: UnsealRequest | null;
+  },
   payloads: readonly Payload[] = [],
 ): Promise<void> {
   const { session, target, access, unseal } = about;

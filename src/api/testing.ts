@@ -208,6 +208,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
     },
     sessions: {
       apply: async () => {},
+      clear: async () => undefined,
       position: async () => entries.length,
       get: async (id) => sessions.find((row) => row.id === id) ?? null,
       list: async ({ target, live, limit }) =>
@@ -236,6 +237,10 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
         async *outlines(from, to) {
           yield entries.slice(from, to);
         },
+      },
+      reindex: async (onProgress) => {
+        onProgress({ done: 2, total: 4 });
+        return entries.length;
       },
       file: async (path) => (path === 'tile/0/000.p/3' || path === 'log.vkey' ? new Uint8Array([65]) : null),
     },

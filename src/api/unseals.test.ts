@@ -59,7 +59,8 @@ test('two persons: nothing is given out before somebody else approves, every ste
   const refused = await get(payloads, 'auditor');
   assert.deepEqual([refused.statusCode, refused.json().code], [403, 'SP_UNSEAL_NOT_APPROVED']);
   const recording = `/v1/sessions/${sessionId('a')}/recording?purpose=incident`;
-  for (const query of ['', `&unseal=${asked.id}`]) assert.equal((await get(recording + query, 'auditor')).json().code, 'SP_UNSEAL_NOT_APPROVED');
+  for (const query of ['', `&unseal=${asked.id}`])
+    assert.equal((await get(recording + query, 'auditor')).json().code, 'SP_UNSEAL_NOT_APPROVED');
 
   const answer = `/v1/unseals/${asked.id}/answer`;
   for (const who of ['auditor', 'auditor2', 'operator', 'agent', 'robot'])

@@ -7,7 +7,7 @@ import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createApi } from '../api/index.ts';
 import { createApprovalDesk, createUnsealDesk } from '../approvals/index.ts';
-import { type Disk, type OpenAuditLog, openAuditLog } from '../audit/index.ts';
+import { createRetention, type Disk, type OpenAuditLog, openAuditLog } from '../audit/index.ts';
 import { SallyportError } from '../core/error.ts';
 import type { TargetName } from '../core/ids.ts';
 import type { Clock, Logger, Random } from '../core/ports.ts';
@@ -35,6 +35,7 @@ import { PolicyRuntime, recordStart, startingPolicy } from './policy-runtime.ts'
 import { readPolicyTexts, requirePolicy } from './policy-source.ts';
 import { createPolicySurface } from './policy-surface.ts';
 import { createPolicyTools } from './policy-tools.ts';
+import { type RetentionRunner, runRetention } from './retention-runner.ts';
 import { startSessionIndexer } from './session-indexer.ts';
 import { ThreadPolicy } from './thread-policy.ts';
 import { readTokenKeys } from './token-keys.ts';
@@ -242,6 +243,12 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   }
   const connectors = watchConnectors({ status: () => adapter.analysts().map((analyst) => analyst.status()), audit, logger });
   undo.push(() => connectors.stop());
+  const payloadsMs = document.audit.retention?.payloads;
+  const retention: RetentionRunner | null =
+    payloadsMs === undefined
+      ? null
+      : runRetention(createRetention({ dir: auditDirectory, rules: { payloadsMs }, log: audit, clock, logger, ...disk }), logger);
+  undo.push(() => retention?.stop());
   const indexer = startSessionIndexer({ reader: audit, index: store.sessions, logger });
   undo.push(() => indexer.stop());
 
@@ -261,7 +268,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
       authoritiesOf: access.authoritiesOf,
     }),
     sessions: store.sessions,
-    audit: { log: audit, reader: audit, file: (path) => audit.file(path) },
+    audit: { log: audit, reader: audit, file: (path) => audit.file(path), reindex: (onProgress) => indexer.rebuild(onProgress) },
     analysts: () => adapter.analysts(),
     policy: createPolicySurface({
       runtime,
@@ -324,6 +331,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
       stopping ??= inTurn([
         // In step on all threads, so that a held statement hears of the shutdown from the desk.
         () => connectors.stop(),
+        () => retention?.stop(),
         () => gate.drain(),
         () => workers.refuseSessions(),
         () => approvals.drain(),

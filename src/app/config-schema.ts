@@ -7,6 +7,7 @@ import { APPROVAL_PREVIEWS } from '../core/preview.ts';
 import { ALGORITHMS } from '../identity/index.ts';
 import { TOKEN_KEY_STATES } from '../masking/index.ts';
 import { auditAnchors } from './anchors-schema.ts';
+import { auditRetention } from './retention-schema.ts';
 import { name, path, roleName, secretRef } from './config-parts.ts';
 import { grantsSection } from './grants-schema.ts';
 import { notificationChannel } from './notifications-schema.ts';
@@ -150,6 +151,7 @@ export const configSchema = z
         .refine((list) => list.length > 0, 'no recipient: sealed payloads could never be opened; `sallyport init` makes one'),
       durability: z.enum(['durable', 'buffered']).default('durable'),
       anchors: auditAnchors,
+      retention: auditRetention.optional(),
       unseal: z.strictObject({ approvers: z.strictObject({ role: roleName, count: z.int().min(1).max(5).default(1) }) }).optional(),
     }),
     tokenKey: secretRef.optional(),

@@ -21,6 +21,7 @@ export function auditDirs(dir: string) {
     anchors: join(dir, 'log', 'anchors'),
     rotations: join(dir, 'log', 'rotations'),
     recipients: join(dir, 'keys', 'recipients'),
+    retention: join(dir, 'retention.json'),
   };
 }
 

@@ -97,6 +97,8 @@ export const recordingAnswer = z.object({
   ),
   next: z.number().nullable(),
 });
+export const reindexAnswer = z.object({ entries: z.number() });
+
 export const unsealPayloadsAnswer = recordingAnswer.omit({ session: true });
 
 export const unsealAnswer = z.object({

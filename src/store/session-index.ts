@@ -103,6 +103,11 @@ export function createSessionIndex(db: Kysely<IndexSchema>): SessionIndex {
   return {
     apply: (entries) => db.transaction().execute((tx) => applyBatch(tx, entries)),
 
+    clear: () =>
+      db.transaction().execute(async (tx) => {
+        for (const table of ['sessions', 'session_runs', 'position'] as const) await tx.deleteFrom(table).execute();
+      }),
+
     position: () => position(),
 
     get: (id) => load(id, db),

@@ -109,7 +109,12 @@ export function unsealRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits): voi
     { schema: { tags, summary: 'Requests to open, newest first', response: { 200: z.object({ unseals: z.array(unsealSchema) }) } } },
     async (request) => {
       const viewer = viewerOf(request);
-      return { unseals: unseals.list().filter((one) => maySee(viewer, one)).map(view) };
+      return {
+        unseals: unseals
+          .list()
+          .filter((one) => maySee(viewer, one))
+          .map(view),
+      };
     },
   );
 

@@ -4,11 +4,12 @@ import { randomBytes } from 'node:crypto';
 import type { Command } from 'commander';
 import { encodeSigningKey, isNoteName, noteSigner } from '../../audit/tlog/index.ts';
 import type { EntryAnswer } from '../answers.ts';
-import { actorText, entriesAnswer } from '../answers.ts';
+import { actorText, entriesAnswer, reindexAnswer } from '../answers.ts';
 import { logIndex } from '../arguments.ts';
 import { CliFailure, EXIT, usageFailure } from '../failure.ts';
 import type { Output } from '../output.ts';
 import { printable } from '../output.ts';
+import { reportProgress } from '../policy-output.ts';
 import type { CommandSetting } from '../run.ts';
 import { runOf, withExamples } from '../run.ts';
 import { writeNew } from './init.ts';
@@ -84,6 +85,19 @@ export function auditCommands(program: Command, setting: CommandSetting): void {
         out.note('to change the key of a log: make it audit.signingKey, the old one audit.retiringKey, and restart the gateway.');
       }),
     ['sallyport audit new-key keys/log-2027.key --origin sallyport.example.com/main'],
+  );
+
+  withExamples(
+    audit
+      .command('reindex')
+      .description('build the index of sessions anew from the log of a running gateway (operators)')
+      .action(async (_options: object, command: Command) => {
+        const { out, api } = runOf(command, setting);
+        const { raw, value } = await (await api()).work('/v1/audit/reindex', {}, reportProgress(out), reindexAnswer);
+        if (out.isJson) return out.json(raw);
+        out.line(`the index of sessions was built from ${value.entries} entries`);
+      }),
+    ['sallyport audit reindex', 'sallyport audit reindex --json'],
   );
 
   withExamples(

@@ -51,7 +51,9 @@ export function unsealCommands(program: Command, setting: CommandSetting): void 
         }
         if (request.state === 'pending') {
           if (out.isJson) return out.json(request);
-          out.line(`${request.id} waits for ${request.approvers.count} of the role ${printable(request.approvers.role)}: sallyport unseals approve ${request.id}`);
+          out.line(
+            `${request.id} waits for ${request.approvers.count} of the role ${printable(request.approvers.role)}: sallyport unseals approve ${request.id}`,
+          );
           return out.note(`then open it with --request ${request.id}`);
         }
         if (request.state !== 'approved') throw notOpened(request);
