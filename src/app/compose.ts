@@ -7,7 +7,7 @@ import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createApi } from '../api/index.ts';
 import { createApprovalDesk, createUnsealDesk } from '../approvals/index.ts';
-import { createRetention, type Disk, type OpenAuditLog, openAuditLog } from '../audit/index.ts';
+import { createPruning, createRetention, type Disk, type OpenAuditLog, openAuditLog } from '../audit/index.ts';
 import { SallyportError } from '../core/error.ts';
 import type { TargetName } from '../core/ids.ts';
 import type { Clock, Logger, Random } from '../core/ports.ts';
@@ -243,12 +243,16 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   }
   const connectors = watchConnectors({ status: () => adapter.analysts().map((analyst) => analyst.status()), audit, logger });
   undo.push(() => connectors.stop());
-  const payloadsMs = document.audit.retention?.payloads;
-  const retention: RetentionRunner | null =
-    payloadsMs === undefined
-      ? null
-      : runRetention(createRetention({ dir: auditDirectory, rules: { payloadsMs }, log: audit, clock, logger, ...disk }), logger);
-  undo.push(() => retention?.stop());
+  const { payloads: payloadsMs, headers: headersMs } = document.audit.retention ?? {};
+  const ofLog = { dir: auditDirectory, log: audit, clock, logger, ...disk };
+  const retention: RetentionRunner = runRetention(
+    [
+      ...(payloadsMs === undefined ? [] : [createRetention({ ...ofLog, rules: { payloadsMs } })]),
+      ...(headersMs === undefined ? [] : [createPruning({ ...ofLog, headersMs })]),
+    ],
+    logger,
+  );
+  undo.push(() => retention.stop());
   const indexer = startSessionIndexer({ reader: audit, index: store.sessions, logger });
   undo.push(() => indexer.stop());
 
@@ -331,7 +335,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
       stopping ??= inTurn([
         // In step on all threads, so that a held statement hears of the shutdown from the desk.
         () => connectors.stop(),
-        () => retention?.stop(),
+        () => retention.stop(),
         () => gate.drain(),
         () => workers.refuseSessions(),
         () => approvals.drain(),

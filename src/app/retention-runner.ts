@@ -13,13 +13,14 @@ export interface RetentionRunner {
   stop(): Promise<void>;
 }
 
-export function runRetention(retention: Retention, logger: Logger, firstMs = FIRST_MS): RetentionRunner {
+/** @param parts one after the other */
+export function runRetention(parts: readonly Retention[], logger: Logger, firstMs = FIRST_MS): RetentionRunner {
   const stopping = new AbortController();
   let running: Promise<void> = Promise.resolve();
-  let timer: NodeJS.Timeout;
+  let timer: NodeJS.Timeout | undefined;
   const schedule = (ms: number): void => {
     timer = setTimeout(() => {
-      running = retention.run(stopping.signal).then(
+      running = inTurn().then(
         () => undefined,
         (fault: unknown) => {
           if (!stopping.signal.aborted)
@@ -35,7 +36,10 @@ export function runRetention(retention: Retention, logger: Logger, firstMs = FIR
     }, ms);
     timer.unref();
   };
-  schedule(firstMs);
+  const inTurn = async (): Promise<void> => {
+    for (const part of parts) await part.run(stopping.signal);
+  };
+  if (parts.length > 0) schedule(firstMs);
   return {
     async stop() {
       stopping.abort();

@@ -14,4 +14,9 @@ const span = z.string().transform((text, context) => {
   return Number(match[1]) * (match[2] === 'y' ? 366 : 1) * DAY_MS;
 });
 
-export const auditRetention = z.strictObject({ payloads: span.optional() });
+export const auditRetention = z
+  .strictObject({ payloads: span.optional(), headers: span.optional() })
+  .refine(({ payloads, headers }) => headers === undefined || (payloads !== undefined && payloads <= headers), {
+    path: ['headers'],
+    message: 'headers cannot go before their payloads: give payloads, at most as long',
+  });

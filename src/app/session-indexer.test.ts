@@ -20,6 +20,7 @@ test('the index is built anew from the log, with progress, while it is kept up; 
       for (let first = from; first < to; first += 256) yield log.slice(first, Math.min(to, first + 256));
     },
     size: () => log.length,
+    firstIndex: 0,
     checkpoint: async () => null,
     sealed: async () => null,
   };

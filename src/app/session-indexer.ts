@@ -19,7 +19,8 @@ export interface SessionIndexer {
 }
 
 export function startSessionIndexer(deps: {
-  readonly reader: AuditReader;
+  /** `firstIndex`: entries before it were pruned. */
+  readonly reader: AuditReader & { readonly firstIndex: number };
   readonly index: SessionIndex;
   readonly logger: Logger;
 }): SessionIndexer {
@@ -31,6 +32,8 @@ export function startSessionIndexer(deps: {
   let indexed = reader.size();
 
   const apply = async (onProgress?: (done: number, total: number) => void): Promise<void> => {
+    // A new index over a pruned log.
+    if ((await index.position()) < reader.firstIndex) await index.clear(reader.firstIndex);
     const from = await index.position();
     const to = reader.size();
     if (from >= to) return;
@@ -76,9 +79,9 @@ export function startSessionIndexer(deps: {
     catchUp,
     async rebuild(onProgress) {
       // A look that runs would go on where the index was.
-      while (running !== null) await running.catch(() => undefined);
+      for (let look = running; look !== null; look = running) await look.catch(() => undefined);
       const anew = async (): Promise<void> => {
-        await index.clear();
+        await index.clear(reader.firstIndex);
         await apply((done, total) => onProgress({ done, total }));
       };
       running = anew().finally(() => {

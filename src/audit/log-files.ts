@@ -22,6 +22,8 @@ export function auditDirs(dir: string) {
     rotations: join(dir, 'log', 'rotations'),
     recipients: join(dir, 'keys', 'recipients'),
     retention: join(dir, 'retention.json'),
+    pruning: join(dir, 'pruning.json'),
+    minimum: join(dir, 'log', 'minimum-index'),
   };
 }
 
@@ -50,6 +52,15 @@ export function tileReader(disk: Disk, log: string): TileReader {
     if (bytes === null) throw new SallyportError('SP_AUDIT_CORRUPT', `tile ${level}/${index} is missing`);
     return bytes;
   };
+}
+
+/** Entries before it were pruned; 0 = none. @throws SP_AUDIT_CORRUPT */
+export async function readMinimumIndex(disk: Disk, { minimum }: Pick<AuditDirs, 'minimum'>): Promise<number> {
+  const text = (await readWhole(disk, minimum))?.toString('utf8') ?? '0\n';
+  const index = Number(/^(0|[1-9]\d{0,15})\n$/.exec(text)?.[1] ?? Number.NaN);
+  if (!Number.isSafeInteger(index) || index % TILE_WIDTH !== 0)
+    throw new SallyportError('SP_AUDIT_CORRUPT', 'log/minimum-index is malformed');
+  return index;
 }
 
 /** What is published of a log, read from the disk beside whoever writes it.

@@ -4,19 +4,18 @@
 // log, and an unusual time makes it later, never earlier.
 
 import { join } from 'node:path';
-import { SallyportError } from '../core/error.ts';
 import type { AuditLog, AuditReader, Clock, Logger } from '../core/ports.ts';
+import type { Aged } from './aging.ts';
+import { entriesOlderThan, loadNumbers, saveNumbers } from './aging.ts';
 import { KEY_LIFE_MS } from './data-keys.ts';
 import type { Disk } from './disk.ts';
-import { nodeDisk, readWhole, replaceFile, writeAll } from './disk.ts';
+import { nodeDisk, writeAll } from './disk.ts';
 import { auditDirs } from './log-files.ts';
 import { packOf } from './packs.ts';
 import { isKeyId } from './sealing.ts';
 
 /** Keys that one entry names; its header stays far below its limit. */
 const KEYS_PER_ENTRY = 500;
-/** Entries between two looks at whether to stop. */
-const SCAN_ENTRIES = 4096;
 
 export interface RetentionRules {
   /** Sealed payloads; at least a day. */
@@ -25,15 +24,8 @@ export interface RetentionRules {
 
 export interface Retention {
   /** Destroys what is due. Safe to repeat after any fault.
-   *  @returns how many keys were destroyed. @throws SP_AUDIT_UNWRITABLE, SP_AUDIT_CORRUPT */
+   *  @returns how many keys were destroyed, or headers pruned. @throws SP_AUDIT_UNWRITABLE, SP_AUDIT_CORRUPT */
   run(signal: AbortSignal): Promise<number>;
-}
-
-interface Progress {
-  /** Entries before it have no keys any more. */
-  readonly next: number;
-  /** Newest time in them. */
-  readonly newestMs: number;
 }
 
 export function createRetention(deps: {
@@ -49,22 +41,6 @@ export function createRetention(deps: {
   const disk = deps.disk ?? nodeDisk;
   const dirs = auditDirs(deps.dir);
   const keyFile = (id: string): string => join(dirs.keys, `${id}.age`);
-
-  const load = async (): Promise<Progress> => {
-    const text = (await readWhole(disk, dirs.retention))?.toString('utf8');
-    if (text === undefined) return { next: 0, newestMs: 0 };
-    try {
-      const { next, newestMs } = JSON.parse(text) as Partial<Progress>;
-      if (Number.isSafeInteger(next) && Number.isSafeInteger(newestMs)) return { next: next ?? 0, newestMs: newestMs ?? 0 };
-    } catch {
-      // From the start again: keys that are gone are passed over.
-    }
-    return { next: 0, newestMs: 0 };
-  };
-  const save = async (progress: Progress): Promise<void> => {
-    await replaceFile(disk, dirs.retention, [Buffer.from(`${JSON.stringify(progress)}\n`)]);
-    await disk.syncDir(dirs.root);
-  };
 
   /** Its bytes are written over first; on disks that write elsewhere that is all that can be done. */
   const destroy = async (id: string): Promise<void> => {
@@ -103,29 +79,23 @@ export function createRetention(deps: {
   return {
     async run(signal) {
       const cutoffMs = clock.nowMs() - rules.payloadsMs - KEY_LIFE_MS;
-      let { next, newestMs } = await load();
+      const start: Aged = await loadNumbers(disk, dirs.retention, ['next', 'newestMs']);
+      let reached = start;
       let ids = new Set<string>();
       let destroyed = 0;
       const settle = async (): Promise<void> => {
-        destroyed += await shred([...ids], next);
+        destroyed += await shred([...ids], reached.next);
         ids = new Set();
-        await save({ next, newestMs });
+        await saveNumbers(disk, dirs.root, dirs.retention, { ...reached });
       };
-      scan: while (next < log.size()) {
-        signal.throwIfAborted();
-        for await (const { seq, ts, sealed } of log.entries(next, next + SCAN_ENTRIES, signal)) {
-          const atMs = Math.max(newestMs, Date.parse(ts));
-          if (Number.isNaN(atMs)) throw new SallyportError('SP_AUDIT_CORRUPT', `entry ${seq} has no time`);
-          if (atMs >= cutoffMs) break scan;
-          for (const { key, first } of sealed ?? []) if (first === undefined && isKeyId(key)) ids.add(key);
-          newestMs = atMs;
-          next = seq + 1;
-          if (ids.size >= KEYS_PER_ENTRY) await settle();
-        }
+      for await (const { header, aged } of entriesOlderThan(log, start, cutoffMs, signal)) {
+        for (const { key, first } of header.sealed ?? []) if (first === undefined && isKeyId(key)) ids.add(key);
+        reached = aged;
+        if (ids.size >= KEYS_PER_ENTRY) await settle();
       }
-      if (ids.size > 0 || next > (await load()).next) await settle();
-      await removePacks(next);
-      if (destroyed > 0) logger.info({ keys: destroyed, before: next }, 'retention: keys of sealed payloads were destroyed');
+      if (ids.size > 0 || reached.next > start.next) await settle();
+      await removePacks(reached.next);
+      if (destroyed > 0) logger.info({ keys: destroyed, before: reached.next }, 'retention: keys of sealed payloads were destroyed');
       return destroyed;
     },
   };

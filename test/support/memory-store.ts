@@ -128,9 +128,9 @@ export function createMemoryStore(): MemoryStore {
             entries.set(entry.session, [...(entries.get(entry.session) ?? []), entry.seq]);
           }
         }),
-      clear: () =>
+      clear: (from) =>
         write(() => {
-          position = 0;
+          position = from;
           rows.clear();
           entries.clear();
         }),

@@ -11,6 +11,6 @@ export { decodeSigningKey, encodeSigningKey, isNoteName, noteSigner, openNote, p
 export type { NoteSigner, NoteVerifier } from './note.ts';
 export { openCheckpoint, signCheckpoint, treeHeadIn } from './checkpoint.ts';
 export type { TreeHead } from './checkpoint.ts';
-export { keyChain, openKeyStatement, signKeyStatement } from './rotation.ts';
+export { keyChain, signKeyStatement } from './rotation.ts';
 export type { KeyInTurn } from './rotation.ts';
 export { openCosignature, parseWitnessKey } from './cosignature.ts';

@@ -19,7 +19,7 @@ export function signKeyStatement({ size, vkey }: KeyStatement, old: NoteSigner):
 }
 
 /** @throws SP_AUDIT_CORRUPT when `old` has not signed it, or it names no key of the same log. */
-export function openKeyStatement(note: string, old: NoteVerifier): { readonly size: number; readonly verifier: NoteVerifier } {
+function openKeyStatement(note: string, old: NoteVerifier): { readonly size: number; readonly verifier: NoteVerifier } {
   const [title, origin, sizeText = '', vkey = '', ...rest] = openNote(note, old).split('\n');
   const verifier = parseVerifierKey(vkey);
   const isWhole = title === TITLE && origin === old.name && verifier.name === old.name && rest.length === 1;

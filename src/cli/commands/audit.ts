@@ -43,7 +43,10 @@ export function auditCommands(program: Command, setting: CommandSetting): void {
         if (out.isJson) return out.json(result);
         out.facts([
           ['origin', result.origin ?? '-'],
-          ['entries', `${result.entries.checked} of ${result.size} checked`],
+          [
+            'entries',
+            `${result.entries.checked} of ${result.size} checked${result.firstIndex > 0 ? `; those before ${result.firstIndex} were pruned` : ''}`,
+          ],
           ['from', result.entries.firstTs ?? '-'],
           ['to', result.entries.lastTs ?? '-'],
           ['sealed', `${result.payloads.present} of ${result.payloads.named} payloads present`],
