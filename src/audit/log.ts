@@ -218,10 +218,15 @@ export async function openAuditLog(options: AuditLogOptions): Promise<OpenAuditL
     checkpointMs: options.checkpointMs ?? 1000,
     heartbeatMs: options.heartbeatMs ?? 60_000,
   };
-  const firstIndex = await readMinimumIndex(disk ?? nodeDisk, auditDirs(writerOptions.dir));
   const backend =
     disk === undefined
       ? await openThreadedLog(options, writerOptions)
       : await openLocalLog(options, writerOptions, { current, retiring }, disk);
-  return new BackedLog(current.vkey, backend, firstIndex);
+  try {
+    return new BackedLog(current.vkey, backend, await readMinimumIndex(disk ?? nodeDisk, auditDirs(writerOptions.dir)));
+  } catch (error) {
+    await backend.producer.close();
+    await backend.close();
+    throw error;
+  }
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MemoryDisk } from '../../test/support/memory-disk.ts';
 import { createLogKey, createPruning, createSealingIdentity, openAuditLog, publishedLog, verifyLog } from './index.ts';
+import { SallyportError } from '../core/error.ts';
 import type { OpenAuditLog } from './index.ts';
 import { consistencyProof, openCheckpoint, parseVerifierKey, verifyConsistency } from './tlog/index.ts';
 
@@ -95,6 +96,8 @@ test('THREAT entries removed in the name of pruning: without the log saying so, 
     forged.put('/audit/log/minimum-index', Buffer.from(text));
     assert.match((await problems(forged)).join(), /entries-missing 0/, text);
   }
+  forged.put('/audit/log/minimum-index', Buffer.from('x'));
+  await assert.rejects(open(forged), (error) => error instanceof SallyportError && error.code === 'SP_AUDIT_CORRUPT');
   const log = await open(disk);
   await prune(log, disk);
   await log.close();
