@@ -38,8 +38,8 @@ const tsa = z
 
 export const auditAnchors = z
   .array(z.discriminatedUnion('kind', [file, https, witness, tsa]))
-  .min(1, 'at least one anchor: without any, nothing shows that the log was put back to an older state')
   .max(20)
+  .refine((list) => list.length > 0, 'at least one anchor: without any, nothing shows that the log was put back to an older state')
   .default([{ name: 'beside', kind: 'file' }]);
 
 export type AnchorConfig = z.output<typeof auditAnchors>[number];
