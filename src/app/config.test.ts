@@ -92,7 +92,10 @@ test('the log has an anchor without being told, and anchors, retention and secon
     [audit('anchors: []'), /audit\.anchors: at least one anchor/],
     [one('kind: https, url: "http://siem.example.com/"'), /audit\.anchors\[0\]\.url: .*https/],
     [one('kind: https, url: "https://user:word@siem.example.com/"'), /url: it holds credentials/],
-    [one('kind: https, url: "https://siem.example.com/", authorization: "Bearer abc"'), /authorization: has none of the forms allowed here/],
+    [
+      one('kind: https, url: "https://siem.example.com/", authorization: "Bearer abc"'),
+      /authorization: has none of the forms allowed here/,
+    ],
     [one('kind: witness, url: "https://w.example.com", vkey: "w+1234abcd+AAAA"'), /vkey: expected the public key of a witness/],
     [one('kind: tsa, url: "https://tsa.example.com", everyMs: 1'), /everyMs/],
     [one('kind: carrier-pigeon'), /audit\.anchors\[0\]/],
