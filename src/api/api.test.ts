@@ -273,6 +273,15 @@ describe('API', () => {
     await app.close();
   });
 
+  test('the index of sessions is built anew by operators only, with lines of progress', async () => {
+    for (const who of ['agent', 'auditor']) assert.equal((await post('/v1/audit/reindex', who, {})).statusCode, 403);
+    const lines = (await post('/v1/audit/reindex?progress=true', 'operator', {})).body.trim().split('\n');
+    assert.deepEqual(
+      lines.map((line) => JSON.parse(line)),
+      [{ progress: { done: 2, total: 4 } }, { result: { entries: 4 } }],
+    );
+  });
+
   test('no recording leaves when the log cannot be written', async () => {
     const { app, fakes } = await open();
     fakes.fail.audit = true;

@@ -30,6 +30,7 @@ import { policyToolRoutes } from './routes/policy-tools.ts';
 import { publicRoutes } from './routes/public.ts';
 import { recertificationRoutes } from './routes/recertification.ts';
 import { sessionRoutes } from './routes/sessions.ts';
+import { unsealRoutes } from './routes/unseals.ts';
 
 export type ApiApp = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>;
 
@@ -125,7 +126,8 @@ export async function buildApi(deps: ApiDeps, tls: ApiTls | null): Promise<ApiAp
     recertificationRoutes(inner, deps);
     lockRoutes(inner, deps);
     sessionRoutes(inner, deps, limits);
-    auditRoutes(inner, deps);
+    unsealRoutes(inner, deps, limits);
+    auditRoutes(inner, deps, limits);
     policyRoutes(inner, deps, limits);
     policyToolRoutes(inner, deps, limits);
     notificationRoutes(inner, deps, limits);

@@ -7,6 +7,7 @@ import type { Facts } from '../core/facts.ts';
 import type { Delegation, Grant, GrantState, GrantWish, Lock, LockKind } from '../core/grant.ts';
 import type { Principal } from '../core/identity.ts';
 import type { ApprovalId, DelegationId, GrantId, Sha256Hex, TargetName } from '../core/ids.ts';
+import type { UnsealDesk } from '../core/unseal.ts';
 import type {
   Approval,
   ApprovalState,
@@ -264,6 +265,9 @@ export interface SurfaceRoles {
 /** A file of the transparency log as it lies on disk: `checkpoint`, `log.vkey`, `tile/0/000`. */
 export type LogFile = (path: string) => Promise<Uint8Array | null>;
 
+/** Builds the index of sessions anew from the log. @returns how many entries it has. */
+export type Reindex = (onProgress: OnProgress) => Promise<number>;
+
 export interface Readiness {
   readonly ready: boolean;
   /** Name of the check -> `ok` or a fixed text saying what is wrong. */
@@ -278,9 +282,15 @@ export interface ApiDeps {
   readonly locks: LocksSurface;
   readonly delegations: DelegationsSurface;
   readonly recertification: RecertificationSurface;
+  readonly unseals: UnsealDesk;
   readonly notifications: NotificationsSurface;
   readonly sessions: SessionIndex;
-  readonly audit: { readonly log: Pick<AuditLog, 'append' | 'writable'>; readonly reader: AuditReader; readonly file: LogFile };
+  readonly audit: {
+    readonly log: Pick<AuditLog, 'append' | 'writable'>;
+    readonly reader: AuditReader;
+    readonly file: LogFile;
+    readonly reindex: Reindex;
+  };
   readonly analysts: () => readonly TargetAnalyst[];
   readonly policy: PolicySurface;
   readonly policyTools: PolicyToolsSurface;

@@ -206,6 +206,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
     },
     sessions: {
       apply: async () => {},
+      clear: async () => undefined,
       position: async () => entries.length,
       get: async (id) => sessions.find((row) => row.id === id) ?? null,
       list: async ({ target, live, limit }) =>
@@ -234,6 +235,10 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
         async *outlines(from, to) {
           yield entries.slice(from, to);
         },
+      },
+      reindex: async (onProgress) => {
+        onProgress({ done: 2, total: 4 });
+        return entries.length;
       },
       file: async (path) => (path === 'tile/0/000.p/3' || path === 'log.vkey' ? new Uint8Array([65]) : null),
     },
@@ -303,6 +308,16 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
     metrics: new Registry(),
     metricsAccess: 'loopback',
     readiness: async () => ({ ready: true, checks: { audit: 'ok' } }),
+    unseals: {
+      needsApproval: false,
+      request: async () => Promise.reject(new SallyportError('SP_INTERNAL', 'the test brings a desk of its own')),
+      list: () => [],
+      get: () => null,
+      answer: async () => Promise.reject(new SallyportError('SP_API_NOT_FOUND', 'no such request')),
+      authorised: () => {
+        throw new SallyportError('SP_UNSEAL_NOT_APPROVED', 'no such request');
+      },
+    },
     surfaceRoles: { auditors: ['auditor'], operators: ['operator'] },
     clock: { nowMs: () => NOW_MS, monotonicMs: () => 0 },
     logger: { info: log, warn: log, error: log },

@@ -6,8 +6,8 @@ import { createHmac } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createApi } from '../api/index.ts';
-import { createApprovalDesk } from '../approvals/index.ts';
-import { type Disk, type OpenAuditLog, openAuditLog } from '../audit/index.ts';
+import { createApprovalDesk, createUnsealDesk } from '../approvals/index.ts';
+import { createPruning, createRetention, type Disk, type OpenAuditLog, openAuditLog } from '../audit/index.ts';
 import { SallyportError } from '../core/error.ts';
 import type { TargetName } from '../core/ids.ts';
 import type { Clock, Logger, Random } from '../core/ports.ts';
@@ -20,10 +20,14 @@ import { claimDigests } from '../session/identity-facts.ts';
 import { createSessionSlots, createSlotMemory } from '../session/session-slots.ts';
 import { createParser } from '../sql/parser.ts';
 import { lockDataDirectory, openStore } from '../store/index.ts';
+import { compareWithAnchors } from '../anchors/index.ts';
 import { createGatewayAccess } from './access.ts';
+import { keepAnchors, readAnchors } from './anchors.ts';
 import { createVersionMemory, sharedBoundColumns } from './bound-columns.ts';
+import { recordConfig } from './config-record.ts';
 import type { ConfigDocument } from './config-schema.ts';
 import { environment, type LoadedConfig } from './config.ts';
+import { watchConnectors } from './connector-watch.ts';
 import { failuresOfThread } from './login-failures.ts';
 import { ThreadsRegistry } from './metrics.ts';
 import { createGatewayNotifications, readChannels } from './notifications.ts';
@@ -31,12 +35,16 @@ import { PolicyRuntime, recordStart, startingPolicy } from './policy-runtime.ts'
 import { readPolicyTexts, requirePolicy } from './policy-source.ts';
 import { createPolicySurface } from './policy-surface.ts';
 import { createPolicyTools } from './policy-tools.ts';
+import { type RetentionRunner, runRetention } from './retention-runner.ts';
 import { startSessionIndexer } from './session-indexer.ts';
 import { ThreadPolicy } from './thread-policy.ts';
 import { readTokenKeys } from './token-keys.ts';
 import { authenticatorOf, catalogueChecks, createTraffic, policySettingOf, readServerTls, readTrafficSettings } from './traffic.ts';
 import { VERSION } from './version.ts';
 import { startWorkers, type WorkerPool } from './worker-pool.ts';
+
+/** How long a stop waits for anchors to take the closing checkpoint. */
+const ANCHOR_GRACE_MS = 2000;
 
 export interface GatewayPorts {
   readonly clock: Clock;
@@ -86,32 +94,47 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   const policyTexts = await readFiles();
   const policyOfFiles = requirePolicy(policyTexts, setting);
   requireRoles(policyOfFiles, [...document.api.auditors, ...document.api.operators]);
-  const [signingKey, tokenKeys] = await Promise.all([secret(document.audit.signingKey), readTokenKeys(document, secret)]);
+  const { retiringKey: retiring } = document.audit;
+  const [signingKey, retiringKey, tokenKeys] = await Promise.all([
+    secret(document.audit.signingKey),
+    retiring === undefined ? undefined : secret(retiring),
+    readTokenKeys(document, secret),
+  ]);
   const threads = threadsOf(document.limits.workers);
   const claimKey = claimKeyOf(signingKey);
   const ofFiles = await readTrafficSettings(config, policyOfFiles.source, { tokenKeys, claimKey });
   const channels = await readChannels(config, { secret, knownRoles: policyOfFiles.roles.map((role) => role.role), clock });
+  const auditDirectory = join(dataDirectory, 'audit');
+  const disk = ports.auditDisk === undefined ? {} : { disk: ports.auditDisk };
+  const configured = await readAnchors(config, { auditDirectory, secret, random, ...disk });
   const apiTls = document.api.tls === undefined ? null : await readServerTls(config, document.api.tls);
   const authenticator = authenticatorOf(document, { clock, logger });
   const parser = await createParser();
 
   const lock = lockDataDirectory(dataDirectory);
   undo.push(() => lock.release());
-  const auditDirectory = join(dataDirectory, 'audit');
+  // Before anything is written to a log that is not the one it was.
+  await compareWithAnchors(configured.anchors, configured.origin, await configured.checkpoint());
   const audit = await openAuditLog({
     dir: auditDirectory,
     origin: document.audit.origin,
     replica: document.replica,
     signingKey,
+    retiringKey,
     recipients: document.audit.recipients,
     clock,
     random,
     logger,
     durability: document.audit.durability,
     onFatal: ports.onFatal,
-    ...(ports.auditDisk === undefined ? {} : { disk: ports.auditDisk }),
+    ...disk,
   });
   undo.push(() => audit.close());
+  const registry = new ThreadsRegistry(async () => [await metrics.snapshot(), ...(await workers.metrics())]);
+  const anchors = keepAnchors(configured, { audit, clock, random, logger }, registry);
+  undo.push(() => anchors.stop(0));
+  await anchors.start();
+  await recordConfig(document, audit, join(dataDirectory, 'state'));
   const store = await openStore({ dir: join(dataDirectory, 'state') });
   undo.push(() => store.close());
   const starting = await startingPolicy(policyOfFiles, policyTexts, { versions: store.policies, setting, logger });
@@ -136,7 +159,6 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     voidHeld: () => approvals.voidAll('policy-changed'),
   });
 
-  const registry = new ThreadsRegistry(async () => [await metrics.snapshot(), ...(await workers.metrics())]);
   const access = createGatewayAccess({
     document,
     store,
@@ -217,6 +239,18 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   for (const { name, protocol, address, database } of document.targets) {
     targets.set(name as TargetName, { name: name as TargetName, protocol, address: `${address.host}:${address.port}/${database}` });
   }
+  const connectors = watchConnectors({ status: () => adapter.analysts().map((analyst) => analyst.status()), audit, logger });
+  undo.push(() => connectors.stop());
+  const { payloads: payloadsMs, headers: headersMs } = document.audit.retention ?? {};
+  const ofLog = { dir: auditDirectory, log: audit, clock, logger, ...disk };
+  const retention: RetentionRunner = runRetention(
+    [
+      ...(payloadsMs === undefined ? [] : [createRetention({ ...ofLog, rules: { payloadsMs } })]),
+      ...(headersMs === undefined ? [] : [createPruning({ ...ofLog, headersMs })]),
+    ],
+    logger,
+  );
+  undo.push(() => retention.stop());
   const indexer = startSessionIndexer({ reader: audit, index: store.sessions, logger });
   undo.push(() => indexer.stop());
 
@@ -228,8 +262,15 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     locks: access.locks,
     delegations: access.delegations,
     recertification: access.recertification,
+    unseals: createUnsealDesk({
+      audit,
+      clock,
+      random,
+      approvers: document.audit.unseal?.approvers ?? null,
+      authoritiesOf: access.authoritiesOf,
+    }),
     sessions: store.sessions,
-    audit: { log: audit, reader: audit, file: (path) => audit.file(path) },
+    audit: { log: audit, reader: audit, file: (path) => audit.file(path), reindex: (onProgress) => indexer.rebuild(onProgress) },
     analysts: () => adapter.analysts(),
     policy: createPolicySurface({
       runtime,
@@ -291,6 +332,8 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
       const deadline = (): AbortSignal => AbortSignal.any([AbortSignal.timeout(document.limits.drainMs), cut.signal]);
       stopping ??= inTurn([
         // In step on all threads, so that a held statement hears of the shutdown from the desk.
+        () => connectors.stop(),
+        () => retention.stop(),
         () => gate.drain(),
         () => workers.refuseSessions(),
         () => approvals.drain(),
@@ -303,6 +346,8 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
         () => indexer.stop().catch(() => undefined),
         () => store.close(),
         () => audit.close(),
+        // The closing checkpoint, too.
+        () => anchors.stop(ANCHOR_GRACE_MS),
         () => lock.release(),
       ]);
       return stopping;
@@ -346,9 +391,10 @@ function claimKeyOf(signingKey: Secret): Secret {
 }
 
 /** Roles that the configuration names. */
-function requiredRoles({ api, grants, notifications }: ConfigDocument): readonly string[] {
+function requiredRoles({ api, audit, grants, notifications }: ConfigDocument): readonly string[] {
   const escalation = grants.escalation === undefined ? [] : [grants.escalation.role];
-  return [...new Set([...api.auditors, ...api.operators, ...escalation, ...notifications.flatMap(({ roles }) => roles ?? [])])];
+  const openers = audit.unseal === undefined ? [] : [audit.unseal.approvers.role];
+  return [...new Set([...api.auditors, ...api.operators, ...openers, ...escalation, ...notifications.flatMap(({ roles }) => roles ?? [])])];
 }
 
 function requireRoles(policy: Policy, names: readonly string[]): void {

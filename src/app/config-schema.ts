@@ -6,6 +6,8 @@ import { isLoopback } from '../core/address.ts';
 import { APPROVAL_PREVIEWS } from '../core/preview.ts';
 import { ALGORITHMS } from '../identity/index.ts';
 import { TOKEN_KEY_STATES } from '../masking/index.ts';
+import { auditAnchors } from './anchors-schema.ts';
+import { auditRetention } from './retention-schema.ts';
 import { name, path, roleName, secretRef } from './config-parts.ts';
 import { grantsSection } from './grants-schema.ts';
 import { notificationChannel } from './notifications-schema.ts';
@@ -143,10 +145,14 @@ export const configSchema = z
     audit: z.strictObject({
       origin: z.string().regex(/^[^\s+]{1,200}$/, 'expected a name without spaces or plus signs, for example audit.example.com/main'),
       signingKey: secretRef,
+      retiringKey: secretRef.optional(),
       recipients: z
         .array(z.string().regex(/^age1[0-9a-z]{50,70}$/, 'expected an age recipient (age1...)'))
         .refine((list) => list.length > 0, 'no recipient: sealed payloads could never be opened; `sallyport init` makes one'),
       durability: z.enum(['durable', 'buffered']).default('durable'),
+      anchors: auditAnchors,
+      retention: auditRetention.optional(),
+      unseal: z.strictObject({ approvers: z.strictObject({ role: roleName, count: z.int().min(1).max(5).default(1) }) }).optional(),
     }),
     tokenKey: secretRef.optional(),
     tokenKeys: z.array(tokenKeyEntry).min(1).max(32).optional(),
@@ -160,6 +166,7 @@ export const configSchema = z
       [config.targets, 'targets'],
       [config.identity.providers, 'identity.providers'],
       [config.notifications, 'notifications'],
+      [config.audit.anchors, 'audit.anchors'],
     ] as const) {
       const seen = new Set<string>();
       list.forEach((item, index) => {

@@ -80,6 +80,35 @@ test('the number of workers is 1, a number, or auto', async () => {
   }
 });
 
+test('the log has an anchor without being told, and anchors, retention and second persons that cannot work are refused', async () => {
+  const audit = (more: string): string => good.replace('  recipients:', `  ${more}\n  recipients:`);
+  const file = join(folder, 'sallyport.yaml');
+  writeFileSync(file, audit('retention: { payloads: 90d, headers: 6y }'));
+  const { document } = await loadConfig(file);
+  assert.deepEqual(document.audit.anchors, [{ name: 'beside', kind: 'file' }]);
+  assert.deepEqual(document.audit.retention, { payloads: 90 * 86_400_000, headers: 6 * 366 * 86_400_000 });
+  const one = (fields: string): string => audit(`anchors: [{ name: a, ${fields} }]`);
+  for (const [text, fault] of [
+    [audit('anchors: []'), /audit\.anchors: at least one anchor/],
+    [one('kind: https, url: "http://siem.example.com/"'), /audit\.anchors\[0\]\.url: .*https/],
+    [one('kind: https, url: "https://user:word@siem.example.com/"'), /url: it holds credentials/],
+    [
+      one('kind: https, url: "https://siem.example.com/", authorization: "Bearer abc"'),
+      /authorization: has none of the forms allowed here/,
+    ],
+    [one('kind: witness, url: "https://w.example.com", vkey: "w+1234abcd+AAAA"'), /vkey: expected the public key of a witness/],
+    [one('kind: tsa, url: "https://tsa.example.com", everyMs: 1'), /everyMs/],
+    [one('kind: carrier-pigeon'), /audit\.anchors\[0\]/],
+    [audit('anchors: [{ name: a, kind: file }, { name: a, kind: file }]'), /a is defined twice/],
+    [audit('retention: { headers: 6y }'), /audit\.retention\.headers: headers cannot go before their payloads/],
+    [audit('retention: { payloads: 7y, headers: 6y }'), /headers cannot go before their payloads/],
+    [audit('retention: { payloads: 0d }'), /payloads: expected days or years/],
+    [audit('retention: { payloads: 90 }'), /audit\.retention\.payloads/],
+    [audit('unseal: { approvers: { role: officer, count: 0 } }'), /audit\.unseal\.approvers\.count/],
+  ] as const)
+    assert.match(await faultsOf(text), fault, text);
+});
+
 test('every fault is reported at once', async () => {
   const faults = await faultsOf(good.replace('version: 1', 'version: 2').replace('audience: sallyport', 'audence: x'));
   assert.match(faults, /:1:\d+ version/);

@@ -39,6 +39,19 @@ export function renderFaults(faults: readonly Fault[]): string {
   return faults.map(renderFault).join('\n');
 }
 
+/** Certificates to trust instead of the system's, PEM. @param key what names the file in the configuration @throws SP_CONFIG_INVALID */
+export async function readCa(file: string, key: string): Promise<string> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new SallyportError('SP_CONFIG_INVALID', `${key}: ${file} cannot be read`, { cause });
+  }
+  if (!text.includes('-----BEGIN CERTIFICATE-----'))
+    throw new SallyportError('SP_CONFIG_INVALID', `${key}: ${file} is not a PEM certificate`);
+  return text;
+}
+
 /** The environment of the gateway. */
 export function environment(): Readonly<Record<string, string | undefined>> {
   return process.env;

@@ -17,15 +17,15 @@ const shared = {
 };
 
 /** What a connection may lead to. */
-const egress = {
+export const egress = {
   allowPrivate: z.boolean().default(false),
   insecure: z.literal(true).optional(),
   ca: path.optional(),
 };
 
-const httpUrl = z.url({ protocol: /^https?$/ });
+export const httpUrl = z.url({ protocol: /^https?$/ });
 
-function reachable(value: { url: string; insecure?: true | undefined }, context: z.RefinementCtx): void {
+export function reachable(value: { url: string; insecure?: true | undefined }, context: z.RefinementCtx): void {
   const fault = urlFault(new URL(value.url), { insecure: value.insecure === true });
   if (fault !== null) context.addIssue({ code: 'custom', path: ['url'], message: fault });
 }

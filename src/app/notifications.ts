@@ -1,7 +1,6 @@
 // Notification channels from the configuration: secrets and certificates are read before anything starts, and a wrong one
 // refuses to start; then channels, queue and clicks are put together.
 
-import { readFile } from 'node:fs/promises';
 import type { Counter as CounterType, Registry } from 'prom-client';
 import { Counter, Gauge } from 'prom-client';
 import type { NotificationsSurface } from '../api/index.ts';
@@ -32,7 +31,7 @@ import {
   urlFault,
   webhookKeys,
 } from '../notify/index.ts';
-import type { LoadedConfig } from './config.ts';
+import { type LoadedConfig, readCa } from './config.ts';
 import { createMailer } from './mailer.ts';
 import type { NotificationChannelConfig } from './notifications-schema.ts';
 import { VERSION } from './version.ts';
@@ -68,7 +67,7 @@ async function readChannel(
   const rules: EgressRules = {
     allowPrivate: item.allowPrivate,
     insecure: item.insecure === true,
-    ca: item.ca === undefined ? null : await readPem(item, config.path(item.ca)),
+    ca: item.ca === undefined ? null : await readCa(config.path(item.ca), `notifications: ${item.name}: ca`),
   };
   const { name, giveUpAfterMs } = item;
   const common = { name, events: item.events ?? null, roles: item.roles ?? null, giveUpAfterMs, rules };
@@ -124,17 +123,6 @@ function keysOf(item: NotificationChannelConfig, secret: Secret): readonly Secre
   const keys = webhookKeys(secret);
   if (keys === null) throw refused(item, 'secret: expected whsec_<base64 of 24 to 64 bytes>; several are separated by white space');
   return keys;
-}
-
-async function readPem(item: NotificationChannelConfig, file: string): Promise<string> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (cause) {
-    throw refused(item, `ca: ${file} cannot be read`, cause);
-  }
-  if (!text.includes('-----BEGIN CERTIFICATE-----')) throw refused(item, `ca: ${file} is not a PEM certificate`);
-  return text;
 }
 
 export interface NotificationsDeps {

@@ -13,11 +13,14 @@ const minGroup = 4096;
 export interface SessionIndexer {
   /** Applies everything that is durable now. */
   catchUp(): Promise<void>;
+  /** Builds the index anew from the log; until it is through, the index lacks sessions. @returns how many entries it has. */
+  rebuild(onProgress: (progress: { readonly done: number; readonly total: number }) => void): Promise<number>;
   stop(): Promise<void>;
 }
 
 export function startSessionIndexer(deps: {
-  readonly reader: AuditReader;
+  /** `firstIndex`: entries before it were pruned. */
+  readonly reader: AuditReader & { readonly firstIndex: number };
   readonly index: SessionIndex;
   readonly logger: Logger;
 }): SessionIndexer {
@@ -28,7 +31,9 @@ export function startSessionIndexer(deps: {
   /** Size of the log at the last look. */
   let indexed = reader.size();
 
-  const apply = async (): Promise<void> => {
+  const apply = async (onProgress?: (done: number, total: number) => void): Promise<void> => {
+    // A new index over a pruned log.
+    if ((await index.position()) < reader.firstIndex) await index.clear(reader.firstIndex);
     const from = await index.position();
     const to = reader.size();
     if (from >= to) return;
@@ -37,6 +42,7 @@ export function startSessionIndexer(deps: {
       group.push(...outlines);
       if (group.length < minGroup) continue;
       await index.apply(group);
+      onProgress?.((group.at(-1)?.seq ?? 0) + 1, to);
       group = [];
     }
     if (group.length > 0) await index.apply(group);
@@ -71,6 +77,19 @@ export function startSessionIndexer(deps: {
   schedule(pollMs);
   return {
     catchUp,
+    async rebuild(onProgress) {
+      // A look that runs would go on where the index was.
+      for (let look = running; look !== null; look = running) await look.catch(() => undefined);
+      const anew = async (): Promise<void> => {
+        await index.clear(reader.firstIndex);
+        await apply((done, total) => onProgress({ done, total }));
+      };
+      running = anew().finally(() => {
+        running = null;
+      });
+      await running;
+      return index.position();
+    },
     async stop() {
       isStopped = true;
       clearTimeout(timer);

@@ -14,6 +14,8 @@ const BATCH_KEYS = 8;
 const SESSIONLESS_MS = 10 * 60 * 1000;
 const SESSIONLESS = '';
 const IDLE_MS = 60 * 60 * 1000;
+/** A session that lasts gets another key: retention counts from the first use, and none is used later than this after it. */
+export const KEY_LIFE_MS = 24 * 60 * 60 * 1000;
 
 export interface DataKeysDeps {
   readonly disk: Disk;
@@ -49,7 +51,8 @@ export class DataKeys {
     const nowMs = this.#deps.clock.monotonicMs();
     this.#expire(nowMs);
     const held = this.#bySession.get(owner);
-    if (held !== undefined) {
+    if (held !== undefined && nowMs - held.sinceMs >= KEY_LIFE_MS) this.forget(owner);
+    else if (held !== undefined) {
       held.usedAtMs = nowMs;
       this.#bySession.delete(owner);
       this.#bySession.set(owner, held);

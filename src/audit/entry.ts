@@ -93,10 +93,11 @@ const draftSchema = z.strictObject({
     .optional(),
   intent: count.optional(),
   answer: z.strictObject({ by: actor, verdict: z.enum(['approve', 'deny']) }).optional(),
+  keys: codes.optional(),
   detail: z.record(z.string().regex(/^[A-Za-z][A-Za-z0-9._-]{0,63}$/), z.union([detailText, z.number(), z.boolean()])).optional(),
 });
 
-const LOG_TYPES: ReadonlySet<EntryType> = new Set(['log.opened', 'log.closed', 'heartbeat']);
+const LOG_TYPES: ReadonlySet<EntryType> = new Set(['log.opened', 'log.closed', 'heartbeat', 'key.rotated']);
 /** `v`, `seq` of 16 digits, `ts`, and the brackets. */
 const FRAME_BYTES = 128;
 /** More than any `SealedRef` takes as JSON. */
@@ -173,4 +174,17 @@ function isHeader(value: unknown): value is EntryHeader {
 /** Replica names go into headers unescaped. */
 export function isReplicaName(text: string): boolean {
   return /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(text);
+}
+
+/** A reference as JSON.
+ *  @param first index of the entry it was sealed with, when that is an earlier one. */
+export function encodeRef(ref: SealedRef, first?: number): string {
+  const earlier = first === undefined ? '' : `,"first":${first}`;
+  return `{"kind":"${ref.kind}","sha256":"${ref.sha256}","bytes":${ref.bytes},"commitment":"${ref.commitment}","key":"${ref.key}"${earlier}}`;
+}
+
+export function encodeRefs(refs: readonly SealedRef[]): string {
+  let text = '';
+  for (const ref of refs) text += text === '' ? encodeRef(ref) : `,${encodeRef(ref)}`;
+  return text;
 }

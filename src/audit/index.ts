@@ -13,3 +13,7 @@ export { verifyLog } from './verify.ts';
 export type { LogVerdict, Problem, ProblemCode, VerifyOptions } from './verify.ts';
 export { nodeDisk } from './disk.ts';
 export type { Disk, DiskFile } from './disk.ts';
+export { createPruning } from './pruning.ts';
+export { createRetention } from './retention.ts';
+export type { Retention, RetentionRules } from './retention.ts';
+export { publishedLog } from './log-files.ts';

@@ -3,13 +3,13 @@
 
 import { SallyportError } from '../core/error.ts';
 import type { ProducerEnd } from './connection.ts';
+import type { LogSigners } from './key-files.ts';
 import type { AuditLogOptions, LogBackend } from './log.ts';
 import type { OpenWriterOptions } from './open-writer.ts';
 import { openWriter } from './open-writer.ts';
 import type { Disk } from './disk.ts';
 import { Producer } from './producer.ts';
 import type { WriterLink } from './producer.ts';
-import type { NoteSigner } from './tlog/index.ts';
 import type { LogWriter } from './writer.ts';
 import { IDLE_COMMIT_MS } from './writer.ts';
 
@@ -83,11 +83,11 @@ class LocalLink implements WriterLink, ProducerEnd {
 export async function openLocalLog(
   options: AuditLogOptions,
   writerOptions: OpenWriterOptions,
-  signer: NoteSigner,
+  signers: LogSigners,
   disk: Disk,
 ): Promise<LogBackend> {
   const { clock, random, logger, onFatal } = options;
-  const writer = await openWriter(writerOptions, signer, { disk, clock, random, logger, onFault: (fault) => onFatal?.(fault) });
+  const writer = await openWriter(writerOptions, signers, { disk, clock, random, logger, onFault: (fault) => onFatal?.(fault) });
   const link = new LocalLink(writer);
   const producer = new Producer({ link, durability: options.durability ?? 'durable', clock });
   link.attach(producer);

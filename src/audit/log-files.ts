@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { SallyportError } from '../core/error.ts';
 import type { Disk } from './disk.ts';
-import { readWhole } from './disk.ts';
+import { nodeDisk, readWhole } from './disk.ts';
 import type { TileReader } from './tlog/index.ts';
 import { bundlePath, decodeBundle, TILE_WIDTH, tilePath } from './tlog/index.ts';
 
@@ -18,6 +18,12 @@ export function auditDirs(dir: string) {
     keys: join(dir, 'keys'),
     checkpoint: join(dir, 'log', 'checkpoint'),
     vkey: join(dir, 'log', 'log.vkey'),
+    anchors: join(dir, 'log', 'anchors'),
+    rotations: join(dir, 'log', 'rotations'),
+    recipients: join(dir, 'keys', 'recipients'),
+    retention: join(dir, 'retention.json'),
+    pruning: join(dir, 'pruning.json'),
+    minimum: join(dir, 'log', 'minimum-index'),
   };
 }
 
@@ -45,5 +51,27 @@ export function tileReader(disk: Disk, log: string): TileReader {
     const bytes = await readWidth(disk, log, (w) => tilePath(level, index, w), width);
     if (bytes === null) throw new SallyportError('SP_AUDIT_CORRUPT', `tile ${level}/${index} is missing`);
     return bytes;
+  };
+}
+
+/** Entries before it were pruned; 0 = none. @throws SP_AUDIT_CORRUPT */
+export async function readMinimumIndex(disk: Disk, { minimum }: Pick<AuditDirs, 'minimum'>): Promise<number> {
+  const text = (await readWhole(disk, minimum))?.toString('utf8') ?? '0\n';
+  const index = Number(/^(0|[1-9]\d{0,15})\n$/.exec(text)?.[1] ?? Number.NaN);
+  if (!Number.isSafeInteger(index) || index % TILE_WIDTH !== 0)
+    throw new SallyportError('SP_AUDIT_CORRUPT', 'log/minimum-index is malformed');
+  return index;
+}
+
+/** What is published of a log, read from the disk beside whoever writes it.
+ *  @param dir the directory given to `openAuditLog` */
+export function publishedLog(dir: string, disk: Disk = nodeDisk) {
+  const dirs = auditDirs(dir);
+  return {
+    /** The signed note; null before the first. */
+    checkpoint: async (): Promise<string | null> => (await readWhole(disk, dirs.checkpoint))?.toString('utf8') ?? null,
+    readTile: tileReader(disk, dirs.log),
+    /** Where proofs of anchors lie. */
+    anchorsDirectory: dirs.anchors,
   };
 }

@@ -166,6 +166,14 @@ test('the checkpoint follows within a second and a heartbeat is written every mi
     mock.timers.tick(59_000);
     await log.append({ type: 'alarm' });
     assert.deepEqual((await types(log)).slice(2), ['heartbeat', 'alarm']);
+    // Counts of what came before it, since the start of this run: `log.opened`, one alarm.
+    for await (const { detail } of log.entries(2, 3)) assert.deepEqual(detail, { entries: 2, payloads: 0, threads: 1 });
+    mock.timers.tick(60_000);
+    await log.append({ type: 'alarm' }, [statement]);
+    for await (const { detail } of log.entries(4, 5)) assert.deepEqual(detail, { entries: 2, payloads: 0, threads: 1 });
+    mock.timers.tick(60_000);
+    await log.append({ type: 'alarm' });
+    for await (const { detail } of log.entries(6, 7)) assert.deepEqual(detail, { entries: 2, payloads: 1, threads: 1 });
     await log.close();
   } finally {
     mock.timers.reset();

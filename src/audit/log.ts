@@ -8,9 +8,11 @@ import type { EntryDraft, EntryHeader, EntryOutline, Payload } from '../core/eve
 import type { AuditLog, AuditReader, Clock, EntryTemplate, EntryVariables, Logger, Random, TemplateDraft, Ticket } from '../core/ports.ts';
 import type { Secret } from '../core/secret.ts';
 import type { Disk } from './disk.ts';
+import { nodeDisk } from './disk.ts';
 import { decodeHeader, isReplicaName } from './entry.ts';
 import { parseSigningKey } from './keys.ts';
 import { openLocalLog } from './local-log.ts';
+import { auditDirs, readMinimumIndex } from './log-files.ts';
 import type { OpenWriterOptions } from './open-writer.ts';
 import { decodeOutline } from './outline.ts';
 import type { Durability, Producer } from './producer.ts';
@@ -27,6 +29,8 @@ export interface AuditLogOptions {
   readonly replica: string;
   /** `PRIVATE+KEY+...` of `createLogKey`, or an Ed25519 PKCS#8 key as PEM or base64. */
   readonly signingKey: Secret;
+  /** The key before it: names the new one and signs beside it, until verifiers have the new one. Same forms. */
+  readonly retiringKey?: Secret | undefined;
   /** age public keys that can open sealed payloads; at least one. */
   readonly recipients: readonly string[];
   /** What `recorded` means. Default: `durable`. */
@@ -52,6 +56,10 @@ export interface AuditLogOptions {
 export interface OpenAuditLog extends AuditLog, AuditReader {
   /** Public key of the log in text form. */
   readonly vkey: string;
+  /** Entries before it were pruned. */
+  readonly firstIndex: number;
+  /** Reading begins here from now on. */
+  prunedBefore(index: number): void;
   /** Brings the signed checkpoint up to every durable entry. @returns the checkpoint. */
   publish(): Promise<string>;
   /** A file an auditor may fetch, by its path below `log/`; null when there is none. */
@@ -84,10 +92,20 @@ class BackedLog implements OpenAuditLog {
   readonly vkey: string;
   readonly #backend: LogBackend;
   #closing: Promise<void> | null = null;
+  #firstIndex: number;
 
-  constructor(vkey: string, backend: LogBackend) {
+  constructor(vkey: string, backend: LogBackend, firstIndex: number) {
     this.vkey = vkey;
+    this.#firstIndex = firstIndex;
     this.#backend = backend;
+  }
+
+  get firstIndex(): number {
+    return this.#firstIndex;
+  }
+
+  prunedBefore(index: number): void {
+    this.#firstIndex = index;
   }
 
   get writable(): boolean {
@@ -139,7 +157,7 @@ class BackedLog implements OpenAuditLog {
 
   async *#bundles(from: number, to: number, signal?: AbortSignal): AsyncGenerator<{ first: number; entries: readonly Buffer[] }> {
     const end = Math.min(to, this.size());
-    for (let first = Math.max(0, from); first < end;) {
+    for (let first = Math.max(this.#firstIndex, from); first < end;) {
       signal?.throwIfAborted();
       const entries = await this.#backend.read(first, end);
       if (entries.length === 0) throw new SallyportError('SP_AUDIT_CORRUPT', `entry ${first} cannot be read`);
@@ -186,7 +204,8 @@ export async function openAuditLog(options: AuditLogOptions): Promise<OpenAuditL
   const { replica, recipients, disk } = options;
   if (!isReplicaName(replica))
     throw new SallyportError('SP_CONFIG_INVALID', 'the replica name has characters other than letters, digits, ".", "_", "-"');
-  const signer = parseSigningKey(options.signingKey, options.origin);
+  const current = parseSigningKey(options.signingKey, options.origin);
+  const retiring = options.retiringKey === undefined ? null : parseSigningKey(options.retiringKey, options.origin);
   await checkRecipients(recipients);
   const writerOptions: OpenWriterOptions = {
     dir: resolve(options.dir),
@@ -200,6 +219,14 @@ export async function openAuditLog(options: AuditLogOptions): Promise<OpenAuditL
     heartbeatMs: options.heartbeatMs ?? 60_000,
   };
   const backend =
-    disk === undefined ? await openThreadedLog(options, writerOptions) : await openLocalLog(options, writerOptions, signer, disk);
-  return new BackedLog(signer.vkey, backend);
+    disk === undefined
+      ? await openThreadedLog(options, writerOptions)
+      : await openLocalLog(options, writerOptions, { current, retiring }, disk);
+  try {
+    return new BackedLog(current.vkey, backend, await readMinimumIndex(disk ?? nodeDisk, auditDirs(writerOptions.dir)));
+  } catch (error) {
+    await backend.producer.close();
+    await backend.close();
+    throw error;
+  }
 }

@@ -5,13 +5,14 @@ import { dirname } from 'node:path';
 import { SallyportError } from '../core/error.ts';
 import type { Clock, Logger, Random } from '../core/ports.ts';
 import type { Disk } from './disk.ts';
-import { existingAncestor, makeDurableDir, readWhole, replaceFile } from './disk.ts';
+import { existingAncestor, makeDurableDir } from './disk.ts';
+import type { LogSigners } from './key-files.ts';
+import { knownKey, prepareKeys } from './key-files.ts';
 import { auditDirs } from './log-files.ts';
 import { Packs } from './packs.ts';
 import { Publisher } from './publisher.ts';
 import { recover } from './recovery.ts';
 import { Segments } from './segments.ts';
-import type { NoteSigner } from './tlog/index.ts';
 import type { WriterOptions } from './writer.ts';
 import { LogWriter } from './writer.ts';
 
@@ -30,31 +31,26 @@ export interface WriterPorts {
 }
 
 /** @throws SP_AUDIT_CORRUPT when the directory is not what this log left behind, SP_AUDIT_UNWRITABLE when the disk cannot be used. */
-export async function openWriter(options: OpenWriterOptions, signer: NoteSigner, ports: WriterPorts): Promise<LogWriter> {
+export async function openWriter(options: OpenWriterOptions, signers: LogSigners, ports: WriterPorts): Promise<LogWriter> {
   const { disk } = ports;
   const dirs = auditDirs(options.dir);
   try {
     const above = await existingAncestor(disk, dirname(options.dir));
-    for (const path of [dirs.log, dirs.journal, dirs.blobs, dirs.keys]) await makeDurableDir(disk, above, path);
-    await fixVerifierKey(disk, dirs.vkey, dirs.log, signer.vkey);
-    const recovered = await recover(disk, dirs, signer.vkey);
-    const publisher = new Publisher({ disk, log: dirs.log, signer, frontier: recovered.frontier, checkpoint: recovered.checkpoint });
+    for (const path of [dirs.log, dirs.rotations, dirs.journal, dirs.blobs, dirs.keys]) await makeDurableDir(disk, above, path);
+    const vkey = await knownKey(disk, dirs, signers);
+    const recovered = await recover(disk, dirs, vkey);
+    const publisher = new Publisher({ disk, log: dirs.log, signers, frontier: recovered.frontier, checkpoint: recovered.checkpoint });
     const packs = new Packs(disk, dirs.blobs);
     await packs.open();
     const segments = await Segments.open(disk, dirs.journal, options.segmentBytes, recovered.journal);
+    const { recipients } = options;
+    const keys = await prepareKeys(disk, dirs, { ...signers, recipients }, { vkey, size: recovered.frontier.size });
     const writer = new LogWriter({ options, ...ports, dirs, publisher, packs, segments, recovered });
-    await writer.start();
+    await writer.start(keys.entries);
+    await keys.commit();
     return writer;
   } catch (cause) {
     if (cause instanceof SallyportError) throw cause;
     throw new SallyportError('SP_AUDIT_UNWRITABLE', 'the directory of the audit log cannot be used', { cause });
   }
-}
-
-async function fixVerifierKey(disk: Disk, path: string, log: string, vkey: string): Promise<void> {
-  const known = (await readWhole(disk, path))?.toString('utf8').trim() ?? null;
-  if (known === vkey) return;
-  if (known !== null) throw new SallyportError('SP_AUDIT_CORRUPT', 'this log was begun with another origin or signing key');
-  await replaceFile(disk, path, [Buffer.from(`${vkey}\n`)]);
-  await disk.syncDir(log);
 }

@@ -6,7 +6,8 @@ import { SallyportError } from '../core/error.ts';
 import type { Disk } from './disk.ts';
 import { makeDurableDir, readWhole, replaceFile } from './disk.ts';
 import { bundlePath, encodeBundle, leafHash, signCheckpoint, TILE_WIDTH, tilePath } from './tlog/index.ts';
-import type { Frontier, NoteSigner, Tile } from './tlog/index.ts';
+import type { Frontier, Tile } from './tlog/index.ts';
+import type { LogSigners } from './key-files.ts';
 
 const WRITES_IN_FLIGHT = 8;
 
@@ -14,7 +15,7 @@ export interface PublisherDeps {
   readonly disk: Disk;
   /** The `log` directory; exists. */
   readonly log: string;
-  readonly signer: NoteSigner;
+  readonly signers: LogSigners;
   /** The tree under the last checkpoint. */
   readonly frontier: Frontier;
   /** The last checkpoint, or null before the first. */
@@ -46,7 +47,7 @@ export class Publisher {
   /** Brings the checkpoint up to the end of `entries`.
    *  @param entries durable entries from `firstSeq`, a multiple of 256 not beyond `size`. */
   async publish(entries: readonly Buffer[], firstSeq: number): Promise<void> {
-    const { disk, log, signer, frontier } = this.#deps;
+    const { disk, log, frontier } = this.#deps;
     const end = firstSeq + entries.length;
     const bundle = (tile: Tile): Buffer => {
       const from = tile.index * TILE_WIDTH - firstSeq;
@@ -93,7 +94,7 @@ export class Publisher {
     }
     await Promise.all(writes);
     await Promise.all([...dirs].map((dir) => disk.syncDir(dir)));
-    await this.#sign(signer);
+    await this.#sign();
 
     for (const path of outdated) {
       this.#knownDirs.delete(join(log, path));
@@ -101,8 +102,8 @@ export class Publisher {
     }
   }
 
-  async #sign(signer: NoteSigner): Promise<void> {
-    const { disk, log, frontier } = this.#deps;
+  async #sign(): Promise<void> {
+    const { disk, log, frontier, signers } = this.#deps;
     const path = join(log, 'checkpoint');
     const onDisk = (await readWhole(disk, path))?.toString('utf8') ?? null;
     if (onDisk !== this.#checkpoint) {
@@ -111,7 +112,7 @@ export class Publisher {
         'the checkpoint on disk is not the one this log wrote: another process uses this directory',
       );
     }
-    const checkpoint = signCheckpoint({ size: frontier.size, root: frontier.root() }, signer);
+    const checkpoint = signCheckpoint({ size: frontier.size, root: frontier.root() }, signers.current, signers.retiring);
     await replaceFile(disk, path, [Buffer.from(checkpoint)]);
     await disk.syncDir(log);
     this.#checkpoint = checkpoint;

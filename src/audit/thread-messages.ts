@@ -18,7 +18,13 @@ export interface RingEnd {
 }
 
 export type WriterCall =
-  | { readonly method: 'open'; readonly options: OpenWriterOptions; readonly origin: string; readonly signingKey: string }
+  | {
+      readonly method: 'open';
+      readonly options: OpenWriterOptions;
+      readonly origin: string;
+      readonly signingKey: string;
+      readonly retiringKey: string | null;
+    }
   | { readonly method: 'connect'; readonly end: RingEnd }
   | { readonly method: 'read'; readonly from: number; readonly to: number }
   | { readonly method: 'sealed'; readonly ref: { readonly sha256: string; readonly key: string } }

@@ -204,7 +204,8 @@ export async function openThreadedLog(options: AuditLogOptions, writerOptions: O
   const durability = options.durability ?? 'durable';
   try {
     const signingKey = options.signingKey.reveal();
-    await client.call({ method: 'open', options: writerOptions, origin: options.origin, signingKey });
+    const retiringKey = options.retiringKey?.reveal() ?? null;
+    await client.call({ method: 'open', options: writerOptions, origin: options.origin, signingKey, retiringKey });
   } catch (error) {
     await client.end();
     throw error;

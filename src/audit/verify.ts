@@ -8,21 +8,24 @@ import type { Disk, DiskFile } from './disk.ts';
 import { isAbsent, nodeDisk, readWhole } from './disk.ts';
 import { readRecords, segmentFirstSeq } from './journal.ts';
 import type { AuditDirs } from './log-files.ts';
-import { auditDirs, readBundle, tileReader } from './log-files.ts';
+import { auditDirs, readBundle, readMinimumIndex, tileReader } from './log-files.ts';
+import { readKeyStatements } from './key-files.ts';
 import { packOf, readBlobs, readPackIndex } from './packs.ts';
 import { SessionCounters } from './session-counters.ts';
-import type { NoteVerifier, Tile, TreeHead } from './tlog/index.ts';
+import type { KeyInTurn, NoteVerifier, Tile, TreeHead } from './tlog/index.ts';
 import {
   emptyRoot,
   equalHashes,
   Frontier,
   HASH_BYTES,
   hashAt,
+  keyChain,
   leafHash,
   openCheckpoint,
   parseVerifierKey,
   sha256,
   TILE_WIDTH,
+  tileWidth,
 } from './tlog/index.ts';
 
 export const PROBLEM_CODES = [
@@ -60,10 +63,12 @@ export interface LogVerdict {
   readonly problemCount: number;
   readonly entries: { readonly checked: number; readonly firstTs: string | null; readonly lastTs: string | null };
   readonly payloads: { readonly named: number; readonly present: number };
+  /** Entries before it were pruned, and the log says so; 0 = none. */
+  readonly firstIndex: number;
 }
 
 export interface VerifyOptions {
-  /** Public key of the log, from somewhere else than the log's own directory. */
+  /** A public key of the log, from somewhere else than the log's own directory: the one that signs now, or one before it. */
   readonly vkey: string;
   /** Called about every 65,536 entries. */
   readonly onProgress?: (checked: number, size: number) => void;
@@ -86,7 +91,9 @@ class Verification {
   readonly #dirs: AuditDirs;
   readonly #options: VerifyOptions;
   readonly #problems: Problem[] = [];
-  readonly #sessions = new SessionCounters();
+  #sessions = new SessionCounters();
+  #firstIndex = 0;
+  #prunedBefore = 0;
   #problemCount = 0;
   #checked = 0;
   #firstTs: string | null = null;
@@ -117,6 +124,7 @@ class Verification {
       problemCount: this.#problemCount,
       entries: { checked: this.#checked, firstTs: this.#firstTs, lastTs: this.#lastTs },
       payloads: { named: this.#named, present: this.#present },
+      firstIndex: this.#firstIndex,
     };
   }
 
@@ -141,7 +149,7 @@ class Verification {
       return null;
     }
     try {
-      return openCheckpoint(note.toString('utf8'), verifier);
+      return openByChain(note.toString('utf8'), keyChain(verifier, await readKeyStatements(this.#disk, this.#dirs)));
     } catch (error) {
       this.#report('checkpoint-invalid', null, messageOf(error));
       return null;
@@ -153,13 +161,16 @@ class Verification {
       if (!equalHashes(emptyRoot(), head.root)) this.#report('root-mismatch', null, 'the checkpoint of an empty log has another root');
       return;
     }
-    const frontier = new Frontier();
+    const frontier = await this.#start(head);
+    if (frontier === null) return;
+    this.#firstIndex = frontier.size;
+    this.#sessions = new SessionCounters(frontier.size > 0);
     const load = (first: number) => {
       const width = Math.min(TILE_WIDTH, head.size - first);
       return Promise.all([this.#bundle(first / TILE_WIDTH, width), this.#tile(0, first / TILE_WIDTH, width)]);
     };
-    let ahead = load(0);
-    for (let first = 0; first < head.size; first += TILE_WIDTH) {
+    let ahead = load(frontier.size);
+    for (let first = frontier.size; first < head.size; first += TILE_WIDTH) {
       this.#options.signal?.throwIfAborted();
       const [entries, tile] = await ahead;
       if (entries === null) return;
@@ -183,6 +194,25 @@ class Verification {
     if (!equalHashes(frontier.root(), head.root))
       this.#report('root-mismatch', null, 'the entries do not have the root that the checkpoint signs');
     this.#options.onProgress?.(this.#checked, head.size);
+    if (this.#prunedBefore < this.#firstIndex)
+      this.#report('entries-missing', 0, `entries before ${this.#firstIndex} are missing, and the log does not say that they were pruned`);
+  }
+
+  /** The tree before the first entry that there should be; null when it cannot be had (reported). */
+  async #start(head: TreeHead): Promise<Frontier | null> {
+    const tile = tileReader(this.#disk, this.#dirs.log);
+    try {
+      const first = await readMinimumIndex(this.#disk, this.#dirs);
+      if (first > head.size) throw new SallyportError('SP_AUDIT_CORRUPT', 'log/minimum-index is beyond the checkpoint');
+      // Tiles at that edge have grown since.
+      return await Frontier.restore(first, async (level, index, width) =>
+        (await tile(level, index, tileWidth(level, index, head.size))).subarray(0, width * HASH_BYTES),
+      );
+    } catch (error) {
+      if (!(error instanceof SallyportError)) throw error;
+      this.#report('entries-missing', 0, messageOf(error));
+      return null;
+    }
   }
 
   async #bundle(index: number, width: number): Promise<Buffer[] | null> {
@@ -235,6 +265,7 @@ class Verification {
     if (header['seq'] !== seq) this.#report('entry-out-of-order', seq, 'the entry names another index');
     this.#firstTs ??= header['ts'];
     this.#lastTs = header['ts'];
+    if (header['type'] === 'log.pruned') this.#prunedBefore = Math.max(this.#prunedBefore, prunedBeforeOf(header));
     this.#named += sealedHashes(header).length;
     const gap = this.#sessions.apply(header);
     if (gap !== null) this.#report('session-gap', seq, gap);
@@ -302,6 +333,21 @@ class Verification {
   }
 }
 
+/** The checkpoint must be signed by the last key of the chain; up to where that one began, by the one before it.
+ *  @throws SP_AUDIT_CORRUPT */
+function openByChain(note: string, chain: readonly KeyInTurn[]): TreeHead {
+  const [before, last] = [chain.at(-2), chain.at(-1)];
+  if (last === undefined) throw new SallyportError('SP_AUDIT_CORRUPT', 'there is no key to verify with');
+  try {
+    return openCheckpoint(note, last.verifier);
+  } catch (error) {
+    if (before === undefined || before.aloneUpTo === null) throw error;
+    const head = openCheckpoint(note, before.verifier);
+    if (head.size <= before.aloneUpTo) return head;
+    throw new SallyportError('SP_AUDIT_CORRUPT', `the checkpoint is signed by a key that was replaced after entry ${before.aloneUpTo}`);
+  }
+}
+
 function messageOf(error: unknown): string {
   return error instanceof SallyportError ? error.message : 'unreadable';
 }
@@ -313,6 +359,10 @@ function parseObject(bytes: Buffer): Record<string, unknown> | null {
   } catch {
     return null;
   }
+}
+
+function prunedBeforeOf({ detail }: Record<string, unknown>): number {
+  return typeof detail === 'object' && detail !== null && 'before' in detail && typeof detail.before === 'number' ? detail.before : 0;
 }
 
 /** Hashes of the payloads that came with an entry; those it shares with an earlier one lie there. */

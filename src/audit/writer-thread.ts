@@ -14,6 +14,7 @@ import { openWriter } from './open-writer.ts';
 import { RingReceiver, WriterState } from './ring.ts';
 import type { CallMessage, ControlMessage, ProgressMessage, RingEnd, ThreadData, WriterCall } from './thread-messages.ts';
 import { toMessage } from './thread-messages.ts';
+import type { NoteSigner } from './tlog/index.ts';
 import { encodeBundle } from './tlog/index.ts';
 import type { LogWriter } from './writer.ts';
 
@@ -128,13 +129,19 @@ class WriterThread {
 
   async #call(call: WriterCall): Promise<unknown> {
     if (call.method === 'open') {
-      this.#writer = await openWriter(call.options, parseSigningKey(new Secret(call.signingKey), call.origin), {
-        disk: nodeDisk,
-        clock: { nowMs: () => Date.now(), monotonicMs: () => performance.now() },
-        random: { bytes: (length) => randomBytes(length) },
-        logger: logger(),
-        onFault: () => state.fail(),
-      });
+      const signer = (key: string): NoteSigner => parseSigningKey(new Secret(key), call.origin);
+      const retiring = call.retiringKey === null ? null : signer(call.retiringKey);
+      this.#writer = await openWriter(
+        call.options,
+        { current: signer(call.signingKey), retiring },
+        {
+          disk: nodeDisk,
+          clock: { nowMs: () => Date.now(), monotonicMs: () => performance.now() },
+          random: { bytes: (length) => randomBytes(length) },
+          logger: logger(),
+          onFault: () => state.fail(),
+        },
+      );
       state.size = this.#writer.size();
       return null;
     }

@@ -75,13 +75,17 @@ test('a connection that sends without end keeps no other waiting for more than a
     heartbeatMs: 60_000,
   };
   let bytes = 0;
-  const writer = await openWriter(options, parseSigningKey(createLogKey(origin).signingKey, origin), {
-    disk,
-    clock: { nowMs: () => 0, monotonicMs: () => 0 },
-    random: { bytes: (length) => Buffer.alloc(length, (bytes += 1)) },
-    logger: { info: () => undefined, warn: () => undefined, error: () => undefined },
-    onFault: (fault) => assert.fail(fault),
-  });
+  const writer = await openWriter(
+    options,
+    { current: parseSigningKey(createLogKey(origin).signingKey, origin), retiring: null },
+    {
+      disk,
+      clock: { nowMs: () => 0, monotonicMs: () => 0 },
+      random: { bytes: (length) => Buffer.alloc(length, (bytes += 1)) },
+      logger: { info: () => undefined, warn: () => undefined, error: () => undefined },
+      onFault: (fault) => assert.fail(fault),
+    },
+  );
   const ends = Array.from({ length: 3 }, () => new FullEnd(8 * 1024 * 1024));
   for (const end of ends) writer.connect(end);
   await writer.work();

@@ -5,7 +5,7 @@
 
 import { join } from 'node:path';
 import { SallyportError } from '../core/error.ts';
-import type { EntryType, Payload, SealedRef } from '../core/event.ts';
+import type { EntryDraft, EntryType, Payload, SealedRef } from '../core/event.ts';
 import type { Clock, Logger, Random } from '../core/ports.ts';
 import { CommitGroup } from './commit-group.ts';
 import type { ProducerEnd, WriterTemplate } from './connection.ts';
@@ -13,7 +13,7 @@ import { Connection } from './connection.ts';
 import { DataKeys } from './data-keys.ts';
 import type { Disk } from './disk.ts';
 import { readWhole } from './disk.ts';
-import { decodeHeader, encodeDraft } from './entry.ts';
+import { decodeHeader, encodeDraft, encodeRef, encodeRefs } from './entry.ts';
 import type { AuditDirs } from './log-files.ts';
 import { isLogPath, readBundle } from './log-files.ts';
 import type { Packs } from './packs.ts';
@@ -69,6 +69,9 @@ export class LogWriter {
   readonly #tail: Buffer[];
   #tailStart: number;
   #tailBytes = 0;
+  /** What the last heartbeat told, and payloads sealed since. */
+  #toldSize = 0;
+  #payloads = 0;
   /** Monotonic time of the oldest entry of the group. */
   #groupSinceMs = 0;
   /** Somebody waits for the group. */
@@ -100,10 +103,11 @@ export class LogWriter {
     });
   }
 
-  /** Appends `log.opened`, publishes it and starts the clockwork. */
-  async start(): Promise<void> {
+  /** Appends `log.opened`, publishes it and starts the clockwork. @param news entries of the log itself that come with it */
+  async start(news: readonly Pick<EntryDraft, 'type' | 'detail'>[] = []): Promise<void> {
     const { recovered, logger, segments, options } = this.#deps;
     const size = this.size();
+    this.#toldSize = size;
     const last = this.#tail.at(-1);
     const lastType = size === 0 ? null : last === undefined ? await this.#typeOf(size - 1) : decodeHeader(last, size - 1).type;
     const previous = lastType === null ? 'none' : lastType === 'log.closed' ? 'closed' : 'crashed';
@@ -113,6 +117,7 @@ export class LogWriter {
       await this.#keys.refill();
       if (segments.isFull) await segments.rotate();
       await this.#appendOwn('log.opened', { previous, cutBytes });
+      for (const { type, detail } of news) await this.#appendOwn(type, detail);
       await this.publish();
     } catch (error) {
       await segments.close();
@@ -123,7 +128,7 @@ export class LogWriter {
       this.#timers.push(setInterval(() => void run().catch(() => undefined), ms).unref());
     };
     every(options.checkpointMs, () => this.publish());
-    every(options.heartbeatMs, () => this.#appendOwn('heartbeat'));
+    every(options.heartbeatMs, () => this.#beat());
   }
 
   connect(end: ProducerEnd): void {
@@ -378,6 +383,7 @@ export class LogWriter {
   #seal(payloads: readonly Payload[], key: DataKey): SealedRef[] {
     const { maxPayloadBytes } = this.#deps.options;
     return payloads.map((payload) => {
+      this.#payloads += 1;
       const bytes = blobBytes(payload.bytes.length, key, maxPayloadBytes);
       return this.#group.blob(bytes, (target, at) => sealInto(target, at, payload, key, maxPayloadBytes));
     });
@@ -426,6 +432,14 @@ export class LogWriter {
       if (this.#fault !== null) throw refusal(this.#fault);
     };
     return append();
+  }
+
+  /** Counts only: how much was recorded since the last one, and by how many threads. */
+  async #beat(): Promise<void> {
+    const detail = { entries: this.#nextSeq() - this.#toldSize, payloads: this.#payloads, threads: this.#connections.length };
+    this.#toldSize = this.#nextSeq();
+    this.#payloads = 0;
+    await this.#appendOwn('heartbeat', detail);
   }
 
   #commit(): void {
@@ -477,18 +491,6 @@ export class LogWriter {
     for (const connection of this.#connections) connection.end.failed(fault);
     this.#deps.onFault(fault);
   }
-}
-
-/** @param first index of the entry it was sealed with, when that is an earlier one. */
-function encodeRef(ref: SealedRef, first?: number): string {
-  const earlier = first === undefined ? '' : `,"first":${first}`;
-  return `{"kind":"${ref.kind}","sha256":"${ref.sha256}","bytes":${ref.bytes},"commitment":"${ref.commitment}","key":"${ref.key}"${earlier}}`;
-}
-
-function encodeRefs(refs: readonly SealedRef[]): string {
-  let text = '';
-  for (const ref of refs) text += text === '' ? encodeRef(ref) : `,${encodeRef(ref)}`;
-  return text;
 }
 
 function faultCode(cause: unknown): string {

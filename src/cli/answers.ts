@@ -114,6 +114,24 @@ export const recordingAnswer = z.object({
   ),
   next: z.number().nullable(),
 });
+export const reindexAnswer = z.object({ entries: z.number() });
+
+export const unsealPayloadsAnswer = recordingAnswer.omit({ session: true });
+
+export const unsealAnswer = z.object({
+  id: z.string(),
+  state: z.enum(['pending', 'approved', 'denied', 'expired']),
+  requester: actor,
+  session: z.string().nullable(),
+  entry: z.number().nullable(),
+  target: z.string(),
+  purpose: z.string(),
+  approvers: z.object({ role: z.string(), count: z.number() }),
+  expiresAt: z.string(),
+});
+export type UnsealAnswer = z.infer<typeof unsealAnswer>;
+export const unsealsAnswer = z.object({ unseals: z.array(unsealAnswer) });
+
 export type RecordingItem = z.infer<typeof recordingAnswer>['items'][number];
 
 export const targetsAnswer = z.object({

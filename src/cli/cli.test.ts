@@ -413,6 +413,7 @@ describe('command line', () => {
       problemCount: directory === 'good' ? 0 : 1,
       entries: { checked: 7, firstTs: null, lastTs: null },
       payloads: { named: 0, present: 0 },
+      firstIndex: 0,
     });
     const good = await cli(['audit', 'verify', 'good', '--key', 'log.vkey'], {
       files: { 'log.vkey': 'name+id+key\n' },

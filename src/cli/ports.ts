@@ -27,6 +27,8 @@ export interface LogVerdict {
   readonly problemCount: number;
   readonly entries: { readonly checked: number; readonly firstTs: string | null; readonly lastTs: string | null };
   readonly payloads: { readonly named: number; readonly present: number };
+  /** Entries before it were pruned; 0 = none. */
+  readonly firstIndex: number;
 }
 
 /** Verifies a log directory offline: signature, tree, every entry, order and density. */

@@ -14,6 +14,7 @@ import { policyCommands } from './commands/policy.ts';
 import { requestCommand } from './commands/request.ts';
 import { sessionCommands } from './commands/sessions.ts';
 import { targetCommands } from './commands/targets.ts';
+import { unsealCommands } from './commands/unseal.ts';
 import { EXIT } from './failure.ts';
 import { Output } from './output.ts';
 import type { CliDeps } from './ports.ts';
@@ -111,6 +112,7 @@ export function buildProgram(deps: CliDeps, setting: CommandSetting, listenForIn
   lockCommands(program, setting);
   notificationCommands(program, setting);
   sessionCommands(program, setting);
+  unsealCommands(program, setting);
   targetCommands(program, setting);
   auditCommands(program, setting);
   return program;

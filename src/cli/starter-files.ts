@@ -28,7 +28,8 @@ export function starterConfig(choices: StarterChoices): string {
 # Every fault is printed with its line before anything starts: sallyport serve -c sallyport.yaml
 version: 1
 
-# State, audit log and sealed payloads. One gateway at a time.
+# State, audit log and sealed payloads. One gateway at a time. ./data.anchor remembers the newest checkpoint of the log: do not put it
+# back together with ./data, and give the log an anchor on another machine (audit.anchors).
 dataDirectory: ./data
 
 # Where clients connect. Without TLS only loopback is accepted, and only with \`insecure: true\`.
@@ -149,6 +150,7 @@ ca.key                signs server certificates of the gateway. Needed again whe
 `;
 
 export const STARTER_IGNORE = `data/
+data.anchor/
 keys/*.key
 tls/*.key
 offline/

@@ -115,6 +115,18 @@ export const ERROR_CODES = {
   SP_AUDIT_ENTRY_INVALID: code('internal', false, 'internal fault of the gateway', 'Report this with the session id.'),
   SP_AUDIT_ENTRY_TOO_LARGE: code('limit', false, 'the statement is too large to be recorded', 'Send a smaller statement.'),
   SP_AUDIT_CORRUPT: code('audit', false, 'the audit log is damaged', 'Ask the operator; run sallyport audit verify.'),
+  SP_AUDIT_ROLLED_BACK: code(
+    'audit',
+    false,
+    'the audit log is shorter than, or another than, the one that its anchors saw',
+    'Ask the operator; see docs/anchors.md.',
+  ),
+  SP_UNSEAL_NOT_APPROVED: code(
+    'denied',
+    false,
+    'sealed payloads are given out for an approved request only',
+    'Ask with sallyport unseal; a second person approves with sallyport unseals approve.',
+  ),
   SP_DATA_DIR_LOCKED: code('config', false, 'another gateway uses this data directory', 'Stop it, or use another data directory.'),
   SP_STORE_UNAVAILABLE: code('unavailable', true, 'the state store cannot be used', 'Ask the operator.'),
   SP_UPSTREAM_UNREACHABLE: code('upstream', true, 'the target cannot be reached', 'Try again later.'),

@@ -38,7 +38,13 @@ export const ENTRY_TYPES = [
   'lock.set',
   'lock.lifted',
   'review.signed',
+  'unseal.requested',
+  'unseal.answered',
   'payload.unsealed',
+  'payload.shredded',
+  'log.pruned',
+  'connector.up',
+  'connector.down',
   'alarm',
 ] as const;
 export type EntryType = (typeof ENTRY_TYPES)[number];
@@ -156,6 +162,8 @@ export interface EntryDraft {
   readonly intent?: number;
   /** Approval answers: who, and what they said (`approve`, `deny`). Free text is sealed, never here. */
   readonly answer?: { readonly by: ActorRef; readonly verdict: 'approve' | 'deny' };
+  /** `payload.shredded` only: ids of the data keys that are destroyed. */
+  readonly keys?: readonly string[];
   /** Closed-vocabulary detail: close reason, authentication fault code, alarm code, setting names. */
   readonly detail?: Readonly<Record<string, string | number | boolean>>;
 }

@@ -12,6 +12,8 @@ export type ApprovalId = Branded<'ApprovalId'>;
 export type GrantId = Branded<'GrantId'>;
 /** `dlg_` + 26 base32 characters. */
 export type DelegationId = Branded<'DelegationId'>;
+/** `uns_` + 26 base32 characters. */
+export type UnsealId = Branded<'UnsealId'>;
 /** Name of a target as configured: `[a-z][a-z0-9-]*`. */
 export type TargetName = Branded<'TargetName'>;
 /** Lower-case hexadecimal SHA-256. */
@@ -27,6 +29,11 @@ export function sessionId(random: Uint8Array): SessionId {
 /** A fresh approval id from at least 16 random bytes. */
 export function approvalId(random: Uint8Array): ApprovalId {
   return `apr_${base32(random)}` as ApprovalId;
+}
+
+/** A fresh id of a request to open, from at least 16 random bytes. */
+export function unsealId(random: Uint8Array): UnsealId {
+  return `uns_${base32(random)}` as UnsealId;
 }
 
 /** A fresh grant id from at least 16 random bytes. */

@@ -199,6 +199,8 @@ export interface SessionIndex {
   /** Applies consecutive log entries, all of them or none. Idempotent by `seq`; calls come in log order.
    *  @throws SP_INTERNAL when entries before them were never applied. */
   apply(entries: readonly EntryOutline[]): Promise<void>;
+  /** Forgets everything: the index is built anew from this entry. */
+  clear(from: number): Promise<void>;
   /** Log index up to which entries were applied (exclusive). */
   position(): Promise<number>;
   get(id: SessionId): Promise<SessionRow | null>;

@@ -40,7 +40,13 @@ describe('one POST', () => {
   });
 
   it('arrives as it is, with its length', async () => {
-    assert.deepEqual(await send(`${plain.url}/hook?a=b`, local), { fault: null, status: 200, retryAfterMs: null, body: 'ok' });
+    assert.deepEqual(await send(`${plain.url}/hook?a=b`, local), {
+      fault: null,
+      status: 200,
+      retryAfterMs: null,
+      body: 'ok',
+      bytes: Buffer.from('ok'),
+    });
     const [received] = plain.received;
     assert.deepEqual([received?.method, received?.path, received?.body], ['POST', '/hook?a=b', message.body]);
     assert.equal(received?.headers['content-length'], '8');

@@ -43,7 +43,13 @@ export type EgressFault =
 
 export type Exchange =
   | { readonly fault: EgressFault }
-  | { readonly fault: null; readonly status: number; readonly retryAfterMs: number | null; readonly body: string };
+  | {
+      readonly fault: null;
+      readonly status: number;
+      readonly retryAfterMs: number | null;
+      readonly body: string;
+      readonly bytes: Uint8Array;
+    };
 
 export const systemEgress: EgressDeps = {
   resolve: (hostname) => dnsLookup(hostname, { all: true, order: 'verbatim' }),
@@ -67,7 +73,7 @@ export function urlFault(url: URL, rules: Pick<EgressRules, 'insecure'>): string
 /** Sends once. Never throws: whatever happens is a fault of the closed vocabulary, without text of the other side. */
 export async function post(
   url: URL,
-  message: { readonly headers: Readonly<Record<string, string>>; readonly body: string },
+  message: { readonly headers: Readonly<Record<string, string>>; readonly body: string | Uint8Array },
   rules: EgressRules,
   deps: EgressDeps,
   signal: AbortSignal,
@@ -127,7 +133,7 @@ function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
 function exchangeWith(
   url: URL,
   addresses: readonly ResolvedAddress[],
-  message: { readonly headers: Readonly<Record<string, string>>; readonly body: string },
+  message: { readonly headers: Readonly<Record<string, string>>; readonly body: string | Uint8Array },
   rules: EgressRules,
   signal: AbortSignal,
 ): Promise<Exchange> {
@@ -161,14 +167,16 @@ function exchangeWith(
         outgoing.destroy();
       });
       answer.once('error', () => settle({ fault: 'unreachable' }));
-      answer.once('end', () =>
+      answer.once('end', () => {
+        const whole = Buffer.concat(chunks);
         settle({
           fault: null,
           status: answer.statusCode ?? 0,
           retryAfterMs: retryAfterMs(answer.headers['retry-after'], answer.headers.date),
-          body: Buffer.concat(chunks).toString('utf8'),
-        }),
-      );
+          body: whole.toString('utf8'),
+          bytes: whole,
+        });
+      });
     });
     outgoing.end(message.body);
   });

@@ -103,6 +103,12 @@ export function createSessionIndex(db: Kysely<IndexSchema>): SessionIndex {
   return {
     apply: (entries) => db.transaction().execute((tx) => applyBatch(tx, entries)),
 
+    clear: (from) =>
+      db.transaction().execute(async (tx) => {
+        for (const table of ['sessions', 'session_runs', 'position'] as const) await tx.deleteFrom(table).execute();
+        await tx.insertInto('position').values({ id: POSITION_ID, next_seq: from }).execute();
+      }),
+
     position: () => position(),
 
     get: (id) => load(id, db),

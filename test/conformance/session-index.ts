@@ -107,6 +107,18 @@ export function describeSessionIndex(name: string, make: () => Promise<Made<Sess
       assert.deepEqual([await index.get(ses('a')), await index.entriesOf(ses('a')), await index.position()], before);
     });
 
+    it('is the same again when it is cleared and built anew', async () => {
+      await feed(day);
+      const before = [await index.get(ses('a')), await index.get(ses('b')), await index.entriesOf(ses('a'))];
+      await index.clear(3);
+      assert.equal(await index.position(), 3);
+      await index.clear(0);
+      assert.equal(await index.position(), 0);
+      assert.deepEqual([await index.get(ses('a')), await index.entriesOf(ses('a')), await index.list({ limit: 10 })], [null, [], []]);
+      await feed(day);
+      assert.deepEqual([await index.get(ses('a')), await index.get(ses('b')), await index.entriesOf(ses('a'))], before);
+    });
+
     it('gives the same rows when calls overlap', async () => {
       await Promise.all(logOf(day).map((entry) => index.apply([entry])));
       assert.equal((await index.get(ses('a')))?.rows, 42);

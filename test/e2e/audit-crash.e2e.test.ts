@@ -125,6 +125,67 @@ test(
 );
 
 test(
+  'THREAT killed gateway: kill -9 in and after changes of the signing key lose nothing, and each key leads to a log that verifies',
+  { timeout: 200_000 },
+  async () => {
+    const dir = join(root, 'rotated');
+    const other = createLogKey(origin);
+    const acknowledged = new Map<number, string>();
+    const once = setupFile('rotated-once');
+    const setups = [key, other].map((current, at) =>
+      setupFile(`rotated-${at}`, {
+        signingKey: current.signingKey.reveal(),
+        retiringKey: (at === 0 ? other : key).signingKey.reveal(),
+      }),
+    );
+    for (let round = 0; round < 12; round += 1) {
+      const setup = round === 0 ? once : (setups[round % 2] ?? once);
+      const child = spawn(process.execPath, [writer, dir, setup], { stdio: ['ignore', 'pipe', 'inherit'] });
+      let output = '';
+      child.stdout.setEncoding('utf8');
+      const closed = new Promise((resolve) => child.on('close', resolve));
+      // Early ones hit the change itself, at another step each time.
+      const wanted = round % 3 === 0 ? 4000 : 0;
+      const moment = new Promise<void>((resolve) => {
+        child.stdout.on('data', (chunk: string) => {
+          output += chunk;
+          if (output.length > wanted && wanted > 0) resolve();
+        });
+        if (wanted === 0) setTimeout(resolve, 150 + round * 25);
+      });
+      await Promise.race([moment, closed]);
+      child.kill('SIGKILL');
+      await closed;
+      assert.equal(child.signalCode, 'SIGKILL', output.slice(-300));
+      for (const [index, mark] of acknowledgedIn(output)) acknowledged.set(index, mark);
+    }
+    // Whatever the last round left: both configurations are possible, and both verify.
+    const last = spawnSync(process.execPath, [writer, dir, setups[1]!], {
+      timeout: 3000,
+      killSignal: 'SIGKILL',
+      encoding: 'utf8',
+      maxBuffer: 1e9,
+    });
+    for (const [index, mark] of acknowledgedIn(last.stdout)) acknowledged.set(index, mark);
+    assert.ok(acknowledged.size > 50);
+    const log = await openAuditLog({
+      dir,
+      origin,
+      replica: 'reader',
+      signingKey: other.signingKey,
+      retiringKey: key.signingKey,
+      recipients: [recipient],
+      clock: { nowMs: () => Date.now(), monotonicMs: () => performance.now() },
+      random: { bytes: (length) => crypto.getRandomValues(new Uint8Array(length)) },
+      logger: { info: () => undefined, warn: () => undefined, error: () => undefined },
+    });
+    await assertAllThere(log, acknowledged, []);
+    await log.close();
+    for (const { vkey } of [key, other]) assert.deepEqual((await verifyLog(dir, { vkey })).problems, []);
+  },
+);
+
+test(
   'THREAT full disk: a limit of the file size stops the log with an error, loses nothing acknowledged, and it starts again',
   { timeout: 60_000 },
   async () => {

@@ -9,6 +9,8 @@ import { Secret } from '../../src/core/secret.ts';
 export interface WriterSetup {
   readonly origin: string;
   readonly signingKey: string;
+  /** The key before it, which goes on signing. */
+  readonly retiringKey?: string;
   readonly recipient: string;
   readonly inFlight: number;
   readonly payloadBytes: number;
@@ -34,6 +36,7 @@ async function main(dir: string, setup: WriterSetup): Promise<void> {
     origin: setup.origin,
     replica: 'writer',
     signingKey: new Secret(setup.signingKey),
+    retiringKey: setup.retiringKey === undefined ? undefined : new Secret(setup.retiringKey),
     recipients: [setup.recipient],
     clock: { nowMs: () => Date.now(), monotonicMs: () => performance.now() },
     random: { bytes: (length) => randomBytes(length) },

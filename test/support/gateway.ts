@@ -32,6 +32,8 @@ export interface TestGatewayOptions {
   /** True = the PostgreSQL listener is plaintext. */
   readonly insecure?: boolean;
   readonly limits?: Readonly<Record<string, number>>;
+  /** More of the `audit` section. */
+  readonly audit?: (logKey: { readonly vkey: string }) => Readonly<Record<string, unknown>>;
   readonly ports?: Partial<GatewayPorts>;
   /** false = write the files only. */
   readonly start?: boolean;
@@ -96,7 +98,12 @@ export async function startTestGateway(options: TestGatewayOptions): Promise<Tes
         identity: { providers: [{ name: 'corp', issuer: issuer.url, audience: testAudience, groupsClaim: 'groups', kindClaim: 'kind' }] },
         targets,
         policy: { files: ['policy.yaml'] },
-        audit: { origin: 'audit.test/e2e', signingKey: { file: 'keys/log.key' }, recipients: [sealing.recipient] },
+        audit: {
+          origin: 'audit.test/e2e',
+          signingKey: { file: 'keys/log.key' },
+          recipients: [sealing.recipient],
+          ...options.audit?.(logKey),
+        },
         tokenKey: { file: 'keys/token.key' },
         limits: options.limits ?? {},
       },

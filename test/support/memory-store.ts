@@ -128,6 +128,12 @@ export function createMemoryStore(): MemoryStore {
             entries.set(entry.session, [...(entries.get(entry.session) ?? []), entry.seq]);
           }
         }),
+      clear: (from) =>
+        write(() => {
+          position = from;
+          rows.clear();
+          entries.clear();
+        }),
       position: async () => position,
       get: async (id) => rows.get(id) ?? null,
       list: async ({ target, live, limit }) =>

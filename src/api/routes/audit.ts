@@ -7,16 +7,17 @@ import { z } from 'zod';
 import { SallyportError } from '../../core/error.ts';
 import type { EntryHeader } from '../../core/event.ts';
 import type { ApiApp } from '../app.ts';
-import type { ApiDeps } from '../ports.ts';
+import type { ApiDeps, ApiLimits } from '../ports.ts';
 import { entrySchema } from '../views.ts';
 import { untilGone } from '../until-gone.ts';
+import { withProgress } from '../with-progress.ts';
 import { viewerOf } from '../viewer.ts';
 
 const tags = ['audit'];
 /** SPEC: c2sp.org/tlog-tiles: tile/<L>/<N>[.p/<W>] and tile/entries/<N>[.p/<W>]. */
 const TILE = /^(?:[0-9]|[1-5][0-9]|6[0-3]|entries)\/(?:x[0-9]{3}\/)*[0-9]{3}(?:\.p\/[1-9][0-9]{0,2})?$/;
 
-export function auditRoutes(app: ApiApp, deps: ApiDeps): void {
+export function auditRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits): void {
   const { reader, file } = deps.audit;
 
   app.get(
@@ -52,6 +53,29 @@ export function auditRoutes(app: ApiApp, deps: ApiDeps): void {
       const entries: EntryHeader[] = [];
       if (from < to) for await (const entry of reader.entries(from, to, untilGone(reply))) entries.push(entry);
       return { entries: entries.map((entry) => ({ ...entry })), size, next: Math.max(from, to) };
+    },
+  );
+
+  app.post(
+    '/v1/audit/reindex',
+    {
+      config: { rateLimit: { max: limits.recordingsPerMinute, timeWindow: 60_000 } },
+      schema: {
+        tags,
+        summary: 'Builds the index of sessions anew from the log: lines of JSON with progress, then the result. Operators only',
+        querystring: z.strictObject({ progress: z.literal('true').optional().describe('The answer has it in any case') }),
+      },
+    },
+    async (request, reply) => {
+      viewerOf(request).require('operate');
+      return withProgress(
+        reply,
+        request.id,
+        () => deps.clock.monotonicMs(),
+        async (onProgress) => ({
+          entries: await deps.audit.reindex(onProgress),
+        }),
+      );
     },
   );
 

@@ -6,10 +6,11 @@
 import { z } from 'zod';
 import { SallyportError } from '../../core/error.ts';
 import type { EntryHeader } from '../../core/event.ts';
-import type { SessionId, TargetName } from '../../core/ids.ts';
-import type { AuditReader, SessionRow } from '../../core/ports.ts';
+import type { SessionId, TargetName, UnsealId } from '../../core/ids.ts';
+import type { SessionRow } from '../../core/ports.ts';
 import type { ApiApp } from '../app.ts';
 import type { ApiDeps, ApiLimits } from '../ports.ts';
+import { entriesAt, recordingItemSchema, recordingPage, recordUnsealed } from '../recording.ts';
 import { entrySchema, sessionSchema, sessionView } from '../views.ts';
 import { untilGone } from '../until-gone.ts';
 import type { Viewer } from '../viewer.ts';
@@ -17,26 +18,8 @@ import { viewerOf } from '../viewer.ts';
 import { visibleRows } from './approvals.ts';
 
 const sessionIdSchema = z.string().regex(/^ses_[a-z2-7]{26}$/);
+const UNSEAL_ID = /^uns_[a-z2-7]{26}$/;
 const tags = ['sessions'];
-const MAX_RECORDING_PAGE_BYTES = 8 * 1024 * 1024;
-
-const recordingItemSchema = z.object({
-  seq: z.int(),
-  ts: z.string(),
-  type: z.string(),
-  intent: z.int().nullable(),
-  sealed: z
-    .object({
-      kind: z.enum(['statement', 'parameters', 'messages', 'result', 'justification']),
-      sha256: z.string().describe('Of the ciphertext'),
-      bytes: z.int().describe('Length of the ciphertext'),
-      commitment: z.string().describe('To the plaintext'),
-      key: z.string().describe('Names the data key'),
-    })
-    .describe('The payload as the log entry names it'),
-  ciphertext: z.string().nullable().describe('Base64; null when the blob or its key was destroyed'),
-  wrappedKey: z.string().nullable(),
-});
 
 export function sessionRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits): void {
   const visible = async (id: string, viewer: Viewer): Promise<SessionRow> => {
@@ -119,6 +102,7 @@ export function sessionRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits): vo
         params: z.object({ id: sessionIdSchema }),
         querystring: z.strictObject({
           purpose: z.string().trim().min(4).max(500).describe('Why; kept sealed with the entry'),
+          unseal: z.string().regex(UNSEAL_ID).optional().describe('Approved request; needed where a second person has to agree'),
           after: z.coerce.number().int().min(-1).default(-1),
         }),
         response: {
@@ -130,58 +114,16 @@ export function sessionRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits): vo
       const viewer = viewerOf(request);
       viewer.require('audit');
       const session = await visible(request.params.id, viewer);
-      const { purpose, after } = request.query;
-      await deps.audit.log.append(
-        {
-          type: 'payload.unsealed',
-          principal: actorOf(viewer),
-          session: session.id,
-          resource: { target: session.target },
-          detail: { access: 'recording', after },
-        },
-        [{ kind: 'justification', bytes: new TextEncoder().encode(purpose) }],
-      );
+      const { purpose, after, unseal: id } = request.query;
+      const unseal = id === undefined ? null : deps.unseals.authorised(id as UnsealId, viewer.principal);
+      const isCovered = unseal !== null && 'session' in unseal.scope && unseal.scope.session === session.id;
+      if (unseal === null ? deps.unseals.needsApproval : !isCovered)
+        throw new SallyportError('SP_UNSEAL_NOT_APPROVED', 'a recording needs an approved request for its session');
       const indexes = (await deps.sessions.entriesOf(session.id)).filter((index) => index > after);
-      return { session: sessionView(session), ...(await recordingPage(deps.audit.reader, indexes, untilGone(reply))) };
+      const page = await recordingPage(deps.audit.reader, indexes, untilGone(reply));
+      const about = { session: session.id, target: session.target, access: 'recording', unseal } as const;
+      await recordUnsealed(deps.audit.log, viewer, page, about, [{ kind: 'justification', bytes: new TextEncoder().encode(purpose) }]);
+      return { session: sessionView(session), items: [...page.items], next: page.next };
     },
   );
-}
-
-function actorOf(viewer: Viewer): { issuer: string; subject: string; kind: 'person' | 'agent' | 'service' } {
-  const { issuer, subject, kind } = viewer.principal;
-  return { issuer, subject, kind };
-}
-
-/** Sealed payloads of whole entries, in order, until a page is full. `next` is the entry to go on after. */
-async function recordingPage(reader: AuditReader, indexes: readonly number[], signal: AbortSignal) {
-  const items: z.infer<typeof recordingItemSchema>[] = [];
-  let bytes = 0;
-  for await (const entry of entriesAt(reader, indexes, signal)) {
-    for (const ref of entry.sealed ?? []) {
-      const blob = await reader.sealed(ref);
-      bytes += blob?.ciphertext.length ?? 0;
-      items.push({
-        seq: entry.seq,
-        ts: entry.ts,
-        type: entry.type,
-        intent: entry.intent ?? null,
-        sealed: ref,
-        ciphertext: blob === null ? null : Buffer.from(blob.ciphertext).toString('base64'),
-        wrappedKey: blob === null ? null : blob.wrappedKey,
-      });
-    }
-    if (bytes >= MAX_RECORDING_PAGE_BYTES && entry.seq !== indexes.at(-1)) return { items, next: entry.seq };
-  }
-  return { items, next: null };
-}
-
-/** Entries at ascending log indexes, read in runs of neighbours. */
-async function* entriesAt(reader: AuditReader, indexes: readonly number[], signal: AbortSignal): AsyncGenerator<EntryHeader> {
-  for (let start = 0; start < indexes.length;) {
-    const first = indexes[start] ?? 0;
-    let end = start + 1;
-    while (indexes[end] === first + (end - start)) end += 1;
-    yield* reader.entries(first, first + (end - start), signal);
-    start = end;
-  }
 }

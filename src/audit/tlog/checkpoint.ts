@@ -10,18 +10,27 @@ export interface TreeHead {
   readonly root: Uint8Array;
 }
 
-/** The origin of the log is the name of its key. */
-export function signCheckpoint(head: TreeHead, signer: NoteSigner): string {
-  return signer.sign(`${signer.name}\n${head.size}\n${Buffer.from(head.root).toString('base64')}\n`);
+/** The origin of the log is the name of its key.
+ *  @param also signs the same text: the key before it, while verifiers change. */
+export function signCheckpoint(head: TreeHead, signer: NoteSigner, also: NoteSigner | null = null): string {
+  const text = `${signer.name}\n${head.size}\n${Buffer.from(head.root).toString('base64')}\n`;
+  const note = signer.sign(text);
+  return also === null ? note : note + also.sign(text).slice(text.length + 1);
 }
 
 /** @throws SP_AUDIT_CORRUPT when the note is not a checkpoint of this log, signed by this key. */
 export function openCheckpoint(note: string, verifier: NoteVerifier): TreeHead {
-  const [origin, sizeText = '', rootText = '', ...rest] = openNote(note, verifier).split('\n');
+  return treeHeadIn(openNote(note, verifier), verifier.name);
+}
+
+/** What the text of a checkpoint says; whoever asks knows that it is the log's own.
+ *  @throws SP_AUDIT_CORRUPT when it is not the text of a checkpoint of the log `origin`. */
+export function treeHeadIn(text: string, origin: string): TreeHead {
+  const [name, sizeText = '', rootText = '', ...rest] = text.split('\n');
   const size = Number(sizeText);
   const root = Buffer.from(rootText, 'base64');
   if (
-    origin !== verifier.name ||
+    name !== origin ||
     !/^(0|[1-9][0-9]*)$/.test(sizeText) ||
     !Number.isSafeInteger(size) ||
     root.length !== HASH_BYTES ||

@@ -6,7 +6,8 @@ import type { KeyObject } from 'node:crypto';
 import { SallyportError } from '../../core/error.ts';
 import { sha256 } from './hash.ts';
 
-const ED25519 = 0x01;
+/** Type byte of a signature over the text as it is; c2sp.org/tlog-cosignature has others. */
+export const ED25519 = 0x01;
 const KEY_BYTES = 32;
 const KEY_ID_BYTES = 4;
 const MAX_NOTE_BYTES = 64 * 1024;
@@ -35,8 +36,8 @@ export function isNoteName(name: string): boolean {
   return name !== '' && name.length <= 255 && name.isWellFormed() && !/[\s+\p{Cc}]/u.test(name);
 }
 
-function keyIdOf(name: string, publicKey: Uint8Array): Buffer {
-  return sha256(Buffer.concat([Buffer.from(`${name}\n`), Buffer.of(ED25519), publicKey])).subarray(0, KEY_ID_BYTES);
+function keyIdOf(name: string, publicKey: Uint8Array, type: number): Buffer {
+  return sha256(Buffer.concat([Buffer.from(`${name}\n`), Buffer.of(type), publicKey])).subarray(0, KEY_ID_BYTES);
 }
 
 function decodeBase64(text: string): Buffer | null {
@@ -51,7 +52,7 @@ export function noteSigner(name: string, seed: Uint8Array): NoteSigner {
   const privateKey = createPrivateKey({ key: Buffer.concat([PKCS8_PREFIX, seed]), format: 'der', type: 'pkcs8' });
   const spki = createPublicKey(privateKey).export({ format: 'der', type: 'spki' });
   const publicKey = spki.subarray(SPKI_PREFIX.length);
-  const keyId = keyIdOf(name, publicKey);
+  const keyId = keyIdOf(name, publicKey, ED25519);
   const encoded = Buffer.concat([Buffer.of(ED25519), publicKey]).toString('base64');
   return {
     name,
@@ -64,13 +65,14 @@ export function noteSigner(name: string, seed: Uint8Array): NoteSigner {
   };
 }
 
-/** @throws SP_AUDIT_CORRUPT when `vkey` is not a public key in text form or its id does not match. */
-export function parseVerifierKey(vkey: string): NoteVerifier {
+/** @param type of the signatures that the key makes.
+ *  @throws SP_AUDIT_CORRUPT when `vkey` is not a public key in text form or its id does not match. */
+export function parseVerifierKey(vkey: string, type: number = ED25519): NoteVerifier {
   const { name, keyId, bytes } = splitKey(vkey.trim());
   if (bytes === null || !isNoteName(name)) throw malformed('the verifier key of the log is malformed');
-  if (bytes.length !== 1 + KEY_BYTES || bytes[0] !== ED25519) throw malformed('the verifier key of the log is not Ed25519');
+  if (bytes.length !== 1 + KEY_BYTES || bytes[0] !== type) throw malformed('the verifier key of the log is not Ed25519');
   const publicKey = bytes.subarray(1);
-  if (keyIdOf(name, publicKey).toString('hex') !== keyId) throw malformed('the verifier key of the log has a wrong id');
+  if (keyIdOf(name, publicKey, type).toString('hex') !== keyId) throw malformed('the verifier key of the log has a wrong id');
   return { name, keyId, publicKey: createPublicKey({ key: Buffer.concat([SPKI_PREFIX, publicKey]), format: 'der', type: 'spki' }) };
 }
 
@@ -80,28 +82,39 @@ function splitKey(text: string): { name: string; keyId: string; bytes: Buffer | 
   return { name, keyId, bytes: encoded.length === 0 ? null : decodeBase64(encoded.join('+')) };
 }
 
-/** The text of a note, when `verifier`'s key has signed it.
- *  @throws SP_AUDIT_CORRUPT on a malformed note, no signature by that key, or a wrong one. */
-export function openNote(note: string, verifier: NoteVerifier): string {
+/** A note in its parts; nothing is verified yet. */
+export interface SplitNote {
+  /** Ends in a newline. */
+  readonly text: string;
+  readonly signatures: readonly { readonly name: string; readonly keyId: string; readonly bytes: Buffer }[];
+}
+
+/** @throws SP_AUDIT_CORRUPT on a malformed note. */
+export function splitNote(note: string): SplitNote {
   const split = note.lastIndexOf('\n\n');
   if (split < 0 || !note.endsWith('\n') || note.length > MAX_NOTE_BYTES || !note.isWellFormed())
     throw malformed('a signed note is malformed');
-  const text = note.slice(0, split + 1);
   const lines = note.slice(split + 2, -1).split('\n');
   if (lines.length > MAX_SIGNATURES) throw malformed('a signed note has too many signatures');
-  let signed = false;
-  for (const line of lines) {
+  const signatures = lines.map((line) => {
     const [dash, name, encoded, more] = line.split(' ');
     const bytes = encoded === undefined ? null : decodeBase64(encoded);
     if (dash !== '\u2014' || name === undefined || more !== undefined || bytes === null || bytes.length < KEY_ID_BYTES + 1) {
       throw malformed('a signature line of a signed note is malformed');
     }
-    if (name !== verifier.name || bytes.subarray(0, KEY_ID_BYTES).toString('hex') !== verifier.keyId) continue;
-    if (!verify(null, Buffer.from(text), verifier.publicKey, bytes.subarray(KEY_ID_BYTES)))
-      throw malformed('the signature of a signed note is wrong');
-    signed = true;
-  }
-  if (!signed) throw malformed(`the note is not signed by the key of ${verifier.name}`);
+    return { name, keyId: bytes.toString('hex', 0, KEY_ID_BYTES), bytes: bytes.subarray(KEY_ID_BYTES) };
+  });
+  return { text: note.slice(0, split + 1), signatures };
+}
+
+/** The text of a note, when `verifier`'s key has signed it.
+ *  @throws SP_AUDIT_CORRUPT on a malformed note, no signature by that key, or a wrong one. */
+export function openNote(note: string, verifier: NoteVerifier): string {
+  const { text, signatures } = splitNote(note);
+  const own = signatures.filter(({ name, keyId }) => name === verifier.name && keyId === verifier.keyId);
+  if (own.length === 0) throw malformed(`the note is not signed by the key of ${verifier.name}`);
+  if (!own.every(({ bytes }) => verify(null, Buffer.from(text), verifier.publicKey, bytes)))
+    throw malformed('the signature of a signed note is wrong');
   return text;
 }
 

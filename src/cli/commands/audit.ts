@@ -1,14 +1,18 @@
 // `sallyport audit`: verify a log directory offline, follow the log of a running gateway.
 
+import { randomBytes } from 'node:crypto';
 import type { Command } from 'commander';
+import { encodeSigningKey, isNoteName, noteSigner } from '../../audit/tlog/index.ts';
 import type { EntryAnswer } from '../answers.ts';
-import { actorText, entriesAnswer } from '../answers.ts';
+import { actorText, entriesAnswer, reindexAnswer } from '../answers.ts';
 import { logIndex } from '../arguments.ts';
 import { CliFailure, EXIT, usageFailure } from '../failure.ts';
 import type { Output } from '../output.ts';
 import { printable } from '../output.ts';
+import { reportProgress } from '../policy-output.ts';
 import type { CommandSetting } from '../run.ts';
 import { runOf, withExamples } from '../run.ts';
+import { writeNew } from './init.ts';
 
 const FOLLOW_MS = 1000;
 const PAGE = 500;
@@ -39,7 +43,10 @@ export function auditCommands(program: Command, setting: CommandSetting): void {
         if (out.isJson) return out.json(result);
         out.facts([
           ['origin', result.origin ?? '-'],
-          ['entries', `${result.entries.checked} of ${result.size} checked`],
+          [
+            'entries',
+            `${result.entries.checked} of ${result.size} checked${result.firstIndex > 0 ? `; those before ${result.firstIndex} were pruned` : ''}`,
+          ],
           ['from', result.entries.firstTs ?? '-'],
           ['to', result.entries.lastTs ?? '-'],
           ['sealed', `${result.payloads.present} of ${result.payloads.named} payloads present`],
@@ -55,6 +62,45 @@ export function auditCommands(program: Command, setting: CommandSetting): void {
         } else out.line(out.colors.red('the log does NOT verify'));
       }),
     ['sallyport audit verify ./data/log --key ./data/log/log.vkey', 'sallyport audit verify ./data/log --key "$(cat log.vkey)" --json'],
+  );
+
+  withExamples(
+    audit
+      .command('new-key <file>')
+      .description('make a signing key for a log; its public key goes to <file>.vkey')
+      .requiredOption('--origin <name>', 'audit.origin of the log; it never changes')
+      .action(async (file: string, { origin }: { origin: string }, command: Command) => {
+        const { out } = runOf(command, setting);
+        if (!isNoteName(origin)) throw usageFailure('the origin has white space or a plus sign', 'Give audit.origin of the configuration.');
+        const seed = randomBytes(32);
+        const { vkey } = noteSigner(origin, seed);
+        const written = [
+          { path: file, text: `${encodeSigningKey(origin, seed)}\n`, isSecret: true },
+          { path: `${file}.vkey`, text: `${vkey}\n`, isSecret: false },
+        ];
+        for (const one of written) {
+          await writeNew('', one).catch((cause: NodeJS.ErrnoException) => {
+            throw usageFailure(`${one.path} cannot be written (${cause.code ?? 'fault'})`, 'Nothing is overwritten. Give another file.');
+          });
+        }
+        if (out.isJson) return out.json({ file, verifierKey: vkey });
+        out.line(`verifier key: ${vkey}`);
+        out.note('to change the key of a log: make it audit.signingKey, the old one audit.retiringKey, and restart the gateway.');
+      }),
+    ['sallyport audit new-key keys/log-2027.key --origin sallyport.example.com/main'],
+  );
+
+  withExamples(
+    audit
+      .command('reindex')
+      .description('build the index of sessions anew from the log of a running gateway (operators)')
+      .action(async (_options: object, command: Command) => {
+        const { out, api } = runOf(command, setting);
+        const { raw, value } = await (await api()).work('/v1/audit/reindex', {}, reportProgress(out), reindexAnswer);
+        if (out.isJson) return out.json(raw);
+        out.line(`the index of sessions was built from ${value.entries} entries`);
+      }),
+    ['sallyport audit reindex', 'sallyport audit reindex --json'],
   );
 
   withExamples(

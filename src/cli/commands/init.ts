@@ -128,7 +128,7 @@ async function refuseExisting(root: string, files: readonly StarterFile[]): Prom
 }
 
 /** `wx` fails on anything that appeared since the check: nothing is ever overwritten, no link is followed. */
-async function writeNew(root: string, { path, text, isSecret }: StarterFile): Promise<void> {
+export async function writeNew(root: string, { path, text, isSecret }: StarterFile): Promise<void> {
   const file = join(root, path);
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
   await writeFile(file, text, { flag: 'wx', mode: isSecret ? 0o600 : 0o644 });

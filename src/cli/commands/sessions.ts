@@ -7,7 +7,7 @@ import type { RecordingItem } from '../answers.ts';
 import { actorText, recordingAnswer, sessionEntriesAnswer, sessionsAnswer } from '../answers.ts';
 import { replaySpeed, rowLimit } from '../arguments.ts';
 import type { ApiClient } from '../client.ts';
-import { EXIT, usageFailure } from '../failure.ts';
+import { CliFailure, EXIT, usageFailure } from '../failure.ts';
 import { openItem, Replay } from '../replay.ts';
 import type { CommandSetting } from '../run.ts';
 import { runOf, withExamples } from '../run.ts';
@@ -87,12 +87,13 @@ export function sessionCommands(program: Command, setting: CommandSetting): void
       .description('show a session as the client saw it; needs the auditor role, the sealing identity and a purpose')
       .requiredOption('--identity <file>', 'age identity that opens sealed payloads (AGE-SECRET-KEY-...)')
       .requiredOption('--purpose <text>', 'why; recorded with the access')
+      .option('--request <id>', 'an approved request for this session (sallyport unseal), where a second person has to agree')
       .option('--speed <factor>', 'times faster than it was; 0 = without waiting', replaySpeed, 0)
       .action(async (id: string, options: ReplayOptions, command: Command) => {
         const { io, out, signal, api } = runOf(command, setting);
-        const identity = identityIn(await readIdentity(io.readText, options.identity));
+        const identity = await readSealingIdentity(io.readText, options.identity);
         const replay = new Replay({ out, sleep: (ms) => io.sleep(ms, signal), speed: options.speed });
-        for await (const item of recordingItems(await api(), id, options.purpose)) {
+        for await (const item of recordingItems(await api(), id, options)) {
           await replay.show(item, await openItem(item, identity, setting.unseal));
         }
         if (replay.finish() > 0) setting.exitWith(EXIT.failed);
@@ -104,14 +105,15 @@ export function sessionCommands(program: Command, setting: CommandSetting): void
 interface ReplayOptions {
   readonly identity: string;
   readonly purpose: string;
+  readonly request?: string;
   readonly speed: number;
 }
 
-async function* recordingItems(client: ApiClient, id: string, purpose: string): AsyncGenerator<RecordingItem> {
+async function* recordingItems(client: ApiClient, id: string, { purpose, request }: ReplayOptions): AsyncGenerator<RecordingItem> {
   for (let after: number | null = -1; after !== null;) {
     const page: { value: { items: RecordingItem[]; next: number | null } } = await client.get(
       `/v1/sessions/${encodeURIComponent(id)}/recording`,
-      { purpose, after },
+      { purpose, after, unseal: request },
       recordingAnswer,
     );
     yield* page.value.items;
@@ -119,10 +121,11 @@ async function* recordingItems(client: ApiClient, id: string, purpose: string): 
   }
 }
 
-async function readIdentity(readText: (path: string) => Promise<string>, path: string): Promise<string> {
+export async function readSealingIdentity(readText: (path: string) => Promise<string>, path: string): Promise<Secret> {
   try {
-    return await readText(path);
-  } catch {
+    return identityIn(await readText(path));
+  } catch (error) {
+    if (error instanceof CliFailure) throw error;
     throw usageFailure(`${path} cannot be read`, 'Give the file that holds the AGE-SECRET-KEY-... line.');
   }
 }
