@@ -32,6 +32,7 @@ import { readPolicyTexts, requirePolicy } from './policy-source.ts';
 import { createPolicySurface } from './policy-surface.ts';
 import { createPolicyTools } from './policy-tools.ts';
 import { startSessionIndexer } from './session-indexer.ts';
+import { createGatewaySiem, readSiem } from './siem.ts';
 import { ThreadPolicy } from './thread-policy.ts';
 import { readTokenKeys } from './token-keys.ts';
 import { authenticatorOf, catalogueChecks, createTraffic, policySettingOf, readServerTls, readTrafficSettings } from './traffic.ts';
@@ -91,6 +92,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   const claimKey = claimKeyOf(signingKey);
   const ofFiles = await readTrafficSettings(config, policyOfFiles.source, { tokenKeys, claimKey });
   const channels = await readChannels(config, { secret, knownRoles: policyOfFiles.roles.map((role) => role.role), clock });
+  const destinations = await readSiem(config, secret);
   const apiTls = document.api.tls === undefined ? null : await readServerTls(config, document.api.tls);
   const authenticator = authenticatorOf(document, { clock, logger });
   const parser = await createParser();
@@ -221,6 +223,9 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   }
   const indexer = startSessionIndexer({ reader: audit, index: store.sessions, logger });
   undo.push(() => indexer.stop());
+  const siem = createGatewaySiem(destinations, { source: audit, cursors: store.siemCursors, audit, clock, random, logger }, registry);
+  undo.push(() => siem.stop());
+  await siem.start();
 
   const api = createApi({
     authenticator,
@@ -303,6 +308,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
         () => api.close(),
         () => gate.close(),
         () => indexer.stop().catch(() => undefined),
+        () => siem.stop(),
         () => store.close(),
         () => audit.close(),
         () => lock.release(),

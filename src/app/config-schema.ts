@@ -9,6 +9,7 @@ import { TOKEN_KEY_STATES } from '../masking/index.ts';
 import { name, path, roleName, secretRef } from './config-parts.ts';
 import { grantsSection } from './grants-schema.ts';
 import { notificationChannel } from './notifications-schema.ts';
+import { siemDestination } from './siem-schema.ts';
 
 /** `host:port`, with `[::1]:port` for IPv6. */
 const address = z.string().transform((text, context) => {
@@ -151,6 +152,7 @@ export const configSchema = z
     tokenKey: secretRef.optional(),
     tokenKeys: z.array(tokenKeyEntry).min(1).max(32).optional(),
     notifications: z.array(notificationChannel).max(50).default([]),
+    siem: z.array(siemDestination).max(20).default([]),
     grants: grantsSection.prefault({}),
     limits: limits.prefault({}),
   })
@@ -160,6 +162,7 @@ export const configSchema = z
       [config.targets, 'targets'],
       [config.identity.providers, 'identity.providers'],
       [config.notifications, 'notifications'],
+      [config.siem, 'siem'],
     ] as const) {
       const seen = new Set<string>();
       list.forEach((item, index) => {
