@@ -29,6 +29,7 @@ import { policyRoutes } from './routes/policy.ts';
 import { policyToolRoutes } from './routes/policy-tools.ts';
 import { publicRoutes } from './routes/public.ts';
 import { recertificationRoutes } from './routes/recertification.ts';
+import { reviewRoutes } from './routes/reviews.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 
 export type ApiApp = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>;
@@ -126,6 +127,7 @@ export async function buildApi(deps: ApiDeps, tls: ApiTls | null): Promise<ApiAp
     lockRoutes(inner, deps);
     sessionRoutes(inner, deps, limits);
     auditRoutes(inner, deps);
+    reviewRoutes(inner, deps);
     policyRoutes(inner, deps);
     policyToolRoutes(inner, deps);
     notificationRoutes(inner, deps, limits);

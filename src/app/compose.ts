@@ -32,6 +32,7 @@ import { readPolicyTexts, requirePolicy } from './policy-source.ts';
 import { createPolicySurface } from './policy-surface.ts';
 import { createPolicyTools } from './policy-tools.ts';
 import { startSessionIndexer } from './session-indexer.ts';
+import { createReviews } from './reviews.ts';
 import { createGatewaySiem, readSiem } from './siem.ts';
 import { ThreadPolicy } from './thread-policy.ts';
 import { readTokenKeys } from './token-keys.ts';
@@ -257,6 +258,17 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
       analysts: () => adapter.analysts(),
       source: { reader: audit, sessions: store.sessions },
       claims: claimDigests(claimKey),
+      clock,
+    }),
+    reviews: createReviews({
+      audit,
+      reader: audit,
+      grants: access.grants,
+      approvals,
+      delegations: access.delegations,
+      locks: access.locks,
+      destinations: () => siem.status(),
+      targets: [...targets.keys()],
       clock,
     }),
     metrics: registry,

@@ -38,20 +38,20 @@ const splunkHec = z
   })
   .superRefine(reachable)
   .superRefine(({ url }, context) => {
-    if (new URL(url).pathname !== '/') context.addIssue({ code: 'custom', path: ['url'], message: 'expected the address alone, without a path' });
+    if (new URL(url).pathname !== '/')
+      context.addIssue({ code: 'custom', path: ['url'], message: 'expected the address alone, without a path' });
   });
 
-const syslog = z
-  .strictObject({
-    ...shared,
-    kind: z.literal('syslog'),
-    allowPrivate: egress.allowPrivate,
-    ca: egress.ca,
-    host: z.string().min(1),
-    port: z.int().min(1).max(65_535).default(6514),
-    client: z.strictObject({ certificate: path, key: path }).optional(),
-    maxMessageBytes: z.int().min(2048).max(65_536).default(8192),
-  });
+const syslog = z.strictObject({
+  ...shared,
+  kind: z.literal('syslog'),
+  allowPrivate: egress.allowPrivate,
+  ca: egress.ca,
+  host: z.string().min(1),
+  port: z.int().min(1).max(65_535).default(6514),
+  client: z.strictObject({ certificate: path, key: path }).optional(),
+  maxMessageBytes: z.int().min(2048).max(65_536).default(8192),
+});
 
 const otlp = z
   .strictObject({ ...shared, ...egress, kind: z.literal('otlp'), url: httpUrl, token: secretRef.optional() })

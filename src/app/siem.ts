@@ -65,7 +65,10 @@ async function readDestination(
       const client =
         item.client === undefined
           ? null
-          : { certificate: await readPem(item, config.path(item.client.certificate)), key: await readPem(item, config.path(item.client.key)) };
+          : {
+              certificate: await readPem(item, config.path(item.client.certificate)),
+              key: await readPem(item, config.path(item.client.key)),
+            };
       const rules = await rulesOf(item, config);
       const { host, port, maxMessageBytes } = item;
       return createSyslogDestination(
@@ -94,10 +97,7 @@ async function readToken(item: SiemDestinationConfig, source: Parameters<ReadSec
   return token;
 }
 
-async function rulesOf(
-  item: Extract<SiemDestinationConfig, { allowPrivate: boolean }>,
-  config: LoadedConfig,
-): Promise<EgressRules> {
+async function rulesOf(item: Extract<SiemDestinationConfig, { allowPrivate: boolean }>, config: LoadedConfig): Promise<EgressRules> {
   return {
     allowPrivate: item.allowPrivate,
     insecure: 'insecure' in item && item.insecure === true,

@@ -49,6 +49,7 @@ export interface ExporterOptions {
 export interface ExporterStatus {
   readonly name: string;
   readonly kind: Destination['kind'];
+  readonly startAt: ExporterOptions['startAt'];
   readonly next: number;
   /** Entries of the log that were not taken yet. */
   readonly lag: number;
@@ -91,10 +92,11 @@ export class Exporter {
   }
 
   status(): ExporterStatus {
-    const { destination } = this.#options;
+    const { destination, startAt } = this.#options;
     return {
       name: destination.name,
       kind: destination.kind,
+      startAt,
       next: this.#cursor.next,
       lag: Math.max(0, this.#deps.source.size() - this.#cursor.next),
       sent: this.#sent,
@@ -179,7 +181,10 @@ export class Exporter {
     this.#failed(ROLLED_BACK);
     if (isNew) {
       const { name } = this.#options.destination;
-      this.#deps.logger.error({ destination: name }, 'the log is not the one that this destination was told of: it was put back or replaced');
+      this.#deps.logger.error(
+        { destination: name },
+        'the log is not the one that this destination was told of: it was put back or replaced',
+      );
       await this.#deps.onRollback(name);
     }
     return LONGEST_WAIT_MS;

@@ -98,7 +98,7 @@ export function ocsfEvent({ header, hash }: Leaf, context: EventContext): OcsfEv
         'result.masks': result?.columns?.flatMap(({ classes, mask }) => (classes.length === 0 ? [] : [mask])).join(' '),
         'answer.verdict': header.answer?.verdict,
         'answer.by': header.answer === undefined ? undefined : nameOf(header.answer.by),
-        'on_behalf_of': header.onBehalfOf === undefined ? undefined : nameOf(header.onBehalfOf),
+        on_behalf_of: header.onBehalfOf === undefined ? undefined : nameOf(header.onBehalfOf),
         sealed: header.sealed?.length,
       }),
       ...Object.fromEntries(Object.entries(header.detail ?? {}).map(([key, value]) => [`detail.${key}`, value])),

@@ -53,9 +53,14 @@ function fullFields(type: EntryType): Partial<EntryHeader> {
         }
       : {}),
     ...(type === 'request.result'
-      ? { result: { rows: 2, bytes: 30, columns: [{ name: 'name', classes: ['phi.name'], mask: 'redact' }], code: 'ok', ms: 1.5 }, intent: 1 }
+      ? {
+          result: { rows: 2, bytes: 30, columns: [{ name: 'name', classes: ['phi.name'], mask: 'redact' }], code: 'ok', ms: 1.5 },
+          intent: 1,
+        }
       : {}),
     ...(type === 'approval.answered' ? { answer: { by: { issuer: 'corp', subject: 'ana', kind: 'person' }, verdict: 'deny' } } : {}),
-    ...(type.startsWith('approval') ? {} : { detail: { address: '::ffff:127.0.0.1', fault: 'expired', code: 'test', rows: 3, isOn: true } }),
+    ...(type.startsWith('approval')
+      ? {}
+      : { detail: { address: '::ffff:127.0.0.1', fault: 'expired', code: 'test', rows: 3, isOn: true } }),
   };
 }

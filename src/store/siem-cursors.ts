@@ -12,7 +12,11 @@ export interface SiemCursors {
 export function createSiemCursors(db: Kysely<StateSchema>): SiemCursors {
   return {
     async load(destination) {
-      const row = await db.selectFrom('siem_cursors').select(['next_seq', 'leaf']).where('destination', '=', destination).executeTakeFirst();
+      const row = await db
+        .selectFrom('siem_cursors')
+        .select(['next_seq', 'leaf'])
+        .where('destination', '=', destination)
+        .executeTakeFirst();
       return row === undefined ? null : { next: row.next_seq, leaf: row.leaf };
     },
 

@@ -127,7 +127,10 @@ test('syslog-ng takes every entry over TLS, in order, each as one RFC 5424 messa
       range(size),
     );
     const [first = ''] = lines().filter((line) => line.includes('auth.fail'));
-    assert.match(first, /^warning \S+ main sallyport auth\.fail \d+ CEF:0\|Sallyport\|Sallyport\|[^|]+\|auth\.fail\|Log-in refused\|6\|rt=\d+ /);
+    assert.match(
+      first,
+      /^warning \S+ main sallyport auth\.fail \d+ CEF:0\|Sallyport\|Sallyport\|[^|]+\|auth\.fail\|Log-in refused\|6\|rt=\d+ /,
+    );
     assert.ok(first.includes('suser=corp/Zoë\\=|\\\\ "病" 0 '), first);
     assert.ok(first.includes('src=10.1.2.3 ') && first.includes('outcome=failure reason=expired '), first);
   } finally {
@@ -166,40 +169,58 @@ test('THREAT server-side request forgery: a receiver on a private address is ref
   }
 });
 
-test('Splunk: the collector gets events with token and channel, and a batch counts when the indexer acknowledges it', { timeout: 120_000 }, async () => {
-  const double = await startHttpDouble(server);
-  let asked = 0;
-  double.answer = ({ path, body }, response) => {
-    if (path.startsWith('/services/collector/ack')) {
-      const { acks } = JSON.parse(body) as { acks: number[] };
-      asked += 1;
-      return void response.end(JSON.stringify({ acks: Object.fromEntries(acks.map((id) => [id, asked > 2])) }));
+test(
+  'Splunk: the collector gets events with token and channel, and a batch counts when the indexer acknowledges it',
+  { timeout: 120_000 },
+  async () => {
+    const double = await startHttpDouble(server);
+    let asked = 0;
+    double.answer = ({ path, body }, response) => {
+      if (path.startsWith('/services/collector/ack')) {
+        const { acks } = JSON.parse(body) as { acks: number[] };
+        asked += 1;
+        return void response.end(JSON.stringify({ acks: Object.fromEntries(acks.map((id) => [id, asked > 2])) }));
+      }
+      response.end(JSON.stringify({ text: 'Success', code: 0, ackId: double.received.length }));
+    };
+    const item = {
+      name: 'siem',
+      kind: 'splunk-hec',
+      url: double.url,
+      token: { env: 'hec-token' },
+      index: 'phi',
+      ack: true,
+      allowPrivate: true,
+      ca: caFile,
+    };
+    const running = await startExport(directory(), setupOf(item));
+    try {
+      await append(running, 5);
+      await until('all was taken', () => taken(running));
+      assert.ok(asked > 2, 'nothing counts before the indexer has it');
+      const sent = double.received.filter(({ path }) => path === '/services/collector/event');
+      for (const { headers } of sent) {
+        assert.equal(headers.authorization, 'Splunk hec-token');
+        assert.match(String(headers['x-splunk-request-channel']), /^[0-9a-f-]{36}$/);
+      }
+      const events = sent.flatMap(({ body }) =>
+        body.split('\n').map((line) => JSON.parse(line) as { event: Record<string, unknown>; index: string }),
+      );
+      assert.deepEqual(
+        events.flatMap(({ event }) => ocsfFaults(event)),
+        [],
+      );
+      assert.deepEqual(
+        events.map(({ event }) => (event['metadata'] as { sequence: number }).sequence),
+        range(running.log.size()),
+      );
+      assert.ok(events.every(({ index }) => index === 'phi'));
+    } finally {
+      await running.close();
+      await double.close();
     }
-    response.end(JSON.stringify({ text: 'Success', code: 0, ackId: double.received.length }));
-  };
-  const item = { name: 'siem', kind: 'splunk-hec', url: double.url, token: { env: 'hec-token' }, index: 'phi', ack: true, allowPrivate: true, ca: caFile };
-  const running = await startExport(directory(), setupOf(item));
-  try {
-    await append(running, 5);
-    await until('all was taken', () => taken(running));
-    assert.ok(asked > 2, 'nothing counts before the indexer has it');
-    const sent = double.received.filter(({ path }) => path === '/services/collector/event');
-    for (const { headers } of sent) {
-      assert.equal(headers.authorization, 'Splunk hec-token');
-      assert.match(String(headers['x-splunk-request-channel']), /^[0-9a-f-]{36}$/);
-    }
-    const events = sent.flatMap(({ body }) => body.split('\n').map((line) => JSON.parse(line) as { event: Record<string, unknown>; index: string }));
-    assert.deepEqual(events.flatMap(({ event }) => ocsfFaults(event)), []);
-    assert.deepEqual(
-      events.map(({ event }) => (event['metadata'] as { sequence: number }).sequence),
-      range(running.log.size()),
-    );
-    assert.ok(events.every(({ index }) => index === 'phi'));
-  } finally {
-    await running.close();
-    await double.close();
-  }
-});
+  },
+);
 
 /** The shape of ExportLogsServiceRequest in proto-JSON (opentelemetry-proto 1.x), nothing else allowed. */
 const anyValue = z.union([z.strictObject({ stringValue: z.string() }), z.strictObject({ intValue: z.string().regex(/^\d+$/) })]);
@@ -229,36 +250,40 @@ const otlpShape = z.strictObject({
   ),
 });
 
-test('OTLP: records have the published proto-JSON shape; a batch that the collector took in part is not taken', { timeout: 120_000 }, async () => {
-  const double = await startHttpDouble(server);
-  let isFirst = true;
-  double.answer = (_received, response) => {
-    response.end(isFirst ? JSON.stringify({ partialSuccess: { rejectedLogRecords: '1', errorMessage: 'no' } }) : '{}');
-    isFirst = false;
-  };
-  const item = { name: 'siem', kind: 'otlp', url: `${double.url}/v1/logs`, token: { env: 'abc' }, allowPrivate: true, ca: caFile };
-  const running = await startExport(directory(), setupOf(item));
-  try {
-    await append(running, 5);
-    await until('all was taken', () => taken(running));
-    assert.equal(running.siem.status()[0]?.failures, 1);
-    const seqs: number[] = [];
-    for (const { headers, body } of double.received.slice(1)) {
-      assert.equal(headers.authorization, 'Bearer abc');
-      const request = otlpShape.parse(JSON.parse(body));
-      const records = request.resourceLogs.flatMap(({ scopeLogs }) => scopeLogs.flatMap(({ logRecords }) => logRecords));
-      for (const record of records) {
-        const event = JSON.parse(record.body.stringValue) as { metadata: { sequence: number } };
-        assert.deepEqual(ocsfFaults(event as unknown as Record<string, unknown>), []);
-        seqs.push(event.metadata.sequence);
+test(
+  'OTLP: records have the published proto-JSON shape; a batch that the collector took in part is not taken',
+  { timeout: 120_000 },
+  async () => {
+    const double = await startHttpDouble(server);
+    let isFirst = true;
+    double.answer = (_received, response) => {
+      response.end(isFirst ? JSON.stringify({ partialSuccess: { rejectedLogRecords: '1', errorMessage: 'no' } }) : '{}');
+      isFirst = false;
+    };
+    const item = { name: 'siem', kind: 'otlp', url: `${double.url}/v1/logs`, token: { env: 'abc' }, allowPrivate: true, ca: caFile };
+    const running = await startExport(directory(), setupOf(item));
+    try {
+      await append(running, 5);
+      await until('all was taken', () => taken(running));
+      assert.equal(running.siem.status()[0]?.failures, 1);
+      const seqs: number[] = [];
+      for (const { headers, body } of double.received.slice(1)) {
+        assert.equal(headers.authorization, 'Bearer abc');
+        const request = otlpShape.parse(JSON.parse(body));
+        const records = request.resourceLogs.flatMap(({ scopeLogs }) => scopeLogs.flatMap(({ logRecords }) => logRecords));
+        for (const record of records) {
+          const event = JSON.parse(record.body.stringValue) as { metadata: { sequence: number } };
+          assert.deepEqual(ocsfFaults(event as unknown as Record<string, unknown>), []);
+          seqs.push(event.metadata.sequence);
+        }
       }
+      assert.deepEqual(seqs, range(running.log.size()));
+    } finally {
+      await running.close();
+      await double.close();
     }
-    assert.deepEqual(seqs, range(running.log.size()));
-  } finally {
-    await running.close();
-    await double.close();
-  }
-});
+  },
+);
 
 test('INVARIANT: a destination that never answers makes nobody wait, and its lag is a metric', { timeout: 120_000 }, async () => {
   const double = await startHttpDouble(server);

@@ -17,7 +17,9 @@ interface Shape {
 }
 interface Schema {
   readonly version: string;
-  readonly types: Readonly<Record<string, { readonly type?: string; readonly regex?: string; readonly range?: readonly number[]; readonly max_len?: number }>>;
+  readonly types: Readonly<
+    Record<string, { readonly type?: string; readonly regex?: string; readonly range?: readonly number[]; readonly max_len?: number }>
+  >;
   readonly classes: Readonly<
     Record<string, Shape & { readonly caption: string; readonly category: number; readonly activities: Readonly<Record<string, string>> }>
   >;
@@ -43,7 +45,13 @@ export function ocsfFaults(event: Readonly<Record<string, unknown>>): string[] {
   return faults;
 }
 
-function checkShape(value: Readonly<Record<string, unknown>>, shape: Shape, profiles: ReadonlySet<string>, at: string, faults: string[]): void {
+function checkShape(
+  value: Readonly<Record<string, unknown>>,
+  shape: Shape,
+  profiles: ReadonlySet<string>,
+  at: string,
+  faults: string[],
+): void {
   const isOurs = ({ profiles: of }: Attribute): boolean => of === undefined || of.some((profile) => profiles.has(profile));
   for (const [name, attribute] of Object.entries(shape.attributes)) {
     if (attribute.required === true && isOurs(attribute) && value[name] === undefined) faults.push(`${at}${name} is missing`);
@@ -53,11 +61,14 @@ function checkShape(value: Readonly<Record<string, unknown>>, shape: Shape, prof
     if (attribute === undefined) faults.push(`${at}${name} is not in the schema`);
     else if (!isOurs(attribute)) faults.push(`${at}${name} needs a profile that the event does not name`);
     else if (attribute.isArray === true && !Array.isArray(given)) faults.push(`${at}${name} is no array`);
-    else for (const each of attribute.isArray === true ? (given as unknown[]) : [given]) checkValue(each, attribute, profiles, `${at}${name}`, faults);
+    else
+      for (const each of attribute.isArray === true ? (given as unknown[]) : [given])
+        checkValue(each, attribute, profiles, `${at}${name}`, faults);
   }
   const { at_least_one: some, just_one: one } = shape.constraints;
   if (some !== undefined && !some.some((name) => value[name] !== undefined)) faults.push(`${at} has none of ${some.join(', ')}`);
-  if (one !== undefined && one.filter((name) => value[name] !== undefined).length !== 1) faults.push(`${at} has not one of ${one.join(', ')}`);
+  if (one !== undefined && one.filter((name) => value[name] !== undefined).length !== 1)
+    faults.push(`${at} has not one of ${one.join(', ')}`);
 }
 
 function checkValue(value: unknown, attribute: Attribute, profiles: ReadonlySet<string>, at: string, faults: string[]): void {
@@ -68,13 +79,15 @@ function checkValue(value: unknown, attribute: Attribute, profiles: ReadonlySet<
     if (shape === undefined) return void faults.push(`${at}: ${attribute.type} was not kept in the fixture`);
     return checkShape(value as Record<string, unknown>, shape, profiles, `${at}.`, faults);
   }
-  if (attribute.enum !== undefined && typeof value === 'number' && !attribute.enum.includes(String(value))) faults.push(`${at} has no ${value}`);
-  for (let name: string | undefined = attribute.type; name !== undefined; ) {
+  if (attribute.enum !== undefined && typeof value === 'number' && !attribute.enum.includes(String(value)))
+    faults.push(`${at} has no ${value}`);
+  for (let name: string | undefined = attribute.type; name !== undefined;) {
     const type: Schema['types'][string] | undefined = schema.types[name];
     if (type === undefined) return void faults.push(`${at}: unknown type ${name}`);
     if (type.regex !== undefined && !(typeof value === 'string' && new RegExp(type.regex).test(value))) faults.push(`${at} is no ${name}`);
     if (type.max_len !== undefined && String(value).length > type.max_len) faults.push(`${at} is too long`);
-    if (type.range !== undefined && !(Number(value) >= (type.range[0] ?? 0) && Number(value) <= (type.range[1] ?? 0))) faults.push(`${at} is out of range`);
+    if (type.range !== undefined && !(Number(value) >= (type.range[0] ?? 0) && Number(value) <= (type.range[1] ?? 0)))
+      faults.push(`${at} is out of range`);
     if (type.type === undefined) checkBase(name, value, at, faults);
     name = type.type;
   }
