@@ -45,7 +45,7 @@ describe('reviews on the command line', () => {
     assert.match(err, /1 denied, 2 failed log-ins/);
     assert.deepEqual(api.last?.body, { since: '2026-11-01T00:00:00.000Z', until: '2026-11-02T00:00:00.000Z', finding: 'nothing' });
     await call(['review', 'sign', '--from', '7d', '--finding', '-'], { stdin: 'from a file\n' });
-    assert.equal((api.last?.body as { finding: string }).finding, 'from a file');
+    assert.match(JSON.stringify(api.last?.body), /"finding":"from a file"/);
     assert.equal((await call(['review', 'sign', '--from', '7d', '--finding', ' '])).code, 2);
     assert.equal((await call(['review', 'sign', '--finding', 'x'])).code, 2);
     assert.deepEqual(JSON.parse((await call(['review', 'sign', '--from', '7d', '--finding', 'x', '--json'])).out), { seq: 9, range });

@@ -2,9 +2,10 @@
 // it is ever waited for by a query; a destination that is down leaves the cursor where it is.
 // INVARIANT: the cursor moves only over entries that the destination has taken: in order, without a gap, at least once.
 
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import type { Clock, Logger, Random } from '../core/ports.ts';
 import type { Destination } from './destination.ts';
+import { STEP } from './in-steps.ts';
 import type { Leaf } from './ocsf.ts';
 
 /** The log, read. */
@@ -156,7 +157,10 @@ export class Exporter {
     if (size < next) return this.#rolledBack();
     if (size === next) return 'idle';
     const batch: Leaf[] = [];
-    for await (const each of source.leaves(first, Math.min(size, next + this.#batch), signal)) batch.push(each);
+    for await (const each of source.leaves(first, Math.min(size, next + this.#batch), signal)) {
+      // Entries are parsed as they are read.
+      if (batch.push(each) % STEP === 0) await nextTurn();
+    }
     if (leaf !== null && batch.shift()?.hash !== leaf) return this.#rolledBack();
     const last = batch.at(-1);
     if (last === undefined) return 'idle';

@@ -51,7 +51,7 @@ export function createFileDestination({ name, context, path, maxBytes, keep }: F
     name,
     kind: 'file',
     async send(batch) {
-      const bytes = Buffer.from(ndjson(batch, context));
+      const bytes = Buffer.from(await ndjson(batch, context));
       try {
         let to = await opened();
         // Somebody else's rotation, or a hand: never write into a file that nobody finds.

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { cefOf } from './cef.ts';
-import { otlpRequest } from './otlp-destination.ts';
+import { ndjson } from './ndjson.ts';
+import { otlpBody } from './otlp-destination.ts';
 import { hecBody } from './splunk-destination.ts';
 import { syslogFrame } from './syslog.ts';
 import { leafOfEveryType, testContext, testLeaf } from './testing.ts';
@@ -44,8 +45,9 @@ test('syslog: a message that is too long loses text of the statement and nothing
   assert.match(frame, / act=allow .*msg=病+\.\.\.$/);
 });
 
-test('HEC: events one behind the other, time in seconds, the event is the OCSF event', () => {
-  const lines = hecBody([testLeaf('auth.ok', 1), testLeaf('auth.fail', 2)], testContext, { index: 'phi', sourcetype: 'x' }).split('\n');
+test('HEC: events one behind the other, time in seconds, the event is the OCSF event', async () => {
+  const body = await hecBody([testLeaf('auth.ok', 1), testLeaf('auth.fail', 2)], testContext, { index: 'phi', sourcetype: 'x' });
+  const lines = body.split('\n');
   const [first] = lines.map((line) => JSON.parse(line) as { time: number; event: { metadata: { sequence: number } }; index: string });
   assert.equal(lines.length, 2);
   assert.equal(first?.time, Date.UTC(2026, 10, 1) / 1000 + 0.001);
@@ -53,14 +55,30 @@ test('HEC: events one behind the other, time in seconds, the event is the OCSF e
   assert.equal(first?.event.metadata.sequence, 1);
 });
 
-test('OTLP: proto-JSON with 64-bit numbers as texts, one resource for each replica, in order', () => {
+test('OTLP: proto-JSON with 64-bit numbers as texts, one resource for each replica, in order', async () => {
   const batch = [testLeaf('auth.ok', 1), testLeaf('alarm', 2), testLeaf('auth.ok', 3, { replica: 'other' })];
-  const { resourceLogs } = otlpRequest(batch, testContext) as {
+  const { resourceLogs } = JSON.parse(await otlpBody(batch, testContext)) as {
     resourceLogs: { scopeLogs: { logRecords: Record<string, unknown>[] }[] }[];
   };
   assert.equal(resourceLogs.length, 2);
-  const [record, alarm] = resourceLogs[0]?.scopeLogs[0]?.logRecords ?? [];
-  assert.equal(record?.['timeUnixNano'], `${Date.UTC(2026, 10, 1) + 1}000000`);
-  assert.equal(alarm?.['severityNumber'], 17);
-  assert.deepEqual((record?.['attributes'] as unknown[])[0], { key: 'sallyport.log.index', value: { intValue: '1' } });
+  const [record = {}, alarm = {}] = resourceLogs[0]?.scopeLogs[0]?.logRecords ?? [];
+  assert.equal(record['timeUnixNano'], `${Date.UTC(2026, 10, 1) + 1}000000`);
+  assert.equal(alarm['severityNumber'], 17);
+  assert.deepEqual((record['attributes'] as unknown[])[0], { key: 'sallyport.log.index', value: { intValue: '1' } });
+});
+
+test('INVARIANT: nobody waits for a whole batch: others have their turn while it becomes text', async () => {
+  const request = leafOfEveryType(true).find(({ header }) => header.type === 'request.intent') ?? assert.fail();
+  const batch = Array.from({ length: 400 }, () => request);
+  for (const encode of [ndjson, otlpBody]) {
+    let turns = 0;
+    const count = (): void => {
+      turns += 1;
+      next = setImmediate(count);
+    };
+    let next = setImmediate(count);
+    await encode(batch, testContext);
+    clearImmediate(next);
+    assert.ok(turns >= 15, `${turns} turns`);
+  }
 });

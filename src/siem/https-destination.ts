@@ -20,7 +20,7 @@ export function createHttpsDestination(settings: HttpsSettings, post: Post): Des
         'content-type': 'application/x-ndjson',
         ...(token === null ? {} : { authorization: `Bearer ${token.reveal()}` }),
       };
-      return outcomeOf(await post(url, { headers, body: ndjson(batch, context) }, signal));
+      return outcomeOf(await post(url, { headers, body: await ndjson(batch, context) }, signal));
     },
     async close() {},
   };

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import type { Secret } from '../core/secret.ts';
 import { type Destination, type DestinationParts, outcomeOf, type Post } from './destination.ts';
 import { SEVERITY_NAMES } from './entry-table.ts';
+import { inSteps } from './in-steps.ts';
 import { type EventContext, type Leaf, ocsfEvent } from './ocsf.ts';
 
 export interface OtlpSettings extends DestinationParts {
@@ -26,7 +27,7 @@ export function createOtlpDestination(settings: OtlpSettings, post: Post): Desti
     kind: 'otlp',
     async send(batch, signal) {
       const headers = { 'content-type': 'application/json', ...(token === null ? {} : { authorization: `Bearer ${token.reveal()}` }) };
-      return outcomeOf(await post(url, { headers, body: JSON.stringify(otlpRequest(batch, context)) }, signal), (body) =>
+      return outcomeOf(await post(url, { headers, body: await otlpBody(batch, context) }, signal), (body) =>
         rejected(body) ? 'records-rejected' : null,
       );
     },
@@ -44,23 +45,22 @@ function rejected(body: string): boolean {
   }
 }
 
-/** An ExportLogsServiceRequest. @internal */
-export function otlpRequest(batch: readonly Leaf[], context: EventContext): object {
-  const scope = { name: 'sallyport.audit', version: context.version };
-  const byReplica = Map.groupBy(batch, ({ header }) => header.replica);
-  return {
-    resourceLogs: [...byReplica].map(([replica, leaves]) => ({
-      resource: {
-        attributes: [
-          text('service.name', 'sallyport'),
-          text('service.version', context.version),
-          text('service.instance.id', replica),
-          text('sallyport.log.origin', context.origin),
-        ],
-      },
-      scopeLogs: [{ scope, logRecords: leaves.map((leaf) => logRecord(leaf, context)) }],
-    })),
-  };
+/** An ExportLogsServiceRequest as JSON. @internal */
+export async function otlpBody(batch: readonly Leaf[], context: EventContext): Promise<string> {
+  const scope = JSON.stringify({ name: 'sallyport.audit', version: context.version });
+  const ofReplicas: string[] = [];
+  for (const [replica, leaves] of Map.groupBy(batch, ({ header }) => header.replica)) {
+    const attributes = [
+      text('service.name', 'sallyport'),
+      text('service.version', context.version),
+      text('service.instance.id', replica),
+      text('sallyport.log.origin', context.origin),
+    ];
+    const records = await inSteps(leaves, (leaf) => JSON.stringify(logRecord(leaf, context)));
+    const scopeLogs = `[{"scope":${scope},"logRecords":[${records.join(',')}]}]`;
+    ofReplicas.push(`{"resource":${JSON.stringify({ attributes })},"scopeLogs":${scopeLogs}}`);
+  }
+  return `{"resourceLogs":[${ofReplicas.join(',')}]}`;
 }
 
 function logRecord(leaf: Leaf, context: EventContext): object {

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Secret } from '../core/secret.ts';
 import { type Destination, type DestinationParts, notTaken, type Outcome, outcomeOf, type Post, TAKEN } from './destination.ts';
+import { inSteps } from './in-steps.ts';
 import { type EventContext, type Leaf, ocsfEvent } from './ocsf.ts';
 
 export interface SplunkSettings extends DestinationParts {
@@ -57,7 +58,7 @@ export function createSplunkDestination(settings: SplunkSettings, post: Post): D
     name,
     kind: 'splunk-hec',
     async send(batch, signal) {
-      const answer = await post(events, { headers, body: hecBody(batch, context, settings) }, signal);
+      const answer = await post(events, { headers, body: await hecBody(batch, context, settings) }, signal);
       const outcome = outcomeOf(answer, (body) => {
         const said = parsed(answerSchema, body);
         return said === null ? 'not-understood' : said.code === 0 ? null : `hec-${said.code}`;
@@ -71,24 +72,23 @@ export function createSplunkDestination(settings: SplunkSettings, post: Post): D
 }
 
 /** @internal */
-export function hecBody(
+export async function hecBody(
   batch: readonly Leaf[],
   context: EventContext,
   { index, sourcetype }: Pick<SplunkSettings, 'index' | 'sourcetype'>,
-): string {
-  return batch
-    .map((leaf) => {
-      const { header } = leaf;
-      return JSON.stringify({
-        time: Date.parse(header.ts) / 1000,
-        host: header.replica,
-        source: context.origin,
-        sourcetype,
-        ...(index === null ? {} : { index }),
-        event: ocsfEvent(leaf, context),
-      });
-    })
-    .join('\n');
+): Promise<string> {
+  const events = await inSteps(batch, (leaf) => {
+    const { header } = leaf;
+    return JSON.stringify({
+      time: Date.parse(header.ts) / 1000,
+      host: header.replica,
+      source: context.origin,
+      sourcetype,
+      ...(index === null ? {} : { index }),
+      event: ocsfEvent(leaf, context),
+    });
+  });
+  return events.join('\n');
 }
 
 function parsed<T>(schema: z.ZodType<T>, body: string): T | null {

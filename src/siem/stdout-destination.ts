@@ -14,7 +14,7 @@ export function createStdoutDestination({ name, context }: DestinationParts, wri
       const cut = new Promise<'cut'>((resolve) => signal.addEventListener('abort', () => resolve('cut'), { once: true }));
       try {
         // A reader that stands still keeps us here, and nobody else.
-        const written = write(ndjson(batch, context)).then(() => 'written' as const);
+        const written = write(await ndjson(batch, context)).then(() => 'written' as const);
         return (await Promise.race([written, cut])) === 'written' ? TAKEN : notTaken('interrupted');
       } catch {
         return notTaken('unwritable');

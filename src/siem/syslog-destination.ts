@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { isIP } from 'node:net';
 import { connect } from 'node:tls';
 import { type Destination, type DestinationParts, notTaken, type Outcome, TAKEN } from './destination.ts';
+import { inSteps } from './in-steps.ts';
 import { syslogFrame } from './syslog.ts';
 
 /** Where a host leads, every address judged; or why it cannot be used. */
@@ -34,7 +35,7 @@ export function createSyslogDestination(settings: SyslogSettings, accepted: Reso
       const addresses = await accepted(settings.host, deadline);
       if (deadline.aborted) return notTaken(signal.aborted ? 'interrupted' : 'timeout');
       if (typeof addresses === 'string') return notTaken(addresses);
-      const frames = batch.map((leaf) => syslogFrame(leaf, context, settings.maxMessageBytes));
+      const frames = await inSteps(batch, (leaf) => syslogFrame(leaf, context, settings.maxMessageBytes));
       const outcome = await handedOver(Buffer.concat(frames), addresses[0]?.address ?? '', settings, deadline);
       if (outcome.isTaken || !deadline.aborted) return outcome;
       return notTaken(signal.aborted ? 'interrupted' : 'timeout');
