@@ -72,7 +72,7 @@ const places = [
 ] as const;
 
 /** Letters and digits alone, so that no escaping changes it: every encoding below holds it as it is or is derived from it. */
-const canaries = new Map(places.map((place) => [place, `kNr${randomBytes(9).toString('hex')}Q`]));
+const canaries = new Map<string, string>(places.map((place) => [place, `kNr${randomBytes(9).toString('hex')}Q`]));
 const canary = (place: string): string => canaries.get(place) ?? assert.fail(`no such place: ${place}`);
 
 /** Everything a text could have become on its way, lower-case. */
