@@ -56,8 +56,6 @@ test(
     const [ref] = entry?.sealed ?? [];
     assert.ok(ref !== undefined);
     await gateway.running.stop();
-    const { openAuditLog } = await import('../../src/audit/index.ts');
-    const { readFileSync } = await import('node:fs');
     const log = await openAuditLog({
       dir: join(gateway.directory, 'data', 'audit'),
       origin: 'audit.test/e2e',
