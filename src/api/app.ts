@@ -29,6 +29,7 @@ import { policyRoutes } from './routes/policy.ts';
 import { policyToolRoutes } from './routes/policy-tools.ts';
 import { publicRoutes } from './routes/public.ts';
 import { recertificationRoutes } from './routes/recertification.ts';
+import { reviewRoutes } from './routes/reviews.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import { unsealRoutes } from './routes/unseals.ts';
 
@@ -128,6 +129,7 @@ export async function buildApi(deps: ApiDeps, tls: ApiTls | null): Promise<ApiAp
     sessionRoutes(inner, deps, limits);
     unsealRoutes(inner, deps, limits);
     auditRoutes(inner, deps, limits);
+    reviewRoutes(inner, deps);
     policyRoutes(inner, deps, limits);
     policyToolRoutes(inner, deps, limits);
     notificationRoutes(inner, deps, limits);

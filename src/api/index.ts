@@ -2,5 +2,6 @@
 
 export type { ApiTls } from './app.ts';
 export type * from './ports.ts';
+export type { ReviewsSurface } from './review-views.ts';
 export type { Api } from './server.ts';
 export { createApi } from './server.ts';

@@ -25,6 +25,7 @@ import type {
 import type { RowSample } from '../core/preview.ts';
 import type { AccessOffer, Explanation, Fault, PolicyTestResult } from '../policy/index.ts';
 import type { AccessReportAnswer, PolicyDiffAnswer, ReplayAnswer } from './policy-tools.ts';
+import type { ReviewsSurface } from './review-views.ts';
 
 /** The approvals service as reviewers use it. */
 export interface ApprovalsSurface {
@@ -294,6 +295,7 @@ export interface ApiDeps {
   readonly analysts: () => readonly TargetAnalyst[];
   readonly policy: PolicySurface;
   readonly policyTools: PolicyToolsSurface;
+  readonly reviews: ReviewsSurface;
   readonly metrics: Registry;
   /** Who reads metrics without a token: this machine, or everyone who can connect. Operators always can with one. */
   readonly metricsAccess: 'loopback' | 'public';

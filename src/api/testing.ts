@@ -2,6 +2,7 @@
 // made to fail. Used by tests only.
 
 import { Registry } from 'prom-client';
+import type { z } from 'zod';
 import type { MaskSet } from '../core/decision.ts';
 import { SallyportError } from '../core/error.ts';
 import type { EntryDraft, EntryHeader, Payload } from '../core/event.ts';
@@ -12,6 +13,7 @@ import type { RowSample } from '../core/preview.ts';
 import type { Approval, QueuedNotification, SessionRow } from '../core/ports.ts';
 import { factsOf } from '../core/testing.ts';
 import type { ApiDeps, PolicyFile } from './ports.ts';
+import type { coverageSchema, leaverSchema, ReviewPeriod } from './review-views.ts';
 import { type AccessFakes, createAccessFakes } from './testing-grants.ts';
 import { createPolicyToolFakes, type PolicyToolFakes } from './testing-policy-tools.ts';
 
@@ -48,6 +50,32 @@ const ROLE_OF_GROUP: Record<string, string> = {
   privacy: 'privacy-officer',
   ops: 'operator',
   audit: 'auditor',
+};
+
+const LEAVER: z.input<typeof leaverSchema> = {
+  issuer: '',
+  subject: '',
+  isClear: false,
+  isLocked: false,
+  groups: ['ai-agents'],
+  used: { sessions: 1, requests: 2, denied: 0, rows: 3, targets: ['clinic'], firstAt: null, lastAt: null },
+  actedFor: [],
+  open: { sessions: [{ id: 'ses_a', target: 'clinic', openedAt: '2026-11-21T09:00:00.000Z' }], grants: [], approvals: [], delegations: [] },
+  reviewsOwed: [],
+};
+
+const COVERAGE: z.input<typeof coverageSchema> = {
+  entries: { from: 0, to: 9 },
+  anchors: [{ name: 'soc', kind: 'siem:syslog', upTo: 5 }],
+  notAnchored: 4,
+  notReviewed: [{ from: 7, to: 9 }],
+  reviews: { records: 1, access: 0, breakGlass: 0 },
+  breakGlass: 0,
+  alarms: 1,
+  targets: [{ name: 'clinic', requests: 3, denied: 1, notAnchored: 1, notReviewed: 2 }],
+  principals: [{ name: 'corp/agent-1', requests: 3, denied: 1, notAnchored: 1, notReviewed: 2 }],
+  failedLogIns: { count: 1, byFault: { expired: 1 }, byAddress: [{ address: '127.0.0.1', count: 1 }] },
+  silences: [{ seq: 4, from: '2026-11-21T09:00:00.000Z', to: '2026-11-21T10:00:00.000Z', seconds: 3600, kind: 'crashed' }],
 };
 
 export function approvalOf(letter: string, requester: Principal, change: Partial<Approval> = {}): Approval {
@@ -122,6 +150,7 @@ export interface Fakes {
   readonly sessions: SessionRow[];
   readonly entries: EntryHeader[];
   readonly appended: { readonly entry: EntryDraft; readonly payloads: readonly Payload[] }[];
+  readonly reviewed: { readonly by: string; readonly period: ReviewPeriod; readonly finding: string }[];
   readonly explained: Principal[];
   readonly checked: { readonly proposals: string; readonly by: string }[];
   readonly logged: unknown[];
@@ -138,6 +167,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
   const samples = new Map<string, RowSample>();
   const sessions: SessionRow[] = [];
   const entries: EntryHeader[] = [];
+  const reviewed: Fakes['reviewed'] = [];
   const appended: Fakes['appended'] = [];
   const explained: Principal[] = [];
   const checked: Fakes['checked'] = [];
@@ -305,6 +335,26 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
         return { ok: true, sha256: POLICY, faults: [], proposals: proposals === 'none' ? [] : [proposal], notes: [] };
       },
     },
+    reviews: {
+      sign: async (by, period, finding) => {
+        reviewed.push({ by: by.subject, period, finding });
+        return { seq: 9, range: { from: 2, to: 7, denied: 1, failedLogIns: 0, alarms: 0, breakGlass: 0 } };
+      },
+      list: async () => [
+        {
+          seq: 9,
+          at: new Date(NOW_MS).toISOString(),
+          by: { issuer: 'corp', subject: 'ada', kind: 'person' },
+          kind: 'records',
+          range: { from: 2, to: 7 },
+          subject: null,
+          isSealed: true,
+        },
+      ],
+      leavers: async (gone) => gone.map((who) => ({ ...LEAVER, ...who, isClear: who.subject !== 'agent-1' })),
+      coverage: async () => COVERAGE,
+      destinations: () => [{ name: 'soc', kind: 'syslog', next: 5, lag: 2, sent: 5, failures: 1, fault: 'unreachable' }],
+    },
     metrics: new Registry(),
     metricsAccess: 'loopback',
     readiness: async () => ({ ready: true, checks: { audit: 'ok' } }),
@@ -333,6 +383,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
     sessions,
     entries,
     appended,
+    reviewed,
     explained,
     checked,
     logged,

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { SallyportError } from '../core/error.ts';
 import { parseWitnessKey } from '../audit/tlog/index.ts';
 import { name, path, secretRef } from './config-parts.ts';
-import { egress, httpUrl, reachable } from './notifications-schema.ts';
+import { egress, httpUrl, reachable } from './egress-schema.ts';
 
 const file = z.strictObject({ name, kind: z.literal('file'), path: path.optional() });
 

@@ -37,6 +37,8 @@ import { createPolicySurface } from './policy-surface.ts';
 import { createPolicyTools } from './policy-tools.ts';
 import { type RetentionRunner, runRetention } from './retention-runner.ts';
 import { startSessionIndexer } from './session-indexer.ts';
+import { createReviews } from './reviews.ts';
+import { createGatewaySiem, readSiem } from './siem.ts';
 import { ThreadPolicy } from './thread-policy.ts';
 import { readTokenKeys } from './token-keys.ts';
 import { authenticatorOf, catalogueChecks, createTraffic, policySettingOf, readServerTls, readTrafficSettings } from './traffic.ts';
@@ -107,6 +109,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   const auditDirectory = join(dataDirectory, 'audit');
   const disk = ports.auditDisk === undefined ? {} : { disk: ports.auditDisk };
   const configured = await readAnchors(config, { auditDirectory, secret, random, ...disk });
+  const destinations = await readSiem(config, secret);
   const apiTls = document.api.tls === undefined ? null : await readServerTls(config, document.api.tls);
   const authenticator = authenticatorOf(document, { clock, logger });
   const parser = await createParser();
@@ -253,6 +256,9 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   undo.push(() => retention.stop());
   const indexer = startSessionIndexer({ reader: audit, index: store.sessions, logger });
   undo.push(() => indexer.stop());
+  const siem = createGatewaySiem(destinations, { source: audit, cursors: store.siemCursors, audit, clock, random, logger }, registry);
+  undo.push(() => siem.stop());
+  await siem.start();
 
   const api = createApi({
     authenticator,
@@ -291,6 +297,17 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
       analysts: () => adapter.analysts(),
       source: { reader: audit, sessions: store.sessions },
       claims: claimDigests(claimKey),
+      clock,
+    }),
+    reviews: createReviews({
+      audit,
+      reader: audit,
+      grants: access.grants,
+      approvals,
+      delegations: access.delegations,
+      locks: access.locks,
+      destinations: () => siem.status(),
+      targets: [...targets.keys()],
       clock,
     }),
     metrics: registry,
@@ -344,6 +361,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
         () => api.close(),
         () => gate.close(),
         () => indexer.stop().catch(() => undefined),
+        () => siem.stop(),
         () => store.close(),
         () => audit.close(),
         // The closing checkpoint, too.

@@ -11,6 +11,7 @@ import { auditRetention } from './retention-schema.ts';
 import { name, path, roleName, secretRef } from './config-parts.ts';
 import { grantsSection } from './grants-schema.ts';
 import { notificationChannel } from './notifications-schema.ts';
+import { siemDestination } from './siem-schema.ts';
 
 /** `host:port`, with `[::1]:port` for IPv6. */
 const address = z.string().transform((text, context) => {
@@ -157,6 +158,7 @@ export const configSchema = z
     tokenKey: secretRef.optional(),
     tokenKeys: z.array(tokenKeyEntry).min(1).max(32).optional(),
     notifications: z.array(notificationChannel).max(50).default([]),
+    siem: z.array(siemDestination).max(20).default([]),
     grants: grantsSection.prefault({}),
     limits: limits.prefault({}),
   })
@@ -167,6 +169,7 @@ export const configSchema = z
       [config.identity.providers, 'identity.providers'],
       [config.notifications, 'notifications'],
       [config.audit.anchors, 'audit.anchors'],
+      [config.siem, 'siem'],
     ] as const) {
       const seen = new Set<string>();
       list.forEach((item, index) => {

@@ -3,8 +3,8 @@
 import { z } from 'zod';
 import { isLoopback } from '../core/address.ts';
 import { NOTICE_KINDS } from '../core/notice.ts';
-import { urlFault } from '../notify/index.ts';
-import { name, path, roleName, secretRef } from './config-parts.ts';
+import { name, roleName, secretRef } from './config-parts.ts';
+import { egress, httpUrl, reachable } from './egress-schema.ts';
 
 const shared = {
   name,
@@ -15,20 +15,6 @@ const shared = {
   roles: z.array(roleName).min(1).optional(),
   giveUpAfterMs: z.int().min(60_000).max(604_800_000).default(86_400_000),
 };
-
-/** What a connection may lead to. */
-export const egress = {
-  allowPrivate: z.boolean().default(false),
-  insecure: z.literal(true).optional(),
-  ca: path.optional(),
-};
-
-export const httpUrl = z.url({ protocol: /^https?$/ });
-
-export function reachable(value: { url: string; insecure?: true | undefined }, context: z.RefinementCtx): void {
-  const fault = urlFault(new URL(value.url), { insecure: value.insecure === true });
-  if (fault !== null) context.addIssue({ code: 'custom', path: ['url'], message: fault });
-}
 
 const slackUser = z.string().regex(/^[UW][A-Z0-9]{2,30}$/, 'expected the id of a Slack user, U...');
 

@@ -19,6 +19,7 @@ import type { Durability, Producer } from './producer.ts';
 import { checkRecipients } from './sealing.ts';
 import type { AuditConnection } from './threaded-log.ts';
 import { openThreadedLog } from './threaded-log.ts';
+import { leafHash } from './tlog/index.ts';
 
 export interface AuditLogOptions {
   /** Directory of the log; created when absent. Exactly one process may use it. */
@@ -64,6 +65,8 @@ export interface OpenAuditLog extends AuditLog, AuditReader {
   publish(): Promise<string>;
   /** A file an auditor may fetch, by its path below `log/`; null when there is none. */
   file(path: string): Promise<Uint8Array | null>;
+  /** Entries [from, to) that are durable, in order, each with the hash of its stored bytes, hex. */
+  leaves(from: number, to: number, signal?: AbortSignal): AsyncIterable<{ readonly header: EntryHeader; readonly hash: string }>;
   /** Drops the data key and the templates of a session. `session.close` does it too. */
   forgetSession(session: string): void;
   /** A way to the same writer for another thread of this process: hand it over with `transferList: [connection.port]` and give it to
@@ -147,6 +150,14 @@ class BackedLog implements OpenAuditLog {
   async *entries(from: number, to: number, signal?: AbortSignal): AsyncGenerator<EntryHeader> {
     for await (const { first, entries } of this.#bundles(from, to, signal)) {
       for (const [index, entry] of entries.entries()) yield decodeHeader(entry, first + index);
+    }
+  }
+
+  async *leaves(from: number, to: number, signal?: AbortSignal): AsyncGenerator<{ header: EntryHeader; hash: string }> {
+    for await (const { first, entries } of this.#bundles(from, to, signal)) {
+      for (const [index, entry] of entries.entries()) {
+        yield { header: decodeHeader(entry, first + index), hash: Buffer.from(leafHash(entry)).toString('hex') };
+      }
     }
   }
 

@@ -12,6 +12,7 @@ import { lockCommands } from './commands/locks.ts';
 import { accessCommands, policyToolCommands } from './commands/policy-tools.ts';
 import { policyCommands } from './commands/policy.ts';
 import { requestCommand } from './commands/request.ts';
+import { reviewCommands } from './commands/reviews.ts';
 import { sessionCommands } from './commands/sessions.ts';
 import { targetCommands } from './commands/targets.ts';
 import { unsealCommands } from './commands/unseal.ts';
@@ -105,7 +106,7 @@ export function buildProgram(deps: CliDeps, setting: CommandSetting, listenForIn
     ['sallyport demo', 'sallyport demo --once', 'sallyport demo --postgres-port 5433'],
   );
   policyToolCommands(policyCommands(program, setting), setting);
-  accessCommands(program, setting);
+  const access = accessCommands(program, setting);
   approvalCommands(program, setting);
   requestCommand(program, setting);
   grantCommands(program, setting);
@@ -114,6 +115,6 @@ export function buildProgram(deps: CliDeps, setting: CommandSetting, listenForIn
   sessionCommands(program, setting);
   unsealCommands(program, setting);
   targetCommands(program, setting);
-  auditCommands(program, setting);
+  reviewCommands(program, setting, { access, audit: auditCommands(program, setting) });
   return program;
 }

@@ -1,8 +1,8 @@
 // Notifications, as the root composes them.
 
 export { type ApprovalChanges, catchUpApprovals, tellApprovals } from './approval-notices.ts';
-export type { Channel } from './channel.ts';
 export { delayAfter } from './backoff.ts';
+export type { Channel } from './channel.ts';
 export { acceptedAddresses, type EgressDeps, type EgressRules, post, systemEgress, urlFault } from './egress.ts';
 export { createEmailChannel, type Mail, type SendMail } from './email-channel.ts';
 export { createNotifications, type NotificationsService } from './notifier.ts';

@@ -150,6 +150,17 @@ export const STATE_MIGRATIONS: Migrations = {
       await db.schema.alterTable('approval_answers').addColumn('for_ms', 'bigint').execute();
     },
   },
+  '007-siem-cursors': {
+    async up(db: Kysely<unknown>) {
+      await db.schema
+        .createTable('siem_cursors')
+        .addColumn('destination', 'text', (c) => c.primaryKey())
+        .addColumn('next_seq', 'bigint', (c) => c.notNull())
+        .addColumn('leaf', 'text')
+        .addColumn('at_ms', 'bigint', (c) => c.notNull())
+        .execute();
+    },
+  },
 };
 
 export const INDEX_MIGRATIONS: Migrations = {

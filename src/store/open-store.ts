@@ -25,6 +25,7 @@ import { createNotificationQueue } from './notification-queue.ts';
 import { createPolicyVersions } from './policy-versions.ts';
 import type { IndexSchema, StateSchema } from './schema.ts';
 import { createSessionIndex } from './session-index.ts';
+import { createSiemCursors, type SiemCursors } from './siem-cursors.ts';
 import { NodeSqliteDialect, sqliteFault } from './sqlite-dialect.ts';
 
 /** How long a statement waits for another process (a backup) before it fails. It blocks the event loop meanwhile. */
@@ -42,6 +43,7 @@ export interface Store {
   readonly grants: GrantStore;
   readonly locks: LockStore;
   readonly delegations: DelegationStore;
+  readonly siemCursors: SiemCursors;
   /** Every later call of its ports fails with SP_STORE_UNAVAILABLE. */
   close(): Promise<void>;
 }
@@ -126,6 +128,7 @@ export async function openStore({ dir }: { readonly dir: string }): Promise<Stor
       locks: createLockStore(state),
       delegations: createDelegationStore(state),
       notifications: createNotificationQueue(state),
+      siemCursors: createSiemCursors(state),
       async close() {
         await closeAfterQueries(state, stateDatabase);
         await closeAfterQueries(index, indexDatabase);

@@ -127,6 +127,15 @@ export interface AccessVersionTable {
   n: number;
 }
 
+/** How far a SIEM destination has taken the log. */
+export interface SiemCursorTable {
+  readonly destination: string;
+  next_seq: number;
+  /** Hash of the last entry taken; null = none. */
+  leaf: string | null;
+  at_ms: number;
+}
+
 /** Tables of `state.sqlite`: the only copy, every commit survives power loss. */
 export interface StateSchema {
   approvals: ApprovalTable;
@@ -141,6 +150,7 @@ export interface StateSchema {
   locks: LockTable;
   delegations: DelegationTable;
   access_version: AccessVersionTable;
+  siem_cursors: SiemCursorTable;
 }
 
 export interface SessionTable {

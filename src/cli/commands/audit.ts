@@ -17,7 +17,8 @@ import { writeNew } from './init.ts';
 const FOLLOW_MS = 1000;
 const PAGE = 500;
 
-export function auditCommands(program: Command, setting: CommandSetting): void {
+/** @returns the command `audit`. */
+export function auditCommands(program: Command, setting: CommandSetting): Command {
   const audit = program.command('audit').description('the transparency log of everything that passed the gate');
 
   withExamples(
@@ -130,6 +131,7 @@ export function auditCommands(program: Command, setting: CommandSetting): void {
       }),
     ['sallyport audit tail', 'sallyport audit tail --from 0 --no-follow --json > entries.ndjson'],
   );
+  return audit;
 }
 
 function rolledBack(seen: number, size: number): CliFailure {

@@ -123,7 +123,8 @@ export function policyToolCommands(policy: Command, setting: CommandSetting): vo
   );
 }
 
-export function accessCommands(program: Command, setting: CommandSetting): void {
+/** @returns the command `access`. */
+export function accessCommands(program: Command, setting: CommandSetting): Command {
   const access = program.command('access').description('access that is given, and what is used of it');
   withExamples(
     withPeriod(
@@ -152,6 +153,7 @@ export function accessCommands(program: Command, setting: CommandSetting): void 
       'sallyport access report --policy > smaller.yaml',
     ],
   );
+  return access;
 }
 
 interface ApplyOptions {

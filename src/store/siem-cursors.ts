@@ -1,0 +1,32 @@
+// How far each SIEM destination has taken the log.
+
+import type { Kysely } from 'kysely';
+import type { StateSchema } from './schema.ts';
+
+export interface SiemCursors {
+  load(destination: string): Promise<{ readonly next: number; readonly leaf: string | null } | null>;
+  /** Survives power loss on resolve. @throws SP_STORE_UNAVAILABLE */
+  save(destination: string, cursor: { readonly next: number; readonly leaf: string | null }, atMs: number): Promise<void>;
+}
+
+export function createSiemCursors(db: Kysely<StateSchema>): SiemCursors {
+  return {
+    async load(destination) {
+      const row = await db
+        .selectFrom('siem_cursors')
+        .select(['next_seq', 'leaf'])
+        .where('destination', '=', destination)
+        .executeTakeFirst();
+      return row === undefined ? null : { next: row.next_seq, leaf: row.leaf };
+    },
+
+    async save(destination, { next, leaf }, atMs) {
+      const row = { next_seq: next, leaf, at_ms: atMs };
+      await db
+        .insertInto('siem_cursors')
+        .values({ destination, ...row })
+        .onConflict((c) => c.column('destination').doUpdateSet(row))
+        .execute();
+    },
+  };
+}
