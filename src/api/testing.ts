@@ -125,6 +125,7 @@ export interface Fakes {
   readonly approvals: Approval[];
   readonly sessions: SessionRow[];
   readonly entries: EntryHeader[];
+  readonly exported: { readonly by: string; readonly request: object }[];
   readonly appended: { readonly entry: EntryDraft; readonly payloads: readonly Payload[] }[];
   readonly explained: Principal[];
   readonly checked: { readonly proposals: string; readonly by: string }[];
@@ -141,6 +142,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
   const approvals: Approval[] = [];
   const sessions: SessionRow[] = [];
   const entries: EntryHeader[] = [];
+  const exported: Fakes['exported'] = [];
   const appended: Fakes['appended'] = [];
   const explained: Principal[] = [];
   const checked: Fakes['checked'] = [];
@@ -239,6 +241,14 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
       },
       file: async (path) => (path === 'tile/0/000.p/3' || path === 'log.vkey' ? new Uint8Array([65]) : null),
     },
+    evidence: {
+      async export(by, request) {
+        exported.push({ by: by.subject, request });
+        return (async function* () {
+          yield Buffer.from('PK made up');
+        })();
+      },
+    },
     analysts: () => [
       {
         target: CLINIC,
@@ -318,6 +328,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
     approvals,
     sessions,
     entries,
+    exported,
     appended,
     explained,
     checked,

@@ -7,7 +7,7 @@ import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createApi } from '../api/index.ts';
 import { createApprovalDesk } from '../approvals/index.ts';
-import { type Disk, type OpenAuditLog, openAuditLog } from '../audit/index.ts';
+import { type Disk, type OpenAuditLog, openAuditLog, parseSigningKey } from '../audit/index.ts';
 import { SallyportError } from '../core/error.ts';
 import type { TargetName } from '../core/ids.ts';
 import type { Clock, Logger, Random } from '../core/ports.ts';
@@ -24,6 +24,7 @@ import { createGatewayAccess } from './access.ts';
 import { createVersionMemory, sharedBoundColumns } from './bound-columns.ts';
 import type { ConfigDocument } from './config-schema.ts';
 import { environment, type LoadedConfig } from './config.ts';
+import { createEvidence } from './evidence.ts';
 import { failuresOfThread } from './login-failures.ts';
 import { ThreadsRegistry } from './metrics.ts';
 import { createGatewayNotifications, readChannels } from './notifications.ts';
@@ -222,6 +223,14 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   const indexer = startSessionIndexer({ reader: audit, index: store.sessions, logger });
   undo.push(() => indexer.stop());
 
+  const evidence = await createEvidence({
+    audit,
+    log: join(auditDirectory, 'log'),
+    workDirectory: join(dataDirectory, 'evidence'),
+    signer: parseSigningKey(signingKey, document.audit.origin),
+    versions: store.policies,
+  });
+
   const api = createApi({
     authenticator,
     rolesOf: (principal) => rolesOf(principal, runtime.policy),
@@ -232,6 +241,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     recertification: access.recertification,
     sessions: store.sessions,
     audit: { log: audit, reader: audit, file: (path) => audit.file(path) },
+    evidence,
     analysts: () => adapter.analysts(),
     policy: createPolicySurface({
       runtime,

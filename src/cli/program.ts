@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander';
 import { portNumber } from './arguments.ts';
 import { approvalCommands } from './commands/approvals.ts';
 import { auditCommands } from './commands/audit.ts';
+import { evidenceCommands } from './commands/evidence.ts';
 import { grantCommands } from './commands/grants.ts';
 import { initCommand } from './commands/init.ts';
 import { notificationCommands } from './commands/notifications.ts';
@@ -28,6 +29,7 @@ export async function runCli(deps: CliDeps, argv: readonly string[]): Promise<nu
     io: deps.io,
     unseal: deps.unseal,
     verifyLog: deps.verifyLog,
+    evidence: deps.evidence,
     signal: interrupt.signal,
     exitWith: (code) => (exitCode = code),
   };
@@ -113,5 +115,6 @@ export function buildProgram(deps: CliDeps, setting: CommandSetting, listenForIn
   sessionCommands(program, setting);
   targetCommands(program, setting);
   auditCommands(program, setting);
+  evidenceCommands(program, setting);
   return program;
 }

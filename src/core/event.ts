@@ -40,6 +40,7 @@ export const ENTRY_TYPES = [
   'review.signed',
   'payload.unsealed',
   'alarm',
+  'evidence.exported',
 ] as const;
 export type EntryType = (typeof ENTRY_TYPES)[number];
 

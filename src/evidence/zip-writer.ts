@@ -2,7 +2,9 @@
 // same bytes differs between versions and processors.
 
 import { createReadStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { SallyportError } from '../core/error.ts';
 import type { StagedFile } from './stage.ts';
 import {
   CENTRAL_BYTES, CENTRAL_HEADER, END_64_BYTES, END_BYTES, END_LOCATOR_64, END_RECORD, END_RECORD_64, EXTRA_64, LOCAL_BYTES, LOCAL_HEADER,
@@ -13,9 +15,21 @@ import {
 const DOS_DATE = 0x0021;
 const UNIX_FILE = ((0o100644 << 16) >>> 0);
 const VERSION = 45;
+const CHUNK_BYTES = 1024 * 1024;
+
+type Named = Omit<StagedFile, 'sha256'>;
 
 /** @param folder where the files are. */
-export async function* zipOf(folder: string, files: readonly StagedFile[]): AsyncGenerator<Buffer> {
+export function zipOf(folder: string, files: readonly StagedFile[]): AsyncGenerator<Buffer> {
+  return zipFrom(files, async function* ({ path, bytes }) {
+    const full = join(folder, path);
+    if (bytes <= CHUNK_BYTES) yield await readFile(full);
+    else for await (const chunk of createReadStream(full, { highWaterMark: CHUNK_BYTES })) yield chunk as Buffer;
+  });
+}
+
+/** @param read the content of a file; not asked for that of an empty one */
+export async function* zipFrom(files: readonly Named[], read: (file: Named) => AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const sorted = files.toSorted((a, b) => (a.path < b.path ? -1 : 1));
   const central: Buffer[] = [];
   let offset = 0;
@@ -23,13 +37,14 @@ export async function* zipOf(folder: string, files: readonly StagedFile[]): Asyn
     central.push(centralHeader(file, offset));
     const header = localHeader(file);
     yield header;
-    let read = 0;
-    for await (const chunk of createReadStream(join(folder, file.path), { highWaterMark: 1024 * 1024 })) {
-      const bytes = chunk as Buffer;
-      read += bytes.length;
-      yield bytes;
+    let length = 0;
+    if (file.bytes > 0) {
+      for await (const chunk of read(file)) {
+        length += chunk.length;
+        yield chunk;
+      }
     }
-    if (read !== file.bytes) throw new Error(`${file.path} changed while it was packed`);
+    if (length !== file.bytes) throw new SallyportError('SP_INTERNAL', `${file.path} changed while it was packed`);
     offset += header.length + file.bytes;
   }
   let size = 0;
@@ -40,7 +55,7 @@ export async function* zipOf(folder: string, files: readonly StagedFile[]): Asyn
   yield endRecords(sorted.length, offset, size);
 }
 
-function localHeader({ path, bytes, crc32 }: StagedFile): Buffer {
+function localHeader({ path, bytes, crc32 }: Named): Buffer {
   const is64 = bytes >= MAX_32;
   const header = Buffer.alloc(LOCAL_BYTES);
   header.writeUInt32LE(LOCAL_HEADER, 0);
@@ -55,7 +70,7 @@ function localHeader({ path, bytes, crc32 }: StagedFile): Buffer {
   return Buffer.concat([header, Buffer.from(path, 'ascii'), extra]);
 }
 
-function centralHeader({ path, bytes, crc32 }: StagedFile, offset: number): Buffer {
+function centralHeader({ path, bytes, crc32 }: Named, offset: number): Buffer {
   const wide = [...(bytes >= MAX_32 ? [bytes, bytes] : []), ...(offset >= MAX_32 ? [offset] : [])];
   const extra = wide.length === 0 ? Buffer.alloc(0) : extra64(wide);
   const header = Buffer.alloc(CENTRAL_BYTES);
