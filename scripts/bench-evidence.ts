@@ -17,7 +17,8 @@ const log = join(root, 'log');
 const startMs = Date.UTC(2026, 0, 1);
 const stepMs = 20;
 
-const actor = '"principal":{"issuer":"corp","subject":"agent-7","kind":"agent"},"onBehalfOf":{"issuer":"corp","subject":"alice","kind":"person"}';
+const actor =
+  '"principal":{"issuer":"corp","subject":"agent-7","kind":"agent"},"onBehalfOf":{"issuer":"corp","subject":"alice","kind":"person"}';
 const intentRest =
   '"resource":{"target":"clinic","objects":["public.patients"]},"action":"query","decision":"allow","rules":["agents-read"],"policy":{"sha256":"' +
   'a'.repeat(64) +
@@ -73,10 +74,14 @@ const exportStart = performance.now();
 await exportTo(folder, request, { log, signer, policy: async () => null, verifier: loadVerifier, version: 'bench', reserveBytes: 0 });
 const exportMs = performance.now() - exportStart;
 const verifyStart = performance.now();
-const verified = spawnSync('/usr/bin/time', ['-f', '%M KiB, %U s user, %S s system', process.execPath, join(folder, 'verify.mjs'), folder, '--key', key.vkey, '--json'], {
-  encoding: 'utf8',
-  maxBuffer: 64 * 1024 * 1024,
-});
+const verified = spawnSync(
+  '/usr/bin/time',
+  ['-f', '%M KiB, %U s user, %S s system', process.execPath, join(folder, 'verify.mjs'), folder, '--key', key.vkey, '--json'],
+  {
+    encoding: 'utf8',
+    maxBuffer: 64 * 1024 * 1024,
+  },
+);
 const verifyMs = performance.now() - verifyStart;
 console.log(
   JSON.stringify({

@@ -36,7 +36,11 @@ export function parseWitnessKey(vkey: string): WitnessKey {
   if (name === '' || bytes.length !== 33 || bytes[0] !== COSIGNATURE || keyId.toString('hex') !== id) {
     throw new SallyportError('SP_CONFIG_INVALID', 'a witness key is not of the form name+id+base64 with a cosignature/v1 key');
   }
-  return { name, keyId, publicKey: createPublicKey({ key: Buffer.concat([ED25519_SPKI, bytes.subarray(1)]), format: 'der', type: 'spki' }) };
+  return {
+    name,
+    keyId,
+    publicKey: createPublicKey({ key: Buffer.concat([ED25519_SPKI, bytes.subarray(1)]), format: 'der', type: 'spki' }),
+  };
 }
 
 /** When the witness saw the checkpoint, in ms; null when there is no cosignature of it.
@@ -51,7 +55,8 @@ export function cosignedAt(note: string, witness: WitnessKey): number | null {
     if (bytes.length !== 4 + 8 + 64) throw new SallyportError('SP_AUDIT_CORRUPT', 'a cosignature has a wrong length');
     const seconds = bytes.readBigUInt64BE(4);
     const message = Buffer.from(`cosignature/v1\ntime ${seconds}\n${text}`);
-    if (!verify(null, message, witness.publicKey, bytes.subarray(12))) throw new SallyportError('SP_AUDIT_CORRUPT', 'a cosignature is wrong');
+    if (!verify(null, message, witness.publicKey, bytes.subarray(12)))
+      throw new SallyportError('SP_AUDIT_CORRUPT', 'a cosignature is wrong');
     return Number(seconds) * 1000;
   }
   return null;

@@ -3,14 +3,29 @@
 
 import { csvLine } from './csv.ts';
 import type { Part, RangeEntry, Sink } from './derivation.ts';
-import { actorOf, memberOf, textOf } from './fields.ts';
-import { actorName } from './fields.ts';
+import { actorName, actorOf, memberOf, textOf } from './fields.ts';
 
 const PATH = 'records/coverage.csv';
 
 const COLUMNS = [
-  'log_index', 'leaf_sha256', 'what', 'name', 'entries', 'sessions', 'identities', 'requests', 'denied', 'held', 'failed_logins', 'starts',
-  'crashes', 'heartbeats', 'longest_silence_seconds', 'silence_until', 'first_time', 'last_time',
+  'log_index',
+  'leaf_sha256',
+  'what',
+  'name',
+  'entries',
+  'sessions',
+  'identities',
+  'requests',
+  'denied',
+  'held',
+  'failed_logins',
+  'starts',
+  'crashes',
+  'heartbeats',
+  'longest_silence_seconds',
+  'silence_until',
+  'first_time',
+  'last_time',
 ] as const;
 
 interface Coverage {
@@ -35,6 +50,7 @@ export interface GatewayCoverage extends Coverage {
   longestSilenceMs: number;
   silenceUntil: string;
   isClosed: boolean;
+  lastMs: number;
 }
 
 export class CoverageTable implements Part {
@@ -55,11 +71,11 @@ export class CoverageTable implements Part {
     return byName(this.#gateways);
   }
 
-  push({ index, leaf, header }: RangeEntry): void {
+  push({ index, leaf, header, atMs }: RangeEntry): void {
     const type = textOf(header['type']);
     const time = textOf(header['ts']);
-    const gateway = this.#gateway(textOf(header['replica']), time);
-    silence(gateway, time, type);
+    const gateway = this.#gateway(textOf(header['replica']), time, atMs);
+    silence(gateway, atMs, time, type);
     count(gateway, type, header, time, index, leaf);
     if (type === 'log.opened') {
       gateway.starts += 1;
@@ -85,10 +101,19 @@ export class CoverageTable implements Part {
     this.rows = this.#targets.size + this.#gateways.size;
   }
 
-  #gateway(name: string, time: string): GatewayCoverage {
+  #gateway(name: string, time: string, atMs: number): GatewayCoverage {
     let gateway = this.#gateways.get(name);
     if (gateway === undefined) {
-      gateway = { ...empty(time), starts: 0, crashes: 0, heartbeats: 0, longestSilenceMs: 0, silenceUntil: '', isClosed: false };
+      gateway = {
+        ...empty(time),
+        starts: 0,
+        crashes: 0,
+        heartbeats: 0,
+        longestSilenceMs: 0,
+        silenceUntil: '',
+        isClosed: false,
+        lastMs: atMs,
+      };
       this.#gateways.set(name, gateway);
     }
     return gateway;
@@ -97,13 +122,23 @@ export class CoverageTable implements Part {
 
 function empty(time: string): Coverage {
   return {
-    entries: 0, sessions: 0, identities: new Set(), requests: 0, denied: 0, held: 0, failedLogins: 0,
-    firstTime: time, lastTime: time, index: 0, leaf: '',
+    entries: 0,
+    sessions: 0,
+    identities: new Set(),
+    requests: 0,
+    denied: 0,
+    held: 0,
+    failedLogins: 0,
+    firstTime: time,
+    lastTime: time,
+    index: 0,
+    leaf: '',
   };
 }
 
-function silence(gateway: GatewayCoverage, time: string, type: string): void {
-  const ms = Date.parse(time) - Date.parse(gateway.lastTime);
+function silence(gateway: GatewayCoverage, atMs: number, time: string, type: string): void {
+  const ms = atMs - gateway.lastMs;
+  gateway.lastMs = atMs;
   if (!gateway.isClosed && ms > gateway.longestSilenceMs) {
     gateway.longestSilenceMs = ms;
     gateway.silenceUntil = time;

@@ -10,6 +10,8 @@ export const DERIVATION = 1;
 export interface RangeEntry {
   readonly index: number;
   readonly header: Header;
+  /** Its time in ms; not a number when it has none. */
+  readonly atMs: number;
   /** As stored. */
   readonly bytes: Buffer;
   /** Leaf hash, hex. */

@@ -40,10 +40,7 @@ const rules: Column = ['rules', ({ header }) => joined(textsOf(header['rules']))
 const replica: Column = ['replica', ({ header }) => textOf(header['replica'])];
 const detail: Column = ['detail', ({ header }) => detailText(header['detail'])];
 /** Free text is sealed; only that there is some can be told. */
-const sealedKinds: Column = [
-  'sealed',
-  ({ header }) => joined(listOf(header['sealed']).map((ref) => textOf(objectOf(ref)?.['kind']))),
-];
+const sealedKinds: Column = ['sealed', ({ header }) => joined(listOf(header['sealed']).map((ref) => textOf(objectOf(ref)?.['kind'])))];
 
 interface EventTable {
   readonly file: string;
@@ -56,9 +53,16 @@ const EVENT_TABLES: readonly EventTable[] = [
     file: 'denials',
     types: /^request\.denied$/,
     columns: [
-      ...when, ...who, session, target, objects,
+      ...when,
+      ...who,
+      session,
+      target,
+      objects,
       ['action', ({ header }) => textOf(header['action'])],
-      reasons, rules, policy, approval,
+      reasons,
+      rules,
+      policy,
+      approval,
       ['statement', ({ header }) => textOf(memberOf(header, 'statement', 'normalised'))],
     ],
   },
@@ -67,11 +71,23 @@ const EVENT_TABLES: readonly EventTable[] = [
     types: /^(?:approval\.|request\.held$)/,
     columns: [...when, approval, ...who, session, target, objects, ...answer, rules, policy, sealedKinds, detail],
   },
-  { file: 'grants', types: /^(?:grant|delegation)\./, columns: [...when, grant, ...who, target, objects, ...answer, policy, sealedKinds, detail] },
-  { file: 'breakglass', types: /^breakglass\./, columns: [...when, grant, ...who, target, objects, ...answer, policy, sealedKinds, detail] },
+  {
+    file: 'grants',
+    types: /^(?:grant|delegation)\./,
+    columns: [...when, grant, ...who, target, objects, ...answer, policy, sealedKinds, detail],
+  },
+  {
+    file: 'breakglass',
+    types: /^breakglass\./,
+    columns: [...when, grant, ...who, target, objects, ...answer, policy, sealedKinds, detail],
+  },
   { file: 'auth', types: /^(?:auth|session)\./, columns: [...when, ...who, session, target, grant, replica, detail] },
   { file: 'policy_history', types: /^policy\./, columns: [...when, ...who, policy, detail] },
-  { file: 'reviews', types: /^(?:review\.|breakglass\.reviewed$)/, columns: [...when, ...who, grant, ...answer, policy, sealedKinds, detail] },
+  {
+    file: 'reviews',
+    types: /^(?:review\.|breakglass\.reviewed$)/,
+    columns: [...when, ...who, grant, ...answer, policy, sealedKinds, detail],
+  },
   { file: 'unseals', types: /^payload\./, columns: [...when, ...who, session, target, sealedKinds, detail] },
 ];
 

@@ -55,7 +55,11 @@ const sizeOf = (note: string): number => Number(note.split('\n')[1]);
 
 function witnessOf(name: string) {
   const seed = createHash('sha256').update(name).digest();
-  const key = createPrivateKey({ key: Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed]), format: 'der', type: 'pkcs8' });
+  const key = createPrivateKey({
+    key: Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed]),
+    format: 'der',
+    type: 'pkcs8',
+  });
   const publicKey = Buffer.from(noteSigner(name, seed).vkey.split('+').slice(2).join('+'), 'base64').subarray(1);
   const typed = Buffer.concat([Buffer.of(4), publicKey]);
   const keyId = sha256(Buffer.concat([Buffer.from(`${name}\n`), typed])).subarray(0, 4);
@@ -95,7 +99,13 @@ function resigned(copy: string, key = log.key, about: (payload: ReturnType<typeo
   for (const entry of readdirSync(copy, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
     const path = join(entry.parentPath, entry.name).slice(copy.length + 1);
-    if (path !== 'SHA256SUMS' && path !== 'manifest.intoto.jsonl') files.set(path, createHash('sha256').update(readFileSync(join(copy, path))).digest('hex'));
+    if (path !== 'SHA256SUMS' && path !== 'manifest.intoto.jsonl')
+      files.set(
+        path,
+        createHash('sha256')
+          .update(readFileSync(join(copy, path)))
+          .digest('hex'),
+      );
   }
   writeFileSync(manifestPath, signManifest({ ...manifest, ...about(manifest), files }, parseSigningKey(key.signingKey, origin)));
   files.set('manifest.intoto.jsonl', createHash('sha256').update(readFileSync(manifestPath)).digest('hex'));
@@ -136,9 +146,18 @@ test('the same log, range and policies give the same bytes', async () => {
 });
 
 test('every entry of the range is in a table, and formulas of spreadsheets are text', () => {
-  const rows = readdirSync(join(bundle, 'records')).flatMap((name) => readFileSync(join(bundle, 'records', name), 'utf8').split('\r\n').slice(1, -1));
+  const rows = readdirSync(join(bundle, 'records')).flatMap((name) =>
+    readFileSync(join(bundle, 'records', name), 'utf8')
+      .split('\r\n')
+      .slice(1, -1),
+  );
   const indexes = new Set(rows.map((row) => Number(row.split(',')[0])));
-  const results = new Set(readFileSync(join(bundle, 'records', 'requests.csv'), 'utf8').split('\r\n').flatMap((row) => row.match(/,(\d+),[0-9a-f]{64},ok,/)?.[1] ?? []).map(Number));
+  const results = new Set(
+    readFileSync(join(bundle, 'records', 'requests.csv'), 'utf8')
+      .split('\r\n')
+      .flatMap((row) => row.match(/,(\d+),[0-9a-f]{64},ok,/)?.[1] ?? [])
+      .map(Number),
+  );
   const { scope } = openManifest(readFileSync(join(bundle, 'manifest.intoto.jsonl'), 'utf8'), parseVerifierKey(log.key.vkey));
   for (let index = scope.first; index < scope.end; index += 1) assert.ok(indexes.has(index) || results.has(index), `entry ${index}`);
   assert.ok(rows.some((row) => row.includes(",'=agent-1,")));
@@ -147,28 +166,53 @@ test('every entry of the range is in a table, and formulas of spreadsheets are t
 
 test('tampering by somebody without the key is caught by files, manifest and log alike', async () => {
   const cases: [string, string, (copy: string) => void][] = [
-    ['an edited entry', 'entry-altered', (copy) => {
-      const bytes = readFileSync(entryFile(copy));
-      bytes[bytes.indexOf('"type":"') + 9]! ^= 1;
-      writeFileSync(entryFile(copy), bytes);
-    }],
-    ['a dropped entry', 'entries-missing', (copy) => writeFileSync(entryFile(copy), encodeBundle(decodeBundle(readFileSync(entryFile(copy))).slice(1)))],
+    [
+      'an edited entry',
+      'entry-altered',
+      (copy) => {
+        const bytes = readFileSync(entryFile(copy));
+        bytes[bytes.indexOf('"type":"') + 9]! ^= 1;
+        writeFileSync(entryFile(copy), bytes);
+      },
+    ],
+    [
+      'a dropped entry',
+      'entries-missing',
+      (copy) => writeFileSync(entryFile(copy), encodeBundle(decodeBundle(readFileSync(entryFile(copy))).slice(1))),
+    ],
     ['a truncated tail', 'entries-missing', (copy) => rmSync(join(copy, 'log/tile/entries/002'))],
-    ['a swapped CSV row', 'record-altered', (copy) => edit(join(copy, 'records/requests.csv'), (text) => {
-      const lines = text.split('\r\n');
-      [lines[1], lines[2]] = [lines[2]!, lines[1]!];
-      return lines.join('\r\n');
-    })],
-    ['an edited report', 'report-altered', (copy) => edit(join(copy, 'report.html'), (text) => text.replace('1 request could', '0 requests could'))],
+    [
+      'a swapped CSV row',
+      'record-altered',
+      (copy) =>
+        edit(join(copy, 'records/requests.csv'), (text) => {
+          const lines = text.split('\r\n');
+          [lines[1], lines[2]] = [lines[2]!, lines[1]!];
+          return lines.join('\r\n');
+        }),
+    ],
+    [
+      'an edited report',
+      'report-altered',
+      (copy) => edit(join(copy, 'report.html'), (text) => text.replace('1 request could', '0 requests could')),
+    ],
     ['an added file', 'file-added', (copy) => writeFileSync(join(copy, 'records', 'more.csv'), 'log_index\r\n')],
     ['a removed table', 'file-missing', (copy) => rmSync(join(copy, 'records', 'denials.csv'))],
     ['an edited tile', 'tile-altered', (copy) => edit2(join(copy, 'log/tile/0/001'), 5)],
-    ['an edited checkpoint', 'checkpoint-invalid', (copy) => edit(join(copy, 'log/checkpoint'), (text) => text.replace(/\n\d+\n/, '\n1\n'))],
+    [
+      'an edited checkpoint',
+      'checkpoint-invalid',
+      (copy) => edit(join(copy, 'log/checkpoint'), (text) => text.replace(/\n\d+\n/, '\n1\n')),
+    ],
     ['an edited session', 'session-altered', (copy) => appendFileSync(join(copy, 'sessions/ses_a.ndjson'), '{}\n')],
     ['an edited policy', 'policy-altered', (copy) => appendFileSync(join(copy, `policies/${policySha256}.yaml`), '#\n')],
     ['a removed policy', 'policy-missing', (copy) => rmSync(join(copy, `policies/${policySha256}.yaml`))],
     ['an edited cosignature', 'anchor-invalid', (copy) => edit2(join(copy, `anchors/witness-w1-${sizeOf(earlier)}.checkpoint`), -20)],
-    ['an edited manifest', 'manifest-invalid', (copy) => edit(join(copy, 'manifest.intoto.jsonl'), (text) => text.replace('"payload":"', '"payload":"IA'))],
+    [
+      'an edited manifest',
+      'manifest-invalid',
+      (copy) => edit(join(copy, 'manifest.intoto.jsonl'), (text) => text.replace('"payload":"', '"payload":"IA')),
+    ],
     ['edited sums', 'sums-invalid', (copy) => edit(join(copy, 'SHA256SUMS'), (text) => text.split('\n').toReversed().join('\n'))],
   ];
   for (const [name, code, change] of cases) {
@@ -206,23 +250,31 @@ test('the holder of the key cannot edit tables or report either: they are derive
   assert.match(verdict.problems[0]!.what, /first in line 4/);
   assert.equal(verdict.problems[0]!.file, 'records/auth.csv');
 
-  const told = await verdictOf(changed((copy) => {
-    edit(join(copy, 'report.html'), (text) => text.replace('could change data', 'could not change data'));
-    resigned(copy);
-  }));
+  const told = await verdictOf(
+    changed((copy) => {
+      edit(join(copy, 'report.html'), (text) => text.replace('could change data', 'could not change data'));
+      resigned(copy);
+    }),
+  );
   assert.deepEqual(codes(told), ['report-altered']);
 
-  const added = await verdictOf(changed((copy) => {
-    writeFileSync(join(copy, 'records', 'reviews2.csv'), 'x\r\n');
-    resigned(copy);
-  }));
+  const added = await verdictOf(
+    changed((copy) => {
+      writeFileSync(join(copy, 'records', 'reviews2.csv'), 'x\r\n');
+      resigned(copy);
+    }),
+  );
   assert.deepEqual(codes(added), ['file-added']);
 });
 
 test('a range that leaves entries of its time out is incomplete, whoever signs it', async () => {
-  const narrowed = await verdictOf(changed((copy) => resigned(copy, log.key, ({ scope }) => ({ scope: { ...scope, end: scope.end - 10 } }))));
+  const narrowed = await verdictOf(
+    changed((copy) => resigned(copy, log.key, ({ scope }) => ({ scope: { ...scope, end: scope.end - 10 } }))),
+  );
   assert.ok(codes(narrowed).includes('range-incomplete'), codes(narrowed).join(' '));
-  const begun = await verdictOf(changed((copy) => resigned(copy, log.key, ({ scope }) => ({ scope: { ...scope, first: scope.first + 1 } }))));
+  const begun = await verdictOf(
+    changed((copy) => resigned(copy, log.key, ({ scope }) => ({ scope: { ...scope, first: scope.first + 1 } }))),
+  );
   assert.ok(codes(begun).includes('range-incomplete') && codes(begun).includes('checkpoint-invalid'), codes(begun).join(' '));
 });
 
@@ -242,7 +294,9 @@ test('a bundle of a foreign key is refused with the right one, and told loudly w
 
 test('a log that was put back to an older state is caught by a checkpoint that the auditor kept', async () => {
   assert.deepEqual(codes(await verdictOf(bundle, { checkpoints: [later] })), ['rolled-back']);
-  const fork = parseSigningKey(log.key.signingKey, origin).sign(`${origin}\n${sizeOf(earlier)}\n${sha256(Buffer.from('another')).toString('base64')}\n`);
+  const fork = parseSigningKey(log.key.signingKey, origin).sign(
+    `${origin}\n${sizeOf(earlier)}\n${sha256(Buffer.from('another')).toString('base64')}\n`,
+  );
   assert.deepEqual(codes(await verdictOf(bundle, { checkpoints: [fork] })), ['history-forked']);
   // Far before the range: its hash tiles do not reach there.
   const early = parseSigningKey(log.key.signingKey, origin).sign(`${origin}\n7\n${sha256(Buffer.from('another')).toString('base64')}\n`);
@@ -264,7 +318,9 @@ test('a filtered bundle tells of one principal, and its log part stays whole', a
   const verdict = await verdictOf(out);
   assert.equal(verdict.ok, true);
   assert.match(verdict.notProven.join('\n'), /filtered/);
-  const requests = readFileSync(join(out, 'records', 'requests.csv'), 'utf8').split('\r\n').slice(1, -1);
+  const requests = readFileSync(join(out, 'records', 'requests.csv'), 'utf8')
+    .split('\r\n')
+    .slice(1, -1);
   assert.deepEqual(requests, []);
   assert.match(readFileSync(join(out, 'records', 'approvals.csv'), 'utf8'), /approval\.answered/);
   assert.ok(!readFileSync(join(out, 'report.html'), 'utf8').includes(`${agent.subject} <span`));
@@ -306,12 +362,17 @@ test('a log whose entries or tiles were changed, or that another key signed, is 
   const foreign = parseSigningKey(createLogKey(origin).signingKey, origin);
   await assert.rejects(exportTo(out, request, log.deps({ signer: foreign })), { code: 'SP_CONFIG_INVALID' });
   // Nothing of it is left.
-  assert.deepEqual(readdirSync(log.root).filter((name) => name.includes('never')), []);
+  assert.deepEqual(
+    readdirSync(log.root).filter((name) => name.includes('never')),
+    [],
+  );
   await assert.rejects(exportTo(out, request, { ...frozen(), reserveBytes: Number.MAX_SAFE_INTEGER }), { code: 'SP_STORE_UNAVAILABLE' });
 });
 
 test('links and names that no bundle has are refused', async () => {
-  assert.deepEqual(codes(await verdictOf(changed((copy) => symlinkSync('/etc/hostname', join(copy, 'records', 'link.csv'))))), ['bundle-refused']);
+  assert.deepEqual(codes(await verdictOf(changed((copy) => symlinkSync('/etc/hostname', join(copy, 'records', 'link.csv'))))), [
+    'bundle-refused',
+  ]);
   assert.deepEqual(codes(await verdictOf(changed((copy) => writeFileSync(join(copy, '.hidden'), 'x')))), ['bundle-refused']);
   assert.throws(() => decodeSums(`${'a'.repeat(64)}  ../x\n`), { code: 'SP_AUDIT_CORRUPT' });
 });

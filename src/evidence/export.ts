@@ -7,12 +7,22 @@ import { join } from 'node:path';
 import { SallyportError } from '../core/error.ts';
 import type { NoteSigner, TileReader } from '../audit/tlog/index.ts';
 import {
-  bundlePath, decodeBundle, encodeBundle, equalHashes, hashAt, leafHash, openCheckpoint, parseVerifierKey, signCheckpoint, TILE_WIDTH, tilePath,
+  bundlePath,
+  decodeBundle,
+  encodeBundle,
+  equalHashes,
+  hashAt,
+  leafHash,
+  openCheckpoint,
+  parseVerifierKey,
+  signCheckpoint,
+  TILE_WIDTH,
+  tilePath,
 } from '../audit/tlog/index.ts';
 import { ANCHORS, anchorOf } from './anchors.ts';
 import type { Scope } from './derivation.ts';
 import { Derivation } from './derive.ts';
-import { parseHeader } from './fields.ts';
+import { parseHeader, textOf } from './fields.ts';
 import { indexRangeOf, logFilesOf } from './log-range.ts';
 import { MANIFEST, signManifest } from './manifest.ts';
 import type { StagedFile } from './stage.ts';
@@ -72,7 +82,10 @@ export async function exportBundle(request: ExportRequest, deps: ExportDeps, fol
   const points = [range.first, ...anchors.flatMap(({ size: point }) => (point <= size ? [point] : []))];
   const { tiles, bundles } = logFilesOf(range, size, points);
   stage.write('log/checkpoint', checkpoint);
-  stage.write('log/checkpoint.start', signCheckpoint({ size: range.first, root: await prefixRoot(range.first, size, tree.reader) }, signer));
+  stage.write(
+    'log/checkpoint.start',
+    signCheckpoint({ size: range.first, root: await prefixRoot(range.first, size, tree.reader) }, signer),
+  );
   stage.write('log/log.vkey', `${signer.vkey}\n`);
   for (const { level, index, width } of tiles) stage.write(`log/${tilePath(level, index, width)}`, await tree.tile(level, index));
   for (const { name, bytes } of anchors) stage.write(`${ANCHORS}${name}`, bytes);
@@ -90,7 +103,7 @@ export async function exportBundle(request: ExportRequest, deps: ExportDeps, fol
       if (seq < range.first || seq >= range.end) continue;
       const header = parseHeader(bytes);
       if (header === null) throw corrupt(`entry ${seq} is not JSON`);
-      derivation.push({ index: seq, header, bytes, leaf: leaf.toString('hex') });
+      derivation.push({ index: seq, header, atMs: Date.parse(textOf(header['ts'])), bytes, leaf: leaf.toString('hex') });
     }
     deps.onProgress?.(Math.max(0, Math.min(range.end, (index + 1) * TILE_WIDTH) - range.first), range.end - range.first);
   }
@@ -141,7 +154,8 @@ async function readWidth(log: string, path: (width: number) => string, width: nu
   try {
     return await readFile(join(log, path(width)));
   } catch (fault) {
-    if ((fault as NodeJS.ErrnoException).code !== 'ENOENT' || width === TILE_WIDTH) return absent(`${path(width)} is not in the log (any more)`)(fault);
+    if ((fault as NodeJS.ErrnoException).code !== 'ENOENT' || width === TILE_WIDTH)
+      return absent(`${path(width)} is not in the log (any more)`)(fault);
     return readFile(join(log, path(TILE_WIDTH))).catch(absent(`${path(width)} is not in the log (any more)`));
   }
 }

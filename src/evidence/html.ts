@@ -3,7 +3,9 @@
 /** Text for element content and quoted attributes. Characters that reorder or hide text become visible. */
 export function h(text: string | number): string {
   return String(text)
-    .replace(/[\p{Cc}\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/gu, (mark) => (mark === '\n' ? ' ' : `\\u{${(mark.codePointAt(0) ?? 0).toString(16)}}`))
+    .replace(/[\p{Cc}\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/gu, (mark) =>
+      mark === '\n' ? ' ' : `\\u{${(mark.codePointAt(0) ?? 0).toString(16)}}`,
+    )
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
     .replaceAll('>', '&gt;')
@@ -15,7 +17,8 @@ export function h(text: string | number): string {
 export function table(head: readonly string[], rows: readonly (readonly string[])[], numeric: readonly number[] = []): string {
   const cell = (tag: 'th' | 'td', html: string, column: number): string =>
     `<${tag}${numeric.includes(column) ? ' class="n"' : ''}>${html}</${tag}>`;
-  const row = (tag: 'th' | 'td', cells: readonly string[]): string => `<tr>${cells.map((html, column) => cell(tag, html, column)).join('')}</tr>\n`;
+  const row = (tag: 'th' | 'td', cells: readonly string[]): string =>
+    `<tr>${cells.map((html, column) => cell(tag, html, column)).join('')}</tr>\n`;
   return `<table>\n<thead>${row('th', head)}</thead>\n<tbody>\n${rows.map((cells) => row('td', cells)).join('')}</tbody>\n</table>\n`;
 }
 

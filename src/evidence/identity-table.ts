@@ -9,8 +9,25 @@ import { actorOf, countOf, listOf, memberOf, objectOf, textOf, textsOf } from '.
 const PATH = 'records/access_by_identity.csv';
 
 const COLUMNS = [
-  'log_index', 'leaf_sha256', 'issuer', 'subject', 'kind', 'sponsor_issuer', 'sponsor_subject', 'sponsor_kind', 'target', 'sessions',
-  'requests_run', 'requests_held', 'requests_denied', 'failed_logins', 'rows', 'bytes', 'classes_masked', 'classes_clear', 'first_time',
+  'log_index',
+  'leaf_sha256',
+  'issuer',
+  'subject',
+  'kind',
+  'sponsor_issuer',
+  'sponsor_subject',
+  'sponsor_kind',
+  'target',
+  'sessions',
+  'requests_run',
+  'requests_held',
+  'requests_denied',
+  'failed_logins',
+  'rows',
+  'bytes',
+  'classes_masked',
+  'classes_clear',
+  'first_time',
   'last_time',
 ] as const;
 
@@ -58,8 +75,22 @@ export class IdentityTable implements Part {
     const time = textOf(header['ts']);
     if (use === undefined) {
       use = {
-        actor, sponsor, target, sessions: 0, run: 0, held: 0, denied: 0, failedLogins: 0, rows: 0, bytes: 0,
-        masked: new Set(), clear: new Set(), firstTime: time, lastTime: time, index, leaf,
+        actor,
+        sponsor,
+        target,
+        sessions: 0,
+        run: 0,
+        held: 0,
+        denied: 0,
+        failedLogins: 0,
+        rows: 0,
+        bytes: 0,
+        masked: new Set(),
+        clear: new Set(),
+        firstTime: time,
+        lastTime: time,
+        index,
+        leaf,
       };
       this.#uses.set(key, use);
     }
@@ -86,9 +117,26 @@ export class IdentityTable implements Part {
       this.#sink.write(
         PATH,
         csvLine([
-          use.index, use.leaf, actor.issuer, actor.subject, actor.kind, sponsor?.issuer ?? null, sponsor?.subject ?? null,
-          sponsor?.kind ?? null, use.target, use.sessions, use.run, use.held, use.denied, use.failedLogins, use.rows, use.bytes,
-          joined([...use.masked].toSorted()), joined([...use.clear].toSorted()), use.firstTime, use.lastTime,
+          use.index,
+          use.leaf,
+          actor.issuer,
+          actor.subject,
+          actor.kind,
+          sponsor?.issuer ?? null,
+          sponsor?.subject ?? null,
+          sponsor?.kind ?? null,
+          use.target,
+          use.sessions,
+          use.run,
+          use.held,
+          use.denied,
+          use.failedLogins,
+          use.rows,
+          use.bytes,
+          joined([...use.masked].toSorted()),
+          joined([...use.clear].toSorted()),
+          use.firstTime,
+          use.lastTime,
         ]),
       );
     }

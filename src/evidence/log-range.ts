@@ -20,7 +20,8 @@ export interface IndexRange {
 
 /** @throws SP_AUDIT_CORRUPT */
 export async function indexRangeOf(fromMs: number, toMs: number, size: number, readBundle: ReadBundle): Promise<IndexRange> {
-  const timeAt = async (index: number): Promise<number> => entryTime((await readBundle(Math.floor(index / TILE_WIDTH)))[index % TILE_WIDTH]);
+  const timeAt = async (index: number): Promise<number> =>
+    entryTime((await readBundle(Math.floor(index / TILE_WIDTH)))[index % TILE_WIDTH]);
   const isIn = async (index: number): Promise<boolean> => isInTime(await timeAt(index), fromMs, toMs);
   let first = await firstAt(fromMs - DISORDER_MS, size, timeAt);
   let end = Math.max(first, await firstAt(toMs + DISORDER_MS, size, timeAt));

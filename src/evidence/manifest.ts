@@ -51,7 +51,8 @@ export function openManifest(text: string, verifier: NoteVerifier): Manifest {
   const isSigned = signatures.some((each) => verify(null, pae, verifier.publicKey, Buffer.from(textOf(memberOf(each, 'sig')), 'base64')));
   if (!isSigned) throw refused('is not signed by the key of the log');
   const statement = parse(payload.toString('utf8'));
-  if (statement['_type'] !== STATEMENT_TYPE || statement['predicateType'] !== PREDICATE_TYPE) throw refused('states something else than a bundle');
+  if (statement['_type'] !== STATEMENT_TYPE || statement['predicateType'] !== PREDICATE_TYPE)
+    throw refused('states something else than a bundle');
   return { ...readPredicate(objectOf(statement['predicate']) ?? {}), files: readSubjects(statement['subject']) };
 }
 

@@ -17,7 +17,8 @@ import { zipOf } from './zip-writer.ts';
 export async function exportTo(path: string, request: ExportRequest, deps: ExportDeps): Promise<ExportedBundle> {
   return placed(path, async (folder, archive) => {
     const bundle = await exportBundle(request, deps, folder);
-    if (archive !== null) await pipeline(Readable.from(zipOf(folder, bundle.files)), createWriteStream(archive, { flags: 'wx', mode: 0o600 }));
+    if (archive !== null)
+      await pipeline(Readable.from(zipOf(folder, bundle.files)), createWriteStream(archive, { flags: 'wx', mode: 0o600 }));
     return bundle;
   });
 }

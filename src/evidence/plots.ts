@@ -39,7 +39,9 @@ export function barPlot(title: string, buckets: readonly Bucket[], bucketMs: num
       below += count;
       // A single denial among thousands must still be seen.
       const height = Math.max(1.5, foot - y);
-      return [`<rect class="${kind}" x="${round(LEFT + at * step + step * 0.1)}" y="${round(foot - height)}" width="${round(step * 0.8)}" height="${round(height)}"/>`];
+      return [
+        `<rect class="${kind}" x="${round(LEFT + at * step + step * 0.1)}" y="${round(foot - height)}" width="${round(step * 0.8)}" height="${round(height)}"/>`,
+      ];
     });
     if (parts.length === 0) return '';
     const told = series.map(({ label, value }) => `${label}: ${grouped(value(bucket))}`).join(', ');

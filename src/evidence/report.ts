@@ -33,11 +33,20 @@ function scopeBox({ scope, totals }: Findings): string {
   const rows: [string, string][] = [
     ['Log', `<code>${h(scope.origin)}</code>`],
     ['Range', `${h(timeText(scope.from))} to ${h(timeText(scope.to))} UTC`],
-    ['Entries', scope.end === scope.first ? 'none in the range' : `${grouped(scope.end - scope.first)}: index ${scope.first} to ${scope.end - 1} of ${grouped(scope.size)}`],
+    [
+      'Entries',
+      scope.end === scope.first
+        ? 'none in the range'
+        : `${grouped(scope.end - scope.first)}: index ${scope.first} to ${scope.end - 1} of ${grouped(scope.size)}`,
+    ],
     ['Root', `<code>${h(scope.root)}</code>`],
-    ...(scope.principal === null ? [] : [['Only', `principal <code>${h(`${scope.principal.issuer}/${scope.principal.subject}`)}</code>`] as [string, string]]),
+    ...(scope.principal === null
+      ? []
+      : [['Only', `principal <code>${h(`${scope.principal.issuer}/${scope.principal.subject}`)}</code>`] as [string, string]]),
     ...(scope.target === null ? [] : [['Only', `target <code>${h(scope.target)}</code>`] as [string, string]]),
-    ...(scope.principal === null && scope.target === null ? [] : [['Told here', counted(totals.entries, 'entry', 'entries')] as [string, string]]),
+    ...(scope.principal === null && scope.target === null
+      ? []
+      : [['Told here', counted(totals.entries, 'entry', 'entries')] as [string, string]]),
   ];
   return `<dl class="scope">${rows.map(([name, html]) => `<dt>${name}</dt><dd>${html}</dd>`).join('\n')}</dl>\n`;
 }
@@ -64,7 +73,15 @@ function summary({ totals, identities, samples }: Findings): string {
     clear.size === 0 ? 'No protected class was shown unmasked.' : `Shown unmasked: ${h([...clear].toSorted().join(', '))}.`,
     `${counted(totals.of('policy.applied'), 'time')} a policy version was put into force; ${counted(totals.policies.size, 'version')} decided.`,
     `${counted(totals.of('review.signed'), 'review')} signed. ${counted(totals.family('payload.'), 'entry', 'entries')} about opened or destroyed payloads; ${counted(samples.sealedPayloads, 'payload')} named.`,
-    ...(totals.alarms.size === 0 ? [] : [`Alarms: ${h(ranked(totals.alarms).map(([code, count]) => `${code} (${count})`).join(', '))}.`]),
+    ...(totals.alarms.size === 0
+      ? []
+      : [
+          `Alarms: ${h(
+            ranked(totals.alarms)
+              .map(([code, count]) => `${code} (${count})`)
+              .join(', '),
+          )}.`,
+        ]),
   ];
   return (
     `<h2>Summary</h2>\n<div class="tiles">${tiles.map(([value, label]) => `<div class="tile"><b>${value}</b><span>${label}</span></div>`).join('\n')}</div>\n` +
@@ -100,21 +117,40 @@ function identities({ identities: of }: Findings): string {
     h([...use.clear].toSorted().join(', ') || '-'),
   ]);
   const head = ['Identity', 'Target', 'Sessions', 'Run', 'Held', 'Denied', 'Rows', 'Shown unmasked'];
-  const more = all.length > shown.length ? `<p>The ${shown.length} with the most requests of ${all.length}; <code>records/access_by_identity.csv</code> has all.</p>\n` : '';
+  const more =
+    all.length > shown.length
+      ? `<p>The ${shown.length} with the most requests of ${all.length}; <code>records/access_by_identity.csv</code> has all.</p>\n`
+      : '';
   return `<h2>Who used what</h2>\n${all.length === 0 ? none('Nobody opened a session or made a request.') : table(head, rows, [2, 3, 4, 5, 6])}${more}`;
 }
 
 function protectedData({ totals }: Findings): string {
   const rows = [...totals.masks]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, masks]) => [h(name), h(ranked(masks).map(([mask, count]) => `${mask === 'clear' ? 'unmasked' : mask} ${grouped(count)}×`).join(', '))]);
+    .map(([name, masks]) => [
+      h(name),
+      h(
+        ranked(masks)
+          .map(([mask, count]) => `${mask === 'clear' ? 'unmasked' : mask} ${grouped(count)}×`)
+          .join(', '),
+      ),
+    ]);
   return `<h2>Protected data in results</h2>\n${rows.length === 0 ? none('No result had a protected column.') : table(['Class', 'Shown as, columns of results'], rows)}`;
 }
 
 function refusals({ totals }: Findings): string {
   const part = (title: string, map: ReadonlyMap<string, number>): string =>
-    map.size === 0 ? '' : `<h3>${title}</h3>\n${table(['Reason', 'Count'], ranked(map).slice(0, MAX_ROWS).map(([reason, count]) => [h(reason || '(none)'), grouped(count)]), [1])}`;
-  const html = part('Denied requests', totals.reasons) + part('Failed log-ins', totals.loginFaults) + part('How sessions ended', totals.closeReasons);
+    map.size === 0
+      ? ''
+      : `<h3>${title}</h3>\n${table(
+          ['Reason', 'Count'],
+          ranked(map)
+            .slice(0, MAX_ROWS)
+            .map(([reason, count]) => [h(reason || '(none)'), grouped(count)]),
+          [1],
+        )}`;
+  const html =
+    part('Denied requests', totals.reasons) + part('Failed log-ins', totals.loginFaults) + part('How sessions ended', totals.closeReasons);
   return `<h2>Refusals and endings</h2>\n${html || none('Nothing was refused.')}`;
 }
 
@@ -129,28 +165,48 @@ function stories({ samples }: Findings): string {
 }
 
 function coverage({ coverage: of, totals }: Findings): string {
-  const gateways = of.gateways().map(([name, gateway]) => [
-    h(name), grouped(gateway.entries), grouped(gateway.starts), grouped(gateway.crashes), grouped(gateway.heartbeats),
-    `${durationText(gateway.longestSilenceMs)}${gateway.silenceUntil === '' ? '' : ` until ${h(timeText(gateway.silenceUntil))}`}`,
-  ]);
-  const targets = of.targets().map(([name, target]) => [
-    h(name), grouped(target.sessions), grouped(target.identities.size), grouped(target.requests), grouped(target.denied), grouped(target.failedLogins),
-  ]);
+  const gateways = of
+    .gateways()
+    .map(([name, gateway]) => [
+      h(name),
+      grouped(gateway.entries),
+      grouped(gateway.starts),
+      grouped(gateway.crashes),
+      grouped(gateway.heartbeats),
+      `${durationText(gateway.longestSilenceMs)}${gateway.silenceUntil === '' ? '' : ` until ${h(timeText(gateway.silenceUntil))}`}`,
+    ]);
+  const targets = of
+    .targets()
+    .map(([name, target]) => [
+      h(name),
+      grouped(target.sessions),
+      grouped(target.identities.size),
+      grouped(target.requests),
+      grouped(target.denied),
+      grouped(target.failedLogins),
+    ]);
   const clock =
     totals.backwards.count === 0
       ? ''
       : `<p>The clock of a gateway went back ${counted(totals.backwards.count, 'time')}, by ${durationText(totals.backwards.mostMs)} at most.</p>\n`;
   return (
     '<h2>Coverage and silence</h2>\n<p>A running gateway writes a heartbeat every 60 seconds. A longer silence means that it could not write, or did not run.</p>\n' +
-    (gateways.length === 0 ? none('No gateway wrote an entry in this range.') : table(['Gateway', 'Entries', 'Starts', 'After a crash', 'Heartbeats', 'Longest silence'], gateways, [1, 2, 3, 4])) +
-    (targets.length === 0 ? '' : table(['Target', 'Sessions', 'Identities', 'Requests', 'Denied', 'Failed log-ins'], targets, [1, 2, 3, 4, 5])) +
+    (gateways.length === 0
+      ? none('No gateway wrote an entry in this range.')
+      : table(['Gateway', 'Entries', 'Starts', 'After a crash', 'Heartbeats', 'Longest silence'], gateways, [1, 2, 3, 4])) +
+    (targets.length === 0
+      ? ''
+      : table(['Target', 'Sessions', 'Identities', 'Requests', 'Denied', 'Failed log-ins'], targets, [1, 2, 3, 4, 5])) +
     clock
   );
 }
 
 function controlMap(controls: Controls): string {
   const rows = controls.list.map(({ id, title, count, counted: what, shows, cannotShow }) => [
-    `<b>${h(id)}</b><br>${h(title)}`, `${grouped(count)}<br><span class="key">${h(what)}</span>`, h(shows), h(cannotShow),
+    `<b>${h(id)}</b><br>${h(title)}`,
+    `${grouped(count)}<br><span class="key">${h(what)}</span>`,
+    h(shows),
+    h(cannotShow),
   ]);
   return `<h2>HIPAA control map</h2>\n<p>Which records speak to which requirement of 45 CFR. This is evidence for an assessment, not a statement that a requirement is met.</p>\n${table(['Requirement', 'Records', 'What they show', 'What they cannot show'], rows)}`;
 }

@@ -10,9 +10,35 @@ import { actorOf, countOf, listOf, memberOf, objectOf, textOf, textsOf } from '.
 const PATH = 'records/requests.csv';
 
 const COLUMNS = [
-  'log_index', 'leaf_sha256', 'time', 'outcome', 'issuer', 'subject', 'kind', 'sponsor_issuer', 'sponsor_subject', 'session', 'target',
-  'action', 'effects', 'relations', 'classes', 'reasons', 'rules', 'approval', 'policy_sha256', 'statement', 'fingerprint', 'parameters',
-  'result_index', 'result_leaf_sha256', 'code', 'rows', 'bytes', 'ms', 'shown',
+  'log_index',
+  'leaf_sha256',
+  'time',
+  'outcome',
+  'issuer',
+  'subject',
+  'kind',
+  'sponsor_issuer',
+  'sponsor_subject',
+  'session',
+  'target',
+  'action',
+  'effects',
+  'relations',
+  'classes',
+  'reasons',
+  'rules',
+  'approval',
+  'policy_sha256',
+  'statement',
+  'fingerprint',
+  'parameters',
+  'result_index',
+  'result_leaf_sha256',
+  'code',
+  'rows',
+  'bytes',
+  'ms',
+  'shown',
 ] as const;
 
 const OUTCOMES: Readonly<Record<string, string>> = { 'request.denied': 'denied', 'request.held': 'held' };
@@ -40,7 +66,11 @@ export class RequestsTable implements Part {
       const asked = typeof intent === 'number' ? this.#open.get(intent) : undefined;
       if (typeof intent === 'number') this.#open.delete(intent);
       // Its intent lies before the range.
-      this.#row(asked ?? askedCells(index, leaf, header, 'before the range'), [index, leaf, ...resultCells(objectOf(header['result']) ?? {})]);
+      this.#row(asked ?? askedCells(index, leaf, header, 'before the range'), [
+        index,
+        leaf,
+        ...resultCells(objectOf(header['result']) ?? {}),
+      ]);
     } else {
       const outcome = OUTCOMES[type];
       if (outcome !== undefined) this.#row(askedCells(index, leaf, header, outcome), NO_RESULT);

@@ -10,7 +10,17 @@ const SAMPLED_RESULTS = 100;
 /** Events shown of one story; a grant can be used ten thousand times. */
 const MAX_EVENTS = 40;
 const RESULTS_PATH = 'samples/sealed-results.csv';
-const RESULTS_COLUMNS = ['log_index', 'leaf_sha256', 'time', 'session', 'kind', 'blob_sha256', 'blob_bytes', 'commitment', 'data_key'] as const;
+const RESULTS_COLUMNS = [
+  'log_index',
+  'leaf_sha256',
+  'time',
+  'session',
+  'kind',
+  'blob_sha256',
+  'blob_bytes',
+  'commitment',
+  'data_key',
+] as const;
 
 /** A grant or a held request from its first entry on. */
 export interface Story {

@@ -4,27 +4,45 @@ import { createHash, type Hash } from 'node:crypto';
 import type { Sink } from './derivation.ts';
 
 const FLUSH_BYTES = 16 * 1024 * 1024;
+const FIRST_BYTES = 4096;
+
+/** Grows as pieces come. WHY no list of pieces: a million small objects that live until the next flush cost more than all hashing. */
+interface Gathered {
+  buffer: Buffer;
+  length: number;
+}
 
 export abstract class GatheringSink implements Sink {
-  #pieces = new Map<string, Buffer[]>();
-  #gathered = 0;
+  #gathered = new Map<string, Gathered>();
+  #total = 0;
 
   write(path: string, piece: string | Uint8Array): void {
-    const bytes = typeof piece === 'string' ? Buffer.from(piece) : Buffer.from(piece.buffer, piece.byteOffset, piece.length);
-    const pieces = this.#pieces.get(path);
-    if (pieces === undefined) this.#pieces.set(path, [bytes]);
-    else pieces.push(bytes);
-    this.#gathered += bytes.length;
-    if (this.#gathered > FLUSH_BYTES) this.flush();
+    // A UTF-16 unit is at most three bytes.
+    const most = typeof piece === 'string' ? piece.length * 3 : piece.length;
+    let of = this.#gathered.get(path);
+    if (of === undefined) {
+      of = { buffer: Buffer.allocUnsafe(Math.max(FIRST_BYTES, most)), length: 0 };
+      this.#gathered.set(path, of);
+    } else if (of.length + most > of.buffer.length) {
+      const grown = Buffer.allocUnsafe(2 * (of.length + most));
+      of.buffer.copy(grown, 0, 0, of.length);
+      of.buffer = grown;
+    }
+    let written = piece.length;
+    if (typeof piece === 'string') written = of.buffer.write(piece, of.length);
+    else of.buffer.set(piece, of.length);
+    of.length += written;
+    this.#total += written;
+    if (this.#total > FLUSH_BYTES) this.flush();
   }
 
   protected flush(): void {
-    const gathered = this.#pieces;
-    const bytes = this.#gathered;
-    this.#pieces = new Map();
-    this.#gathered = 0;
-    this.beforeFlush(bytes);
-    for (const [path, pieces] of gathered) this.take(path, pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces));
+    const gathered = this.#gathered;
+    const total = this.#total;
+    this.#gathered = new Map();
+    this.#total = 0;
+    this.beforeFlush(total);
+    for (const [path, { buffer, length }] of gathered) this.take(path, buffer.subarray(0, length));
   }
 
   protected beforeFlush(_bytes: number): void {

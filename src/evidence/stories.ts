@@ -27,7 +27,11 @@ export function renderApprovalStory(story: Story): string {
   const [first] = story.events;
   if (first === undefined) return '';
   const title = `Held request: ${who(first.header['principal'])} on ${targetOf(first)}`;
-  return renderStory(title, story, story.events.map((entry) => line(entry, approvalWords(entry))));
+  return renderStory(
+    title,
+    story,
+    story.events.map((entry) => line(entry, approvalWords(entry))),
+  );
 }
 
 function renderStory(title: string, story: Story, lines: readonly string[]): string {

@@ -6,7 +6,17 @@ import { shownColumns } from './identity-table.ts';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
-const BUCKET_MS = [MINUTE_MS, 5 * MINUTE_MS, 15 * MINUTE_MS, 60 * MINUTE_MS, 6 * 60 * MINUTE_MS, DAY_MS, 7 * DAY_MS, 28 * DAY_MS, 364 * DAY_MS];
+const BUCKET_MS = [
+  MINUTE_MS,
+  5 * MINUTE_MS,
+  15 * MINUTE_MS,
+  60 * MINUTE_MS,
+  6 * 60 * MINUTE_MS,
+  DAY_MS,
+  7 * DAY_MS,
+  28 * DAY_MS,
+  364 * DAY_MS,
+];
 const MAX_BUCKETS = 60;
 
 export interface Bucket {
@@ -60,9 +70,8 @@ export class Totals implements Part {
     return [...this.types].reduce((sum, [type, count]) => sum + (type.startsWith(prefix) ? count : 0), 0);
   }
 
-  push({ header }: RangeEntry): void {
+  push({ header, atMs }: RangeEntry): void {
     const type = textOf(header['type']);
-    const atMs = Date.parse(textOf(header['ts']));
     const bucket = this.#bucketOf(atMs);
     this.entries += 1;
     increment(this.types, type);

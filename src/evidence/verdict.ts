@@ -66,7 +66,10 @@ export function describeVerdict(verdict: EvidenceVerdict): VerdictLine[] {
   const { range, checkpoint, checked, problems, problemCount } = verdict;
   const lines: VerdictLine[] = [
     { tone: 'plain', text: `log         ${verdict.origin ?? '-'}` },
-    { tone: 'plain', text: `range       ${range === null ? '-' : `${range.from} to ${range.to}, entries ${range.first} to ${range.end} (exclusive)`}` },
+    {
+      tone: 'plain',
+      text: `range       ${range === null ? '-' : `${range.from} to ${range.to}, entries ${range.first} to ${range.end} (exclusive)`}`,
+    },
     { tone: 'plain', text: `checkpoint  ${checkpoint === null ? '-' : `${checkpoint.size} entries, root ${checkpoint.root}`}` },
     { tone: 'plain', text: `checked     ${checked.files} files, ${checked.entries} entries, ${checked.policies} policies` },
   ];

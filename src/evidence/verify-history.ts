@@ -22,14 +22,17 @@ interface HistoryInput {
 }
 
 /** @throws SP_CONFIG_INVALID for a witness key that is none */
-export async function checkHistory(input: HistoryInput): Promise<{ readonly proven: readonly string[]; readonly notProven: readonly string[] }> {
+export async function checkHistory(
+  input: HistoryInput,
+): Promise<{ readonly proven: readonly string[]; readonly notProven: readonly string[] }> {
   const { bundle, verifier, problems, checkpoints } = input;
   const proven: string[] = [];
   const notProven: string[] = [];
   for (const note of checkpoints) {
     try {
       const known = openCheckpoint(note, verifier);
-      if (await isPrefix(known, input, 'the checkpoint that you gave')) proven.push(`the checkpoint of ${known.size} entries that you gave is a prefix of this log`);
+      if (await isPrefix(known, input, 'the checkpoint that you gave'))
+        proven.push(`the checkpoint of ${known.size} entries that you gave is a prefix of this log`);
     } catch (fault) {
       problems.add('checkpoint-invalid', `the checkpoint that you gave: ${messageOf(fault)}`);
     }

@@ -3,7 +3,15 @@
 
 import type { NoteVerifier, TreeHead } from '../audit/tlog/index.ts';
 import {
-  bundlePath, decodeBundle, equalHashes, HASH_BYTES, hashAt, leafHash, openCheckpoint, TILE_WIDTH, tilePath,
+  bundlePath,
+  decodeBundle,
+  equalHashes,
+  HASH_BYTES,
+  hashAt,
+  leafHash,
+  openCheckpoint,
+  TILE_WIDTH,
+  tilePath,
 } from '../audit/tlog/index.ts';
 import { SallyportError } from '../core/error.ts';
 import type { BundleFiles } from './bundle-files.ts';
@@ -56,12 +64,26 @@ export class BundleLog {
       if (!isSilent) this.#problems.add(...problem);
     };
     const { first, end } = this.#scope;
-    for (const { index, width } of this.#files.bundles) {
+    const load = (at: number) => {
+      const bundle = this.#files.bundles[at];
+      if (bundle === undefined) return null;
+      const { index, width } = bundle;
       const file = `log/${bundlePath(index, width)}`;
-      const start = index * TILE_WIDTH;
-      const entries = await this.#read(file, width, start, report);
+      return Promise.all([this.#read(file, width, index * TILE_WIDTH, report), this.#hashes(index, report)]).then(([entries, hashes]) => ({
+        entries,
+        hashes,
+        index,
+        file,
+      }));
+    };
+    let ahead = load(0);
+    for (let at = 0; ahead !== null; at += 1) {
+      const { entries, hashes, index, file } = await ahead;
+      // The disk reads the next 256 while these are looked at.
+      ahead = load(at + 1);
+      ahead?.catch(() => undefined);
       if (entries === null) continue;
-      const hashes = await this.#hashes(index, report);
+      const start = index * TILE_WIDTH;
       const found: RangeEntry[] = [];
       for (const [at, bytes] of entries.entries()) {
         const seq = start + at;
@@ -76,7 +98,8 @@ export class BundleLog {
         }
         if (header['seq'] !== seq) report('entry-out-of-order', 'the entry names another index', { file, index: seq });
         this.#border(seq, bytes, report);
-        if (seq >= first && seq < end) found.push({ index: seq, header, bytes, leaf: leaf.toString('hex') });
+        if (seq >= first && seq < end)
+          found.push({ index: seq, header, atMs: Date.parse(textOf(header['ts'])), bytes, leaf: leaf.toString('hex') });
       }
       yield found;
     }
@@ -89,7 +112,9 @@ export class BundleLog {
     const isEnd = first < end && (seq === first || seq === end - 1);
     if (!isNeighbour && !isEnd) return;
     if (isInTime(entryTimeOr(bytes), Date.parse(from), Date.parse(to)) === isEnd) return;
-    const what = isEnd ? 'the range begins or ends with an entry that is not of its time' : 'the entry is of the time of the range, and is not in it';
+    const what = isEnd
+      ? 'the range begins or ends with an entry that is not of its time'
+      : 'the entry is of the time of the range, and is not in it';
     report('range-incomplete', what, { index: seq });
   }
 
@@ -101,7 +126,10 @@ export class BundleLog {
     try {
       const entries = decodeBundle(await readFileOf(this.#bundle, file, MAX_BUNDLE_BYTES));
       if (entries.length === width) return entries;
-      report('entries-missing', `the file has ${entries.length} entries where ${width} are signed`, { file, index: start + Math.min(entries.length, width) });
+      report('entries-missing', `the file has ${entries.length} entries where ${width} are signed`, {
+        file,
+        index: start + Math.min(entries.length, width),
+      });
       return entries.slice(0, width);
     } catch (fault) {
       report('entries-missing', messageOf(fault), { file, index: start });

@@ -74,12 +74,14 @@ function progress(): (step: string, done: number, total: number) => void {
 
 function coloured(text: string, tone: VerdictLine['tone']): string {
   const colour = COLOURS[tone];
-  // oxlint-disable-next-line eslint/no-restricted-properties -- a programme of its own
   const mayColour = process.stdout.isTTY && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb';
   return colour !== '' && mayColour ? `\u001b[${colour}m${text}\u001b[0m` : text;
 }
 
 /** Texts come from a bundle: nothing in them controls the terminal. */
 function printable(text: string): string {
-  return text.replace(/[\p{Cc}\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/gu, (mark) => `\\u{${(mark.codePointAt(0) ?? 0).toString(16)}}`);
+  return text.replace(
+    /[\p{Cc}\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/gu,
+    (mark) => `\\u{${(mark.codePointAt(0) ?? 0).toString(16)}}`,
+  );
 }

@@ -24,6 +24,7 @@ const MAX_TEXT_BYTES = 512 * 1024 * 1024;
 /** Compared line by line only up to here; longer ones are told as a whole. */
 const MAX_COMPARED_BYTES = 256 * 1024 * 1024;
 const MAX_COMPARED_FILES = 5;
+const PARALLEL_FILES = 8;
 const FIXED = new Set([MANIFEST, SUMS, 'verify.mjs', 'log/checkpoint', 'log/checkpoint.start', 'log/log.vkey']);
 
 export interface VerifyOptions {
@@ -76,7 +77,10 @@ class Verification {
     if (verifier !== null && manifest !== null) {
       const { scope } = manifest;
       const head = await readHead(this.#bundle, 'log/checkpoint', verifier, problems);
-      if (head !== null && (head.size !== scope.size || Buffer.from(head.root).toString('base64') !== scope.root || verifier.name !== scope.origin)) {
+      if (
+        head !== null &&
+        (head.size !== scope.size || Buffer.from(head.root).toString('base64') !== scope.root || verifier.name !== scope.origin)
+      ) {
         problems.add('manifest-differs', 'the manifest is about another checkpoint than the one in the bundle', { file: 'log/checkpoint' });
       } else if (head !== null && manifest.derivation !== DERIVATION) {
         const what = `the bundle was made by rules ${manifest.derivation}, this verifier has rules ${DERIVATION}: use one of that version`;
@@ -113,7 +117,7 @@ class Verification {
     const { files } = this.#bundle;
     const total = [...files.values()].reduce((sum, bytes) => sum + bytes, 0);
     let done = 0;
-    for (const path of files.keys()) {
+    const readOne = async (path: string): Promise<void> => {
       this.#options.signal?.throwIfAborted();
       const hash = createHash('sha256');
       try {
@@ -126,7 +130,14 @@ class Verification {
       } catch (fault) {
         problems.add('file-altered', messageOf(fault), { file: path });
       }
-    }
+    };
+    // A few at a time: the disk reads some while others are hashed.
+    const waiting = files.keys();
+    await Promise.all(
+      Array.from({ length: PARALLEL_FILES }, async () => {
+        for (const path of waiting) await readOne(path);
+      }),
+    );
     try {
       const sums = decodeSums((await readFileOf(this.#bundle, SUMS, MAX_TEXT_BYTES)).toString('utf8'));
       this.#compare(sums, new Set([SUMS]), SUMS, 'file-altered');
@@ -160,7 +171,11 @@ class Verification {
   }
 
   /** Everything that is made from the entries is made again. */
-  async #derived(log: BundleLog, { scope, policiesMissing }: Manifest, logPaths: ReadonlySet<string>): Promise<{ entries: number; policies: number }> {
+  async #derived(
+    log: BundleLog,
+    { scope, policiesMissing }: Manifest,
+    logPaths: ReadonlySet<string>,
+  ): Promise<{ entries: number; policies: number }> {
     const sink = new HashingSink();
     const derivation = new Derivation(scope, sink);
     const sessions = new SessionRuns(scope.first);
@@ -184,7 +199,10 @@ class Verification {
     const policies = this.#policies(derivation.policies, policiesMissing);
     for (const path of this.#bundle.files.keys()) {
       const isKnown =
-        made.has(path) || FIXED.has(path) || policies.has(path) || (path.startsWith('log/') && logPaths.has(path.slice('log/'.length))) ||
+        made.has(path) ||
+        FIXED.has(path) ||
+        policies.has(path) ||
+        (path.startsWith('log/') && logPaths.has(path.slice('log/'.length))) ||
         (path.startsWith(ANCHORS) && anchorOf(path.slice(ANCHORS.length)) !== null);
       if (!isKnown) this.#problems.add('file-added', 'nothing in the log accounts for it', { file: path });
     }
@@ -231,7 +249,8 @@ class Verification {
         continue;
       }
       found.add(path);
-      if (digest !== sha256) this.#problems.add('policy-altered', 'it does not have the hash that entries of the range name', { file: path });
+      if (digest !== sha256)
+        this.#problems.add('policy-altered', 'it does not have the hash that entries of the range name', { file: path });
     }
     return found;
   }
@@ -264,10 +283,14 @@ function verdictOf(problems: Problems, { options, key, manifest, checked, histor
     'what sealed payloads hold: none was opened',
     'that the clock of the gateway was right',
     ...(missing === 0 ? [] : [`the text of ${missing} policy versions that entries name: it was not in the gateway's store`]),
-    ...(scope?.principal === null && scope.target === null ? [] : ['records of other principals or targets: the bundle was filtered; its log part was not']),
+    ...(scope?.principal === null && scope.target === null
+      ? []
+      : ['records of other principals or targets: the bundle was filtered; its log part was not']),
     ...(options.vkey === null ? ['who made the bundle: its key came with it'] : []),
     ...(options.checkpoints.length === 0 && options.witnesses.length === 0
-      ? ['that no other history was signed, and that nothing behind the checkpoint is kept back: give a checkpoint you kept (--checkpoint) or a witness key (--witness)']
+      ? [
+          'that no other history was signed, and that nothing behind the checkpoint is kept back: give a checkpoint you kept (--checkpoint) or a witness key (--witness)',
+        ]
       : []),
     ...(history?.notProven ?? []),
   ];

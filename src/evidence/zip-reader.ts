@@ -10,8 +10,19 @@ import { SallyportError } from '../core/error.ts';
 import type { BundleFiles } from './bundle-files.ts';
 import { isBundlePath } from './sums.ts';
 import {
-  CENTRAL_BYTES, CENTRAL_HEADER, END_64_BYTES, END_BYTES, END_LOCATOR_64, END_RECORD, END_RECORD_64, EXTRA_64, LOCAL_BYTES, LOCAL_HEADER,
-  LOCATOR_BYTES, MAX_16, MAX_32,
+  CENTRAL_BYTES,
+  CENTRAL_HEADER,
+  END_64_BYTES,
+  END_BYTES,
+  END_LOCATOR_64,
+  END_RECORD,
+  END_RECORD_64,
+  EXTRA_64,
+  LOCAL_BYTES,
+  LOCAL_HEADER,
+  LOCATOR_BYTES,
+  MAX_16,
+  MAX_32,
 } from './zip-format.ts';
 
 const MAX_DIRECTORY_BYTES = 512 * 1024 * 1024;
@@ -79,7 +90,8 @@ function readDirectory(bytes: Buffer, count: number): Map<string, Entry> {
   const folded = new Set<string>();
   let at = 0;
   for (let n = 0; n < count; n += 1) {
-    if (at + CENTRAL_BYTES > bytes.length || bytes.readUInt32LE(at) !== CENTRAL_HEADER) throw refused('the directory of the archive is damaged');
+    if (at + CENTRAL_BYTES > bytes.length || bytes.readUInt32LE(at) !== CENTRAL_HEADER)
+      throw refused('the directory of the archive is damaged');
     const nameBytes = bytes.readUInt16LE(at + 28);
     const extraBytes = bytes.readUInt16LE(at + 30);
     const end = at + CENTRAL_BYTES + nameBytes + extraBytes + bytes.readUInt16LE(at + 32);

@@ -7,13 +7,24 @@ import { join } from 'node:path';
 import { SallyportError } from '../core/error.ts';
 import type { StagedFile } from './stage.ts';
 import {
-  CENTRAL_BYTES, CENTRAL_HEADER, END_64_BYTES, END_BYTES, END_LOCATOR_64, END_RECORD, END_RECORD_64, EXTRA_64, LOCAL_BYTES, LOCAL_HEADER,
-  LOCATOR_BYTES, MAX_16, MAX_32,
+  CENTRAL_BYTES,
+  CENTRAL_HEADER,
+  END_64_BYTES,
+  END_BYTES,
+  END_LOCATOR_64,
+  END_RECORD,
+  END_RECORD_64,
+  EXTRA_64,
+  LOCAL_BYTES,
+  LOCAL_HEADER,
+  LOCATOR_BYTES,
+  MAX_16,
+  MAX_32,
 } from './zip-format.ts';
 
 /** 1980-01-01 00:00, the least that the format can say. */
 const DOS_DATE = 0x0021;
-const UNIX_FILE = ((0o100644 << 16) >>> 0);
+const UNIX_FILE = (0o100644 << 16) >>> 0;
 const VERSION = 45;
 const CHUNK_BYTES = 1024 * 1024;
 

@@ -31,7 +31,16 @@ function archive(files: readonly Made[], end: { comment?: string; count?: number
   const parts: Buffer[] = [];
   const central: Buffer[] = [];
   let at = 0;
-  for (const { name, content = Buffer.from('content'), deflate = false, localName = name, size = content.length, crc = crc32(content), flags = 0, ...lies } of files) {
+  for (const {
+    name,
+    content = Buffer.from('content'),
+    deflate = false,
+    localName = name,
+    size = content.length,
+    crc = crc32(content),
+    flags = 0,
+    ...lies
+  } of files) {
     const packed = deflate ? deflateRawSync(content) : content;
     const method = lies.method ?? (deflate ? 8 : 0);
     const local = Buffer.alloc(30);
@@ -76,7 +85,11 @@ async function readAll(path: string): Promise<Record<string, string>> {
 }
 
 test('stored and deflated files are read, folders of other tools are passed over', async () => {
-  const path = archive([{ name: 'a/' , content: Buffer.alloc(0) }, { name: 'a/b.csv' }, { name: 'c.txt', deflate: true, content: Buffer.from('c'.repeat(5000)) }]);
+  const path = archive([
+    { name: 'a/', content: Buffer.alloc(0) },
+    { name: 'a/b.csv' },
+    { name: 'c.txt', deflate: true, content: Buffer.from('c'.repeat(5000)) },
+  ]);
   assert.deepEqual(await readAll(path), { 'a/b.csv': 'content', 'c.txt': 'c'.repeat(5000) });
 });
 
@@ -140,7 +153,13 @@ test('an archive of ours is one for other tools too, also with more files than Z
   closeSync(out);
   appendFileSync(path, end);
   const bundle = await openBundle(path);
-  assert.deepEqual([...bundle.files], [['large', bytes], ['z', 5]]);
+  assert.deepEqual(
+    [...bundle.files],
+    [
+      ['large', bytes],
+      ['z', 5],
+    ],
+  );
   assert.equal((await readFileOf(bundle, 'z', 10)).toString(), 'after');
   await bundle.close();
 
@@ -152,6 +171,8 @@ test('an archive of ours is one for other tools too, also with more files than Z
   const opened = await openBundle(many);
   assert.equal(opened.files.size, 66_000);
   await opened.close();
-  const other = spawnSync('python3', ['-c', 'import sys, zipfile; print(len(zipfile.ZipFile(sys.argv[1]).namelist()))', many], { encoding: 'utf8' });
+  const other = spawnSync('python3', ['-c', 'import sys, zipfile; print(len(zipfile.ZipFile(sys.argv[1]).namelist()))', many], {
+    encoding: 'utf8',
+  });
   if (other.error === undefined) assert.equal(other.stdout.trim(), '66000', other.stderr);
 });

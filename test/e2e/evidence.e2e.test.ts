@@ -44,7 +44,8 @@ async function day(gateway: TestGateway): Promise<void> {
 /** The guide's shell blocks, joined, and its Go programme. */
 function guideOf(bundle: string): { shell: string; go: string } {
   const text = readFileSync(join(bundle, 'VERIFY.md'), 'utf8');
-  const blocks = (language: string): string[] => [...text.matchAll(new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\`$`, 'gm'))].map((match) => match[1]!);
+  const blocks = (language: string): string[] =>
+    [...text.matchAll(new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\`$`, 'gm'))].map((match) => match[1]!);
   return { shell: blocks('sh').join('\n'), go: blocks('go').join('\n') };
 }
 
@@ -72,7 +73,10 @@ test('an auditor exports the evidence of a day, and it holds without the gateway
   // Each export is in the log, with who asked for it; nothing of it is left on the disk of the gateway.
   const entries = await auditEntries(gateway, gateway.running.api.port, officer);
   const exported = entries.filter(({ type }) => type === 'evidence.exported');
-  assert.deepEqual(exported.map(({ principal }) => principal?.subject), ['olivia', 'olivia']);
+  assert.deepEqual(
+    exported.map(({ principal }) => principal?.subject),
+    ['olivia', 'olivia'],
+  );
   assert.deepEqual(readdirSync(join(gateway.directory, 'data', 'evidence')), []);
 
   const { vkey } = gateway.running;
@@ -127,7 +131,11 @@ test('the guide in the bundle works as it is written, with sha256sum, OpenSSL an
   const script = join(root, 'guide.sh');
   writeFileSync(script, `set -e\n${shell}`);
   const follow = (bundle: string, key = vkey) => {
-    const { status, stdout, stderr } = spawnSync('sh', [script], { cwd: bundle, encoding: 'utf8', env: { PATH: process.env['PATH'], VKEY: key } });
+    const { status, stdout, stderr } = spawnSync('sh', [script], {
+      cwd: bundle,
+      encoding: 'utf8',
+      env: { PATH: process.env['PATH'], VKEY: key },
+    });
     return { status, output: stdout + stderr };
   };
   const followed = follow(folder);
@@ -147,7 +155,11 @@ test('the guide in the bundle works as it is written, with sha256sum, OpenSSL an
   const end = /check-log \. "\$VKEY" (\d+)/.exec(readFileSync(join(folder, 'VERIFY.md'), 'utf8'))?.[1] ?? '';
   const checkLog = (bundle: string, key = vkey) => spawnSync(binary, [bundle, key, end], { encoding: 'utf8' });
   const { status, stdout } = checkLog(folder);
-  const verdict = JSON.parse(alone(folder, folder, '--key', vkey, '--json').stdout) as { ok: boolean; range: { first: number; end: number }; checkpoint: { size: number } };
+  const verdict = JSON.parse(alone(folder, folder, '--key', vkey, '--json').stdout) as {
+    ok: boolean;
+    range: { first: number; end: number };
+    checkpoint: { size: number };
+  };
   assert.equal(verdict.ok, true);
   assert.ok(verdict.range.first > 256 && verdict.range.end - verdict.range.first > 256 && verdict.range.end < verdict.checkpoint.size);
   assert.equal(stdout, `ok: entries ${verdict.range.first} to ${verdict.range.end} of ${verdict.checkpoint.size}\n`);
@@ -180,12 +192,16 @@ test('the same evidence comes from the disk of a gateway that does not run', asy
   assert.equal(made.code, 0, made.err);
   assert.deepEqual((JSON.parse(made.out) as { policiesMissing: number }).policiesMissing, 0);
   const zips = ['one.zip', 'two.zip'].map((name) => join(root, name));
-  for (const zip of zips) assert.equal((await run(gateway, officer, 'evidence', 'export', '--from', from, '--to', to, '-o', zip, ...offline)).code, 0);
+  for (const zip of zips)
+    assert.equal((await run(gateway, officer, 'evidence', 'export', '--from', from, '--to', to, '-o', zip, ...offline)).code, 0);
   assert.ok(readFileSync(zips[0]!).equals(readFileSync(zips[1]!)));
   const { vkey } = gateway.running;
   for (const bundle of [folder, zips[0]!]) assert.equal(alone(folder, bundle, '--key', vkey).status, 0);
   // Somebody who has the disk but not the key of this log.
-  writeFileSync(join(gateway.directory, 'keys', 'log.key'), (await import('../../src/audit/index.ts')).createLogKey('audit.test/e2e').signingKey.reveal());
+  writeFileSync(
+    join(gateway.directory, 'keys', 'log.key'),
+    (await import('../../src/audit/index.ts')).createLogKey('audit.test/e2e').signingKey.reveal(),
+  );
   const foreign = await run(gateway, officer, 'evidence', 'export', '--from', from, '--to', to, '-o', join(root, 'foreign'), ...offline);
   assert.equal(foreign.code, 2, foreign.err);
 });

@@ -4,7 +4,15 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createLogKey, createSealingIdentity, nodeDisk, openAuditLog, parseSigningKey, type LogKey, type OpenAuditLog } from '../../src/audit/index.ts';
+import {
+  createLogKey,
+  createSealingIdentity,
+  nodeDisk,
+  openAuditLog,
+  parseSigningKey,
+  type LogKey,
+  type OpenAuditLog,
+} from '../../src/audit/index.ts';
 import type { EntryDraft, Payload } from '../../src/core/event.ts';
 import type { ExportDeps } from '../../src/evidence/index.ts';
 
@@ -100,9 +108,20 @@ export async function evidenceLog(verifier: () => Promise<string>): Promise<Evid
           { name: 'ssn', classes: ['phi.ssn'], mask: 'last4' },
         ];
         const result = { rows: 3, bytes: 90, columns, code: 'ok', ms: 1.5 };
-        await add({ type: 'request.result', ...common, n: n++, action: 'query', intent, result }, [{ kind: 'result', bytes: Buffer.from('rows') }]);
+        await add({ type: 'request.result', ...common, n: n++, action: 'query', intent, result }, [
+          { kind: 'result', bytes: Buffer.from('rows') },
+        ]);
       }
-      await add({ type: 'request.denied', ...common, n: n++, action: 'query', decision: 'deny', reasons: ['no-access'], rules: ['=deny'], policy: { sha256: policySha256 } });
+      await add({
+        type: 'request.denied',
+        ...common,
+        n: n++,
+        action: 'query',
+        decision: 'deny',
+        reasons: ['no-access'],
+        rules: ['=deny'],
+        policy: { sha256: policySha256 },
+      });
       await add({ type: 'session.close', ...common, n: n++, detail: { reason: 'client', requests: reads + 1 } });
     },
     deps: (over = {}) => ({
@@ -127,25 +146,66 @@ export async function fillLog(log: EvidenceLog): Promise<void> {
   const grant = { principal: agent, onBehalfOf: alice, grant: 'gra_1', resource: { target: 'clinic' }, policy: { sha256: policySha256 } };
   const terms = { role: 'nurse', effects: 'read', durationMs: 3_600_000, approvers: 'officers', count: 1 };
   await log.add({ type: 'grant.requested', ...grant, detail: terms }, [{ kind: 'justification', bytes: Buffer.from('case 7') }]);
-  await log.add({ type: 'grant.answered', ...grant, answer: { by: officer, verdict: 'approve' }, detail: { role: 'nurse', effects: 'read' } });
+  await log.add({
+    type: 'grant.answered',
+    ...grant,
+    answer: { by: officer, verdict: 'approve' },
+    detail: { role: 'nurse', effects: 'read' },
+  });
   await log.add({ type: 'grant.opened', ...grant, detail: terms });
   await log.session('ses_a', 4, 'gra_1');
   await log.add({ type: 'grant.ended', ...grant, detail: { role: 'nurse', effects: 'read', reason: 'expired' } });
   const held = { principal: agent, onBehalfOf: alice, approval: 'apr_1', session: 'ses_b', resource: { target: 'clinic' } };
   await log.add({ type: 'session.open', ...held, n: 0 });
   await log.add({ type: 'approval.requested', ...held, detail: { role: 'officers', count: 1 } });
-  await log.add({ type: 'request.held', ...held, n: 1, action: 'query', decision: 'hold', rules: ['writes'], statement: { normalised: 'DELETE FROM visits', bytes: 18, parameters: [] } });
+  await log.add({
+    type: 'request.held',
+    ...held,
+    n: 1,
+    action: 'query',
+    decision: 'hold',
+    rules: ['writes'],
+    statement: { normalised: 'DELETE FROM visits', bytes: 18, parameters: [] },
+  });
   log.nowMs += 90_000;
   await log.add({ type: 'approval.answered', ...held, answer: { by: officer, verdict: 'approve' }, detail: { state: 'approved' } });
   await log.add({ type: 'approval.used', ...held });
-  const facts = { verbs: ['DELETE'], effects: ['write'], relations: [], classes: [], outputClasses: [], predicateClasses: [], unbounded: true, unknowns: [] };
+  const facts = {
+    verbs: ['DELETE'],
+    effects: ['write'],
+    relations: [],
+    classes: [],
+    outputClasses: [],
+    predicateClasses: [],
+    unbounded: true,
+    unknowns: [],
+  };
   const intent = await log.add({ type: 'request.intent', ...held, n: 2, action: 'query', decision: 'allow', facts });
-  await log.add({ type: 'request.result', session: 'ses_b', n: 3, principal: agent, intent, result: { rows: 2, bytes: 0, code: 'ok', ms: 2 } });
-  await log.add({ type: 'breakglass.opened', principal: alice, grant: 'gra_2', resource: { target: 'clinic' }, detail: { role: 'doctor', effects: 'read', durationMs: 900_000 } });
+  await log.add({
+    type: 'request.result',
+    session: 'ses_b',
+    n: 3,
+    principal: agent,
+    intent,
+    result: { rows: 2, bytes: 0, code: 'ok', ms: 2 },
+  });
+  await log.add({
+    type: 'breakglass.opened',
+    principal: alice,
+    grant: 'gra_2',
+    resource: { target: 'clinic' },
+    detail: { role: 'doctor', effects: 'read', durationMs: 900_000 },
+  });
   await log.add({ type: 'breakglass.reviewed', principal: alice, grant: 'gra_2', answer: { by: officer, verdict: 'approve' } });
   await log.add({ type: 'auth.fail', resource: { target: 'clinic' }, detail: { fault: 'expired', address: '10.0.0.9' } });
   await log.add({ type: 'review.signed', principal: officer, detail: { review: 'access' } });
-  await log.add({ type: 'payload.unsealed', principal: officer, session: 'ses_a', resource: { target: 'clinic' }, detail: { access: 'recording' } });
+  await log.add({
+    type: 'payload.unsealed',
+    principal: officer,
+    session: 'ses_a',
+    resource: { target: 'clinic' },
+    detail: { access: 'recording' },
+  });
   await log.add({ type: 'alarm', detail: { code: 'test' } });
 }
 

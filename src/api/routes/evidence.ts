@@ -25,7 +25,10 @@ export function evidenceRoutes(app: ApiApp, deps: ApiDeps): void {
           to: time.describe('Exclusive'),
           issuer: name.optional(),
           subject: name.optional(),
-          target: z.string().regex(/^[\x21-\x7e]{1,128}$/).optional(),
+          target: z
+            .string()
+            .regex(/^[\x21-\x7e]{1,128}$/)
+            .optional(),
         }),
       },
     },
@@ -34,7 +37,8 @@ export function evidenceRoutes(app: ApiApp, deps: ApiDeps): void {
       viewer.require('audit');
       const { from, to, issuer, subject, target } = request.query;
       if (from >= to) throw new SallyportError('SP_API_BAD_REQUEST', 'the range ends before it begins');
-      if ((issuer === undefined) !== (subject === undefined)) throw new SallyportError('SP_API_BAD_REQUEST', 'issuer and subject belong together');
+      if ((issuer === undefined) !== (subject === undefined))
+        throw new SallyportError('SP_API_BAD_REQUEST', 'issuer and subject belong together');
       const principal = issuer === undefined || subject === undefined ? null : { issuer, subject };
       const archive = await deps.evidence.export(viewer.principal, { from, to, principal, target: target ?? null }, untilGone(reply));
       return reply

@@ -49,7 +49,8 @@ export function evidenceCommands(program: Command, setting: CommandSetting): voi
           const onProgress = (done: number, total: number): void => progress('entries', done, total);
           const made = await setting.evidence.exportOffline({ config: options.config, output, request, onProgress, signal });
           progress.end();
-          if (made.policiesMissing > 0) out.note(`the text of ${made.policiesMissing} policy versions is not in the store: the bundle says so`);
+          if (made.policiesMissing > 0)
+            out.note(`the text of ${made.policiesMissing} policy versions is not in the store: the bundle says so`);
           if (out.isJson) return out.json({ output, ...made });
           return out.line(`${made.entries} entries, ${made.files} files in ${printable(output)}`);
         }
