@@ -34,7 +34,10 @@ export async function createEvidence(deps: EvidenceDeps): Promise<EvidenceSurfac
       if (isBusy) throw new SallyportError('SP_API_RATE_LIMITED', 'another evidence bundle is being made');
       isBusy = true;
       let folder: string | null = null;
+      let isDone = false;
       const done = async (): Promise<void> => {
+        if (isDone) return;
+        isDone = true;
         isBusy = false;
         if (folder !== null) await rm(folder, { recursive: true, force: true });
       };
