@@ -8,10 +8,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Plugin, build } from 'esbuild';
 import { publint } from 'publint';
+import { buildVerifier } from '../src/evidence/verifier-build.ts';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, unknown> & { version: string };
+
+const verifier = await buildVerifier();
 
 /** Files that read from disk in development carry their bytes in the bundle. */
 const embed: Plugin = {
@@ -38,6 +41,11 @@ const embed: Plugin = {
       const code = thread.outputFiles[0]?.text ?? '';
       return { loader: 'js', contents: `export const threadSource = { code: ${JSON.stringify(code)}, isText: true };` };
     });
+    // The verifier that lies in every evidence bundle: a programme of its own as well.
+    builder.onLoad({ filter: /src\/evidence\/verifier-source\.ts$/ }, () => ({
+      loader: 'js',
+      contents: `export async function loadVerifier() { return ${JSON.stringify(verifier)}; }`,
+    }));
     // A worker thread of the gateway runs the bundle itself.
     builder.onLoad({ filter: /src\/app\/worker-source\.ts$/ }, () => ({
       loader: 'js',
@@ -81,6 +89,8 @@ await build({
   logLevel: 'warning',
 });
 
+// For auditors who want a verifier that did not come with a bundle.
+writeFileSync(join(dist, 'verify.mjs'), verifier);
 for (const name of ['LICENSE', 'README.md', 'CHANGELOG.md', 'SECURITY.md']) cpSync(join(root, name), join(dist, name));
 cpSync(join(root, 'bin', 'sallyport.cjs'), join(dist, 'bin', 'sallyport.cjs'));
 writeFileSync(
@@ -95,7 +105,7 @@ writeFileSync(
       engines: { node: '>=24' },
       bin: { sallyport: 'bin/sallyport.cjs' },
       exports: { './package.json': './package.json' },
-      files: ['bin', 'sallyport.mjs', 'sallyport.mjs.LEGAL.txt', 'CHANGELOG.md', 'SECURITY.md'],
+      files: ['bin', 'sallyport.mjs', 'sallyport.mjs.LEGAL.txt', 'verify.mjs', 'CHANGELOG.md', 'SECURITY.md'],
     },
     null,
     2,

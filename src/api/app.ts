@@ -22,6 +22,7 @@ import { problemOf } from './problem.ts';
 import { approvalRoutes } from './routes/approvals.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { delegationRoutes } from './routes/delegations.ts';
+import { evidenceRoutes } from './routes/evidence.ts';
 import { grantRoutes } from './routes/grants.ts';
 import { lockRoutes } from './routes/locks.ts';
 import { notificationRoutes, slackRoutes } from './routes/notifications.ts';
@@ -130,6 +131,7 @@ export async function buildApi(deps: ApiDeps, tls: ApiTls | null): Promise<ApiAp
     unsealRoutes(inner, deps, limits);
     auditRoutes(inner, deps, limits);
     reviewRoutes(inner, deps);
+    evidenceRoutes(inner, deps);
     policyRoutes(inner, deps, limits);
     policyToolRoutes(inner, deps, limits);
     notificationRoutes(inner, deps, limits);

@@ -255,6 +255,21 @@ export interface PolicyToolsSurface {
   ): Promise<AccessReportAnswer>;
 }
 
+export interface EvidenceRequest {
+  /** RFC 3339, UTC. */
+  readonly from: string;
+  /** Exclusive. */
+  readonly to: string;
+  readonly principal: { readonly issuer: string; readonly subject: string } | null;
+  readonly target: string | null;
+}
+
+export interface EvidenceSurface {
+  /** Records who exports what, then makes the bundle. @returns the archive in pieces; ending it early throws it away
+   *  @throws SP_API_RATE_LIMITED while another is made, SP_AUDIT_UNWRITABLE, SP_AUDIT_CORRUPT, SP_STORE_UNAVAILABLE for want of room */
+  export(by: Principal, request: EvidenceRequest, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+}
+
 /** Roles of the policy that may use the parts of the API which are not about oneself. */
 export interface SurfaceRoles {
   /** See every session and entry, fetch sealed recordings, explain as others. */
@@ -292,6 +307,7 @@ export interface ApiDeps {
     readonly file: LogFile;
     readonly reindex: Reindex;
   };
+  readonly evidence: EvidenceSurface;
   readonly analysts: () => readonly TargetAnalyst[];
   readonly policy: PolicySurface;
   readonly policyTools: PolicyToolsSurface;

@@ -149,6 +149,7 @@ export interface Fakes {
   readonly samples: Map<string, RowSample>;
   readonly sessions: SessionRow[];
   readonly entries: EntryHeader[];
+  readonly exported: { readonly by: string; readonly request: object }[];
   readonly appended: { readonly entry: EntryDraft; readonly payloads: readonly Payload[] }[];
   readonly reviewed: { readonly by: string; readonly period: ReviewPeriod; readonly finding: string }[];
   readonly explained: Principal[];
@@ -168,6 +169,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
   const sessions: SessionRow[] = [];
   const entries: EntryHeader[] = [];
   const reviewed: Fakes['reviewed'] = [];
+  const exported: Fakes['exported'] = [];
   const appended: Fakes['appended'] = [];
   const explained: Principal[] = [];
   const checked: Fakes['checked'] = [];
@@ -271,6 +273,14 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
         return entries.length;
       },
       file: async (path) => (path === 'tile/0/000.p/3' || path === 'log.vkey' ? new Uint8Array([65]) : null),
+    },
+    evidence: {
+      async export(by, request) {
+        exported.push({ by: by.subject, request });
+        return (async function* () {
+          yield Buffer.from('PK made up');
+        })();
+      },
     },
     analysts: () => [
       {
@@ -382,6 +392,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
     samples,
     sessions,
     entries,
+    exported,
     appended,
     reviewed,
     explained,

@@ -7,7 +7,7 @@ import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createApi } from '../api/index.ts';
 import { createApprovalDesk, createUnsealDesk } from '../approvals/index.ts';
-import { createPruning, createRetention, type Disk, type OpenAuditLog, openAuditLog } from '../audit/index.ts';
+import { createPruning, createRetention, type Disk, type OpenAuditLog, openAuditLog, parseSigningKey } from '../audit/index.ts';
 import { SallyportError } from '../core/error.ts';
 import type { TargetName } from '../core/ids.ts';
 import type { Clock, Logger, Random } from '../core/ports.ts';
@@ -28,6 +28,7 @@ import { recordConfig } from './config-record.ts';
 import type { ConfigDocument } from './config-schema.ts';
 import { environment, type LoadedConfig } from './config.ts';
 import { watchConnectors } from './connector-watch.ts';
+import { createEvidence } from './evidence.ts';
 import { failuresOfThread } from './login-failures.ts';
 import { ThreadsRegistry } from './metrics.ts';
 import { createGatewayNotifications, readChannels } from './notifications.ts';
@@ -260,6 +261,14 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   undo.push(() => siem.stop());
   await siem.start();
 
+  const evidence = await createEvidence({
+    audit,
+    log: join(auditDirectory, 'log'),
+    workDirectory: join(dataDirectory, 'evidence'),
+    signer: parseSigningKey(signingKey, document.audit.origin),
+    versions: store.policies,
+  });
+
   const api = createApi({
     authenticator,
     rolesOf: (principal) => rolesOf(principal, runtime.policy),
@@ -277,6 +286,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     }),
     sessions: store.sessions,
     audit: { log: audit, reader: audit, file: (path) => audit.file(path), reindex: (onProgress) => indexer.rebuild(onProgress) },
+    evidence,
     analysts: () => adapter.analysts(),
     policy: createPolicySurface({
       runtime,

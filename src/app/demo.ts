@@ -18,6 +18,7 @@ import { createAuthority, issueServerCertificate } from './certificates.ts';
 import { type RunningGateway, startGateway } from './compose.ts';
 import { environment, loadConfig } from './config.ts';
 import { demoConfig, demoOrigin, demoPolicy } from './demo-files.ts';
+import { evidenceTools } from './evidence-tools.ts';
 import { createLogger, systemClock, systemRandom } from './ports.ts';
 import { untilSignal } from './serve.ts';
 
@@ -201,6 +202,7 @@ async function runCommand(argv: readonly string[], token: string): Promise<Comma
       certificates: unused,
       unseal,
       verifyLog,
+      evidence: evidenceTools,
     },
     argv,
   );

@@ -4,6 +4,7 @@ import { workerData } from 'node:worker_threads';
 import { unseal, verifyLog } from '../audit/index.ts';
 import { processIo, runCli } from '../cli/index.ts';
 import { environment } from './config.ts';
+import { evidenceTools } from './evidence-tools.ts';
 import { systemClock } from './ports.ts';
 import { VERSION } from './version.ts';
 import { isWorkerData } from './worker-messages.ts';
@@ -39,6 +40,7 @@ function runProgram(): Promise<number> {
       },
       unseal,
       verifyLog,
+      evidence: evidenceTools,
     },
     process.argv.slice(2),
   );

@@ -1,8 +1,10 @@
 // HTTP client of the Sallyport API. Faults of the connection and problems (RFC 9457) become CliFailure.
 // REFUSES: sending a token over plain HTTP to anything but this machine, redirects, answers over 256 MiB.
 
+import type { IncomingMessage } from 'node:http';
 import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
+import { text } from 'node:stream/consumers';
 import { z } from 'zod';
 import { isLoopback } from '../core/address.ts';
 import type { Secret } from '../core/secret.ts';
@@ -10,6 +12,9 @@ import { CliFailure, EXIT } from './failure.ts';
 
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
 const SILENCE_MS = 60_000;
+/** What is downloaded is made first, from millions of entries. */
+const DOWNLOAD_SILENCE_MS = 900_000;
+const MAX_PROBLEM_CHARS = 65_536;
 
 export interface ClientOptions {
   readonly url: URL;
@@ -88,6 +93,29 @@ export class ApiClient {
     const checked = schema.safeParse(last.result);
     if (!checked.success) throw notUnderstood(url, 'the result has another shape than this version expects');
     return { raw: last.result, value: checked.data };
+  }
+
+  /** An answer that is no JSON, in pieces as they come. @throws CliFailure when it is refused or breaks off */
+  async *download(path: string, query: Query): AsyncGenerator<Uint8Array> {
+    const { token, ca, signal } = this.#options;
+    const url = new URL(path, this.#options.url);
+    for (const [key, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(key, String(value));
+    const headers = { authorization: `Bearer ${token.reveal()}` };
+    const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+      const options = { method: 'GET', headers, signal, timeout: DOWNLOAD_SILENCE_MS, agent: false };
+      const outgoing =
+        url.protocol === 'https:' ? requestHttps(url, { ...options, ...(ca === null ? {} : { ca }) }) : requestHttp(url, options);
+      outgoing.once('timeout', () => outgoing.destroy(new Error(`no answer for ${DOWNLOAD_SILENCE_MS / 1000} s`)));
+      outgoing.once('error', (error) => reject(signal.aborted ? error : unreachable(url, error)));
+      outgoing.once('response', resolve);
+      outgoing.end();
+    });
+    if (answer.statusCode !== 200) throw refused(url, answer.statusCode ?? 0, parseJson((await text(answer)).slice(0, MAX_PROBLEM_CHARS)));
+    try {
+      for await (const chunk of answer) yield chunk as Buffer;
+    } catch (error) {
+      throw signal.aborted ? error : unreachable(url, error as NodeJS.ErrnoException);
+    }
   }
 
   async #call<T>(method: string, path: string, query: Query, body: unknown, schema: z.ZodType<T>) {

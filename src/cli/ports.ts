@@ -56,6 +56,46 @@ export interface DemoOptions {
   readonly once: boolean;
 }
 
+/** Asked of the evidence service; times are RFC 3339, UTC. */
+export interface EvidenceRequest {
+  readonly from: string;
+  /** Exclusive. */
+  readonly to: string;
+  readonly principal: { readonly issuer: string; readonly subject: string } | null;
+  readonly target: string | null;
+}
+
+/** Makes a bundle from the data directory of a configuration. @param output a folder, or an archive when it ends in `.zip` */
+export type OfflineExport = (options: {
+  readonly config: string;
+  readonly output: string;
+  readonly request: EvidenceRequest;
+  readonly onProgress: (done: number, total: number) => void;
+  readonly signal: AbortSignal;
+}) => Promise<{ readonly entries: number; readonly files: number; readonly policiesMissing: number }>;
+
+export interface EvidenceTools {
+  readonly exportOffline: OfflineExport;
+  /** Saves what a gateway sends; unpacked unless `output` ends in `.zip`. */
+  readonly save: (output: string, archive: AsyncIterable<Uint8Array>) => Promise<void>;
+  /** @returns the verdict as JSON has it and as lines for people, whose texts come from the bundle */
+  readonly verify: (
+    path: string,
+    options: {
+      /** Null = the key in the bundle. */
+      readonly vkey: string | null;
+      readonly checkpoints: readonly string[];
+      readonly witnesses: readonly string[];
+      readonly onProgress: (step: 'files' | 'entries', done: number, total: number) => void;
+      readonly signal: AbortSignal;
+    },
+  ) => Promise<{
+    readonly ok: boolean;
+    readonly verdict: object;
+    readonly lines: readonly { readonly tone: 'plain' | 'good' | 'bad' | 'warn'; readonly text: string }[];
+  }>;
+}
+
 export interface CliDeps {
   readonly io: CliIo;
   readonly version: string;
@@ -67,4 +107,5 @@ export interface CliDeps {
   readonly certificates: (hosts: readonly string[]) => Promise<StarterCertificates>;
   readonly unseal: Unsealer;
   readonly verifyLog: LogVerifier;
+  readonly evidence: EvidenceTools;
 }

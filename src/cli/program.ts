@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander';
 import { portNumber } from './arguments.ts';
 import { approvalCommands } from './commands/approvals.ts';
 import { auditCommands } from './commands/audit.ts';
+import { evidenceCommands } from './commands/evidence.ts';
 import { grantCommands } from './commands/grants.ts';
 import { initCommand } from './commands/init.ts';
 import { notificationCommands } from './commands/notifications.ts';
@@ -30,6 +31,7 @@ export async function runCli(deps: CliDeps, argv: readonly string[]): Promise<nu
     io: deps.io,
     unseal: deps.unseal,
     verifyLog: deps.verifyLog,
+    evidence: deps.evidence,
     signal: interrupt.signal,
     exitWith: (code) => (exitCode = code),
   };
@@ -116,5 +118,6 @@ export function buildProgram(deps: CliDeps, setting: CommandSetting, listenForIn
   unsealCommands(program, setting);
   targetCommands(program, setting);
   reviewCommands(program, setting, { access, audit: auditCommands(program, setting) });
+  evidenceCommands(program, setting);
   return program;
 }

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import type { ApiClient } from './client.ts';
 import type { ConnectionOptions } from './connection.ts';
 import { connect } from './connection.ts';
-import type { LogVerifier, Unsealer } from './ports.ts';
+import type { EvidenceTools, LogVerifier, Unsealer } from './ports.ts';
 import type { CliIo } from './io.ts';
 import { Output } from './output.ts';
 
@@ -20,6 +20,7 @@ export interface CommandSetting {
   readonly io: CliIo;
   readonly unseal: Unsealer;
   readonly verifyLog: LogVerifier;
+  readonly evidence: EvidenceTools;
   readonly signal: AbortSignal;
   /** Sets the exit code of a command that did its work and has bad news. */
   exitWith(code: number): void;

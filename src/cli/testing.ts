@@ -147,6 +147,7 @@ export async function cli(argv: readonly string[], setting: Setting = {}): Promi
       certificates: notGiven,
       unseal: notGiven,
       verifyLog: notGiven,
+      evidence: { exportOffline: notGiven, save: notGiven, verify: notGiven },
       ...setting.deps,
     },
     argv,

@@ -46,6 +46,7 @@ export const ENTRY_TYPES = [
   'connector.up',
   'connector.down',
   'alarm',
+  'evidence.exported',
 ] as const;
 export type EntryType = (typeof ENTRY_TYPES)[number];
 

@@ -106,7 +106,14 @@ const ROWS: Readonly<Record<string, EntryRow>> = {
   'lock.set': { classUid: 3004, activity: 12, severity: medium, title: 'Locked' },
   'lock.lifted': { classUid: 3004, activity: 13, severity: medium, title: 'Lock lifted' },
   'review.signed': { classUid: 3004, activity: 99, activityName: 'Review', severity: informational, title: 'Review signed' },
+  'unseal.requested': { classUid: 3004, activity: 1, severity: low, title: 'Opening of sealed payloads asked for' },
+  'unseal.answered': { classUid: 3004, activity: 3, severity: low, title: 'Opening of sealed payloads answered' },
   'payload.unsealed': { classUid: 6003, activity: 2, severity: medium, title: 'Sealed payload handed out' },
+  'payload.shredded': { classUid: 3004, activity: 4, severity: medium, title: 'Keys of sealed payloads destroyed' },
+  'log.pruned': { classUid: 1008, activity: 5, severity: medium, title: 'Old entries of the log removed' },
+  'connector.up': { classUid: 1008, activity: 6, severity: informational, title: 'Target reachable' },
+  'connector.down': { classUid: 1008, activity: 7, severity: medium, title: 'Target not reachable' },
+  'evidence.exported': { classUid: 6003, activity: 2, severity: medium, title: 'Evidence exported' },
   alarm: { classUid: 2006, activity: 1, severity: high, title: 'Alarm' },
 };
 

@@ -2,3 +2,4 @@
 
 export { lockDataDirectory, type DataDirectoryLock } from './data-directory.ts';
 export { openStore, type Store } from './open-store.ts';
+export { openPolicyArchive } from './policy-archive.ts';

@@ -20,6 +20,8 @@ export interface NoteSigner {
   /** Text form of the public key, `name+id+base64`. */
   readonly vkey: string;
   sign(text: string): string;
+  /** The bare Ed25519 signature. For formats whose signed bytes are never the text of a note. */
+  signBytes(bytes: Uint8Array): Buffer;
 }
 
 export interface NoteVerifier {
@@ -54,12 +56,14 @@ export function noteSigner(name: string, seed: Uint8Array): NoteSigner {
   const publicKey = spki.subarray(SPKI_PREFIX.length);
   const keyId = keyIdOf(name, publicKey, ED25519);
   const encoded = Buffer.concat([Buffer.of(ED25519), publicKey]).toString('base64');
+  const signBytes = (bytes: Uint8Array): Buffer => sign(null, bytes, privateKey);
   return {
     name,
     vkey: `${name}+${keyId.toString('hex')}+${encoded}`,
+    signBytes,
     sign(text) {
       if (!text.endsWith('\n')) throw new RangeError('the text of a note ends in a newline');
-      const signature = sign(null, Buffer.from(text), privateKey);
+      const signature = signBytes(Buffer.from(text));
       return `${text}\n\u2014 ${name} ${Buffer.concat([keyId, signature]).toString('base64')}\n`;
     },
   };

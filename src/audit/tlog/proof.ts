@@ -19,7 +19,7 @@ function requireRange(condition: boolean, what: string): void {
 }
 
 /** Root of the entries [from, to) of a tree of `size`; `from` is a multiple of every power of two up to the length. */
-async function spanRoot(from: number, to: number, size: number, readTile: TileReader): Promise<Buffer> {
+export async function spanRoot(from: number, to: number, size: number, readTile: TileReader): Promise<Buffer> {
   const count = to - from;
   const height = Math.log2(count);
   if (!Number.isInteger(height)) {

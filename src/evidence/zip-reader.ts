@@ -1,0 +1,214 @@
+// Reads a ZIP that may be anybody's, in place; nothing is unpacked. Stored and deflated files, as other tools repack them.
+// REFUSES: names that lead out of the bundle, names that are there twice (also by case), files that share bytes, encryption, comments and
+// bytes that belong to no file, central and local headers that disagree, content over its declared length or far over the archive's.
+
+import { open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { crc32, createInflateRaw } from 'node:zlib';
+import { SallyportError } from '../core/error.ts';
+import type { BundleFiles } from './bundle-files.ts';
+import { isBundlePath } from './sums.ts';
+import {
+  CENTRAL_BYTES,
+  CENTRAL_HEADER,
+  END_64_BYTES,
+  END_BYTES,
+  END_LOCATOR_64,
+  END_RECORD,
+  END_RECORD_64,
+  EXTRA_64,
+  LOCAL_BYTES,
+  LOCAL_HEADER,
+  LOCATOR_BYTES,
+  MAX_16,
+  MAX_32,
+} from './zip-format.ts';
+
+const MAX_DIRECTORY_BYTES = 512 * 1024 * 1024;
+const CHUNK_BYTES = 1024 * 1024;
+/** All content together, by the length of the archive. Logs deflate to a tenth; a bomb to a thousandth. */
+const MAX_RATIO = 100;
+const FREE_BYTES = 64 * 1024 * 1024;
+/** Encrypted, patched, strongly encrypted, masked headers. */
+const REFUSED_FLAGS = 0x0001 | 0x0020 | 0x0040 | 0x2000;
+
+interface Entry {
+  readonly path: string;
+  readonly method: number;
+  readonly crc: number;
+  readonly packedBytes: number;
+  readonly bytes: number;
+  readonly offset: number;
+}
+
+/** @throws SP_AUDIT_CORRUPT */
+export async function openZip(path: string): Promise<BundleFiles> {
+  const file = await open(path, 'r');
+  try {
+    const { size } = await file.stat();
+    const { count, offset, bytes } = await readEnd(file, size);
+    if (bytes > MAX_DIRECTORY_BYTES || offset + bytes > size) throw refused('the directory of the archive is not in it');
+    const entries = readDirectory(await readAt(file, offset, bytes), count);
+    requireDisjoint(entries, offset, size);
+    return {
+      files: new Map([...entries.values()].map((entry) => [entry.path, entry.bytes])),
+      async *chunks(name) {
+        const entry = entries.get(name);
+        if (entry === undefined) throw refused(`${name} is missing`);
+        yield* content(file, entry);
+      },
+      close: () => file.close(),
+    };
+  } catch (fault) {
+    await file.close();
+    throw fault;
+  }
+}
+
+async function readEnd(file: FileHandle, size: number): Promise<{ count: number; offset: number; bytes: number }> {
+  if (size < END_BYTES) throw refused('it is neither a folder nor an archive');
+  const end = await readAt(file, size - END_BYTES, END_BYTES);
+  // Without a comment it is the last thing; one could hide a second directory.
+  if (end.readUInt32LE(0) !== END_RECORD || end.readUInt16LE(20) !== 0) throw refused('it is neither a folder nor an archive of ours');
+  const [count, bytes, offset] = [end.readUInt16LE(10), end.readUInt32LE(12), end.readUInt32LE(16)];
+  if (count < MAX_16 && bytes < MAX_32 && offset < MAX_32) return requireEnd({ count, offset, bytes }, size - END_BYTES);
+  const at = size - END_BYTES - LOCATOR_BYTES - END_64_BYTES;
+  if (at < 0) throw refused('the archive ends early');
+  const wide = await readAt(file, at, END_64_BYTES + LOCATOR_BYTES);
+  if (wide.readUInt32LE(0) !== END_RECORD_64 || wide.readUInt32LE(END_64_BYTES) !== END_LOCATOR_64) throw refused('the archive ends early');
+  return requireEnd({ count: wide64(wide, 32), bytes: wide64(wide, 40), offset: wide64(wide, 48) }, at);
+}
+
+function requireEnd(end: { count: number; offset: number; bytes: number }, at: number) {
+  if (end.offset + end.bytes !== at) throw refused('the directory of the archive is not where it ends');
+  return end;
+}
+
+function readDirectory(bytes: Buffer, count: number): Map<string, Entry> {
+  const entries = new Map<string, Entry>();
+  const folded = new Set<string>();
+  let at = 0;
+  for (let n = 0; n < count; n += 1) {
+    if (at + CENTRAL_BYTES > bytes.length || bytes.readUInt32LE(at) !== CENTRAL_HEADER)
+      throw refused('the directory of the archive is damaged');
+    const nameBytes = bytes.readUInt16LE(at + 28);
+    const extraBytes = bytes.readUInt16LE(at + 30);
+    const end = at + CENTRAL_BYTES + nameBytes + extraBytes + bytes.readUInt16LE(at + 32);
+    if (end > bytes.length) throw refused('the directory of the archive is damaged');
+    const path = bytes.toString('latin1', at + CENTRAL_BYTES, at + CENTRAL_BYTES + nameBytes);
+    const extra = bytes.subarray(at + CENTRAL_BYTES + nameBytes, at + CENTRAL_BYTES + nameBytes + extraBytes);
+    const entry = readEntry(bytes.subarray(at, at + CENTRAL_BYTES), path, extra);
+    at = end;
+    // Folders, as other tools write them, are no files.
+    if (path.endsWith('/') && isBundlePath(path.slice(0, -1)) && entry.bytes === 0) continue;
+    if (!isBundlePath(path)) throw refused('a name in the archive leads out of the bundle or is none of ours');
+    if (folded.has(path.toLowerCase())) throw refused(`${path} is in the archive twice`);
+    folded.add(path.toLowerCase());
+    entries.set(path, entry);
+  }
+  if (at !== bytes.length) throw refused('the directory of the archive is damaged');
+  return entries;
+}
+
+function readEntry(header: Buffer, path: string, extra: Buffer): Entry {
+  const method = header.readUInt16LE(10);
+  if ((header.readUInt16LE(8) & REFUSED_FLAGS) !== 0 || (method !== 0 && method !== 8)) {
+    throw refused('a file of the archive is encrypted or packed in a way that is not read');
+  }
+  // Each that is at its maximum is in the extra field instead, in this order.
+  const wide = new Wide(extra);
+  const bytes = wide.or(header.readUInt32LE(24));
+  const packedBytes = wide.or(header.readUInt32LE(20));
+  const offset = wide.or(header.readUInt32LE(42));
+  if (method === 0 && bytes !== packedBytes) throw refused('a stored file of the archive has two lengths');
+  return { path, method, crc: header.readUInt32LE(16), packedBytes, bytes, offset };
+}
+
+/** The values of a ZIP64 extra field, one after the other. */
+class Wide {
+  readonly #values: Buffer;
+  #at = 0;
+
+  constructor(extra: Buffer) {
+    let values: Buffer = Buffer.alloc(0);
+    for (let at = 0; at + 4 <= extra.length; at += 4 + extra.readUInt16LE(at + 2)) {
+      if (extra.readUInt16LE(at) === EXTRA_64) values = extra.subarray(at + 4, at + 4 + extra.readUInt16LE(at + 2));
+    }
+    this.#values = values;
+  }
+
+  or(narrow: number): number {
+    if (narrow !== MAX_32) return narrow;
+    if (this.#at + 8 > this.#values.length) throw refused('the directory of the archive is damaged');
+    this.#at += 8;
+    return wide64(this.#values, this.#at - 8);
+  }
+}
+
+/** INVARIANT: no two files share bytes, so that the content is bounded by the archive. */
+function requireDisjoint(entries: ReadonlyMap<string, Entry>, directory: number, size: number): void {
+  let at = 0;
+  let bytes = 0;
+  for (const entry of [...entries.values()].toSorted((a, b) => a.offset - b.offset)) {
+    if (entry.offset < at) throw refused('files of the archive share bytes');
+    at = entry.offset + LOCAL_BYTES + entry.path.length + entry.packedBytes;
+    bytes += entry.bytes;
+  }
+  if (at > directory) throw refused('files of the archive share bytes with its directory');
+  if (bytes > FREE_BYTES + size * MAX_RATIO) throw refused('the archive unpacks to far more than it is');
+}
+
+async function* content(file: FileHandle, entry: Entry): AsyncGenerator<Buffer> {
+  const header = await readAt(file, entry.offset, LOCAL_BYTES);
+  const nameBytes = header.readUInt16LE(26);
+  const name = (await readAt(file, entry.offset + LOCAL_BYTES, nameBytes)).toString('latin1');
+  if (header.readUInt32LE(0) !== LOCAL_HEADER || name !== entry.path || header.readUInt16LE(8) !== entry.method) {
+    throw refused(`${entry.path}: the two headers of the file disagree`);
+  }
+  const start = entry.offset + LOCAL_BYTES + nameBytes + header.readUInt16LE(28);
+  const packed = pieces(file, start, entry.packedBytes);
+  let bytes = 0;
+  let crc = 0;
+  for await (const chunk of entry.method === 0 ? packed : inflated(packed)) {
+    bytes += chunk.length;
+    if (bytes > entry.bytes) throw refused(`${entry.path} unpacks to more than it says`);
+    crc = crc32(chunk, crc);
+    yield chunk;
+  }
+  if (bytes !== entry.bytes || crc !== entry.crc) throw refused(`${entry.path} does not unpack to what it says`);
+}
+
+async function* inflated(packed: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const inflate = createInflateRaw();
+  const source = Readable.from(packed);
+  source.once('error', (fault) => inflate.destroy(fault));
+  try {
+    for await (const chunk of source.pipe(inflate)) yield chunk as Buffer;
+  } catch (cause) {
+    if (cause instanceof SallyportError) throw cause;
+    throw new SallyportError('SP_AUDIT_CORRUPT', 'a file of the archive cannot be unpacked', { cause });
+  } finally {
+    source.destroy();
+    inflate.destroy();
+  }
+}
+
+async function* pieces(file: FileHandle, start: number, length: number): AsyncGenerator<Buffer> {
+  for (let done = 0; done < length; done += CHUNK_BYTES) yield await readAt(file, start + done, Math.min(CHUNK_BYTES, length - done));
+}
+
+async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafe(length);
+  const { bytesRead } = await file.read(bytes, 0, length, position);
+  if (bytesRead !== length) throw refused('the archive ends early');
+  return bytes;
+}
+
+function wide64(bytes: Buffer, at: number): number {
+  const value = Number(bytes.readBigUInt64LE(at));
+  if (!Number.isSafeInteger(value)) throw refused('the directory of the archive is damaged');
+  return value;
+}
+
+const refused = (what: string): SallyportError => new SallyportError('SP_AUDIT_CORRUPT', what);
