@@ -317,6 +317,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
       delegations: access.delegations,
       locks: access.locks,
       destinations: () => siem.status(),
+      anchors: () => anchors.status(),
       targets: [...targets.keys()],
       clock,
     }),

@@ -5,6 +5,7 @@ import type { Delegation, Lock } from '../core/grant.ts';
 import type { Approval, ApprovalState, AuditLog, AuditReader, Clock } from '../core/ports.ts';
 import { coverageReport, leaverReports, listReviews, signReview } from '../reports/index.ts';
 import type { ExporterStatus } from '../siem/index.ts';
+import type { AnchorStatus } from '../anchors/index.ts';
 
 /** Leavers are looked for among so many of each. */
 const MAX_LISTED = 10_000;
@@ -17,6 +18,7 @@ export function createReviews(deps: {
   readonly delegations: { list(): Promise<Delegation[]> };
   readonly locks: { list(): Promise<Lock[]> };
   readonly destinations: () => readonly ExporterStatus[];
+  readonly anchors: () => readonly AnchorStatus[];
   readonly targets: readonly string[];
   readonly clock: Clock;
 }): ReviewsSurface {
@@ -42,7 +44,7 @@ export function createReviews(deps: {
     coverage: ({ sinceMs, untilMs }, signal) =>
       coverageReport(
         { sinceMs, untilMs: until(untilMs) },
-        { reader, targets: deps.targets, anchors: anchorsOf(deps.destinations()) },
+        { reader, targets: deps.targets, anchors: [...anchorsOf(deps.destinations()), ...keptBy(deps.anchors())] },
         signal,
       ),
     destinations: deps.destinations,
@@ -54,4 +56,9 @@ function anchorsOf(destinations: readonly ExporterStatus[]): { name: string; kin
   return destinations
     .filter(({ kind, startAt }) => kind !== 'file' && kind !== 'stdout' && startAt === 'beginning')
     .map(({ name, kind, next }) => ({ name, kind: `siem:${kind}`, upTo: next }));
+}
+
+/** A file may lie on the same disk as the log: it tells of a rollback, and not of the loss of the machine. */
+function keptBy(anchors: readonly AnchorStatus[]): { name: string; kind: string; upTo: number }[] {
+  return anchors.filter(({ kind }) => kind !== 'file').map(({ name, kind, size }) => ({ name, kind, upTo: size }));
 }

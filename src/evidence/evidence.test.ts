@@ -236,6 +236,20 @@ function edit2(path: string, at: number): void {
   writeFileSync(path, bytes);
 }
 
+test('a checkpoint from before a change of keys counts by its root, one of today only with its signature', async () => {
+  const [name, size, root] = earlier.split('\n');
+  const before = parseSigningKey(createLogKey(origin).signingKey, origin);
+  const kept = await verdictOf(bundle, { checkpoints: [before.sign(`${name}\n${size}\n${root}\n`)] });
+  assert.equal(kept.ok, true);
+  assert.ok(kept.proven.some((text) => text.includes('signed by another key than today, is a prefix')));
+  const other = await verdictOf(bundle, {
+    checkpoints: [before.sign(`${name}\n${size}\n${sha256(Buffer.from('x')).toString('base64')}\n`)],
+  });
+  assert.deepEqual(codes(other), ['history-forked']);
+  const edited = await verdictOf(bundle, { checkpoints: [earlier.replace(`\n${size}\n`, `\n${Number(size) - 1}\n`)] });
+  assert.deepEqual(codes(edited), ['checkpoint-invalid']);
+});
+
 test('the holder of the key cannot edit tables or report either: they are derived again', async () => {
   const swap = (copy: string): void => {
     edit(join(copy, 'records/auth.csv'), (text) => {

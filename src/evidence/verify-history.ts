@@ -1,8 +1,9 @@
 // One history: what auditors kept and what witnesses saw must be prefixes of the log of the bundle.
 
 import type { NoteVerifier, TreeHead } from '../audit/tlog/index.ts';
-import { equalHashes, openCheckpoint } from '../audit/tlog/index.ts';
-import { ANCHORS, anchorOf, cosignedAt, parseWitnessKey } from './anchors.ts';
+import { cosignedBy, equalHashes, keptCheckpoint, openCosignature, parseWitnessKey } from '../audit/tlog/index.ts';
+import { SallyportError } from '../core/error.ts';
+import { ANCHORS, anchorOf } from './anchors.ts';
 import type { BundleFiles } from './bundle-files.ts';
 import { readFileOf } from './bundle-files.ts';
 import type { TileTree } from './tiles.ts';
@@ -30,14 +31,15 @@ export async function checkHistory(
   const notProven: string[] = [];
   for (const note of checkpoints) {
     try {
-      const known = openCheckpoint(note, verifier);
+      const known = keptCheckpoint(note, verifier);
+      const by = known.isByKey ? '' : ', signed by another key than today,';
       if (await isPrefix(known, input, 'the checkpoint that you gave'))
-        proven.push(`the checkpoint of ${known.size} entries that you gave is a prefix of this log`);
+        proven.push(`the checkpoint of ${known.size} entries that you gave${by} is a prefix of this log`);
     } catch (fault) {
       problems.add('checkpoint-invalid', `the checkpoint that you gave: ${messageOf(fault)}`);
     }
   }
-  const witnesses = input.witnesses.map(parseWitnessKey);
+  const witnesses = input.witnesses.map(witnessOf);
   let stamps = 0;
   let unchecked = 0;
   for (const file of bundle.files.keys()) {
@@ -49,13 +51,12 @@ export async function checkHistory(
     }
     try {
       const note = (await readFileOf(bundle, file, 64 * 1024)).toString('utf8');
-      const seen = openCheckpoint(note, verifier);
+      const seen = keptCheckpoint(note, verifier);
       if (seen.size !== anchor.size) problems.add('anchor-invalid', 'it is of another size than its name says', { file });
       const isOurs = await isPrefix(seen, input, 'what a witness saw', file);
-      const times = witnesses.flatMap((witness) => {
-        const at = cosignedAt(note, witness);
-        return at === null ? [] : [{ name: witness.name, at }];
-      });
+      const times = witnesses
+        .filter((witness) => cosignedBy(note, witness))
+        .map((witness) => ({ name: witness.name, at: openCosignature(note, witness) * 1000 }));
       if (times.length === 0) unchecked += 1;
       for (const { name, at } of isOurs ? times : []) {
         proven.push(`witness ${name} saw the first ${seen.size} entries at ${new Date(at).toISOString()}`);
@@ -70,6 +71,14 @@ export async function checkHistory(
     problems.add('anchor-invalid', 'no checkpoint in the bundle was cosigned by a witness that you gave');
   }
   return { proven, notProven };
+}
+
+function witnessOf(vkey: string): NoteVerifier {
+  try {
+    return parseWitnessKey(vkey.trim());
+  } catch (cause) {
+    throw new SallyportError('SP_CONFIG_INVALID', 'a witness key is not of the form name+id+base64 with a cosignature/v1 key', { cause });
+  }
 }
 
 async function isPrefix(known: TreeHead, { tree, head, problems }: HistoryInput, whose: string, file?: string): Promise<boolean> {

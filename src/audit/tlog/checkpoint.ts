@@ -3,7 +3,7 @@
 import { SallyportError } from '../../core/error.ts';
 import { HASH_BYTES } from './hash.ts';
 import type { NoteSigner, NoteVerifier } from './note.ts';
-import { openNote } from './note.ts';
+import { openNote, splitNote } from './note.ts';
 
 export interface TreeHead {
   readonly size: number;
@@ -21,6 +21,14 @@ export function signCheckpoint(head: TreeHead, signer: NoteSigner, also: NoteSig
 /** @throws SP_AUDIT_CORRUPT when the note is not a checkpoint of this log, signed by this key. */
 export function openCheckpoint(note: string, verifier: NoteVerifier): TreeHead {
   return treeHeadIn(openNote(note, verifier), verifier.name);
+}
+
+/** A checkpoint that somebody kept: it may be from before a change of keys. What speaks for it is who kept it, not who signed it.
+ *  @throws SP_AUDIT_CORRUPT when the note is not a checkpoint of this log, or its signature by this key is wrong. */
+export function keptCheckpoint(note: string, verifier: NoteVerifier): TreeHead & { readonly isByKey: boolean } {
+  const { text, signatures } = splitNote(note);
+  const isByKey = signatures.some(({ name, keyId }) => name === verifier.name && keyId === verifier.keyId);
+  return { ...(isByKey ? openCheckpoint(note, verifier) : treeHeadIn(text, verifier.name)), isByKey };
 }
 
 /** What the text of a checkpoint says; whoever asks knows that it is the log's own.

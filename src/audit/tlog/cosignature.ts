@@ -19,12 +19,21 @@ function signedText(seconds: bigint, text: string): Buffer {
   return Buffer.from(`cosignature/v1\ntime ${seconds}\n${text}`);
 }
 
+/** Whether there is one that claims to be of this witness. @throws SP_AUDIT_CORRUPT on a malformed note */
+export function cosignedBy(note: string, witness: NoteVerifier): boolean {
+  return ownOf(note, witness).length > 0;
+}
+
+function ownOf(note: string, witness: NoteVerifier): readonly { readonly bytes: Buffer }[] {
+  return splitNote(note).signatures.filter(({ name, keyId }) => name === witness.name && keyId === witness.keyId);
+}
+
 /** @param note a checkpoint with the cosignature among its signatures.
  *  @returns when the witness signed, POSIX seconds.
  *  @throws SP_AUDIT_CORRUPT on a malformed note, no cosignature of this witness, or a wrong one. */
 export function openCosignature(note: string, witness: NoteVerifier): number {
-  const { text, signatures } = splitNote(note);
-  const own = signatures.filter(({ name, keyId }) => name === witness.name && keyId === witness.keyId);
+  const { text } = splitNote(note);
+  const own = ownOf(note, witness);
   const [first] = own;
   if (first === undefined) throw new SallyportError('SP_AUDIT_CORRUPT', `the checkpoint has no cosignature of ${witness.name}`);
   for (const { bytes } of own) {

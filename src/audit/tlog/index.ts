@@ -9,8 +9,8 @@ export { consistencyProof, inclusionProof, spanRoot, verifyConsistency, verifyIn
 export type { TileReader } from './proof.ts';
 export { decodeSigningKey, encodeSigningKey, isNoteName, noteSigner, openNote, parseVerifierKey, splitNote } from './note.ts';
 export type { NoteSigner, NoteVerifier } from './note.ts';
-export { openCheckpoint, signCheckpoint, treeHeadIn } from './checkpoint.ts';
+export { keptCheckpoint, openCheckpoint, signCheckpoint, treeHeadIn } from './checkpoint.ts';
 export type { TreeHead } from './checkpoint.ts';
 export { keyChain, signKeyStatement } from './rotation.ts';
 export type { KeyInTurn } from './rotation.ts';
-export { openCosignature, parseWitnessKey } from './cosignature.ts';
+export { cosignedBy, openCosignature, parseWitnessKey } from './cosignature.ts';
