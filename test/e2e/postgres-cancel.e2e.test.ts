@@ -201,7 +201,7 @@ test('in the extended protocol the cancelled statement is skipped up to its Sync
     const client = await Client.open();
     const gate = holdGate();
     const text = `INSERT INTO scratch VALUES (${at}, 'never')`;
-    // The gate is asked for the Parse, and once more for the Execute.
+    // The gate is asked for the Parse, and once more for the Execute, before which Bind and Describe are not sent.
     client.raw.send(parseMessage('', text, []), bind('', ''), describe('P', ''), execute(''), sync());
     await until(() => gate.asked === 1, 'asked for the Parse');
     if (at === 2) {
@@ -210,7 +210,7 @@ test('in the extended protocol the cancelled statement is skipped up to its Sync
       await until(() => next.asked === 1, 'asked for the Execute');
       await client.cancel();
       next.release();
-      assert.equal(shape(await client.raw.until('Z')), '1 2 n E:57014 Z:I');
+      assert.equal(shape(await client.raw.until('Z')), '1 E:57014 Z:I');
     } else {
       await client.cancel();
       gate.release();
