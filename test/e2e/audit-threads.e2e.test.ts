@@ -5,13 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { describeAuditLog, readEntries } from '../../test/conformance/audit-log.ts';
-import { SallyportError } from '../core/error.ts';
-import type { ErrorCode } from '../core/error.ts';
-import { openAuditLog, unseal, verifyLog } from './index.ts';
-import type { AuditLogOptions, OpenAuditLog } from './index.ts';
-import { createLogKey, createSealingIdentity } from './keys.ts';
-import { RingSender, WriterState } from './ring.ts';
+import { describeAuditLog, readEntries } from '../conformance/audit-log.ts';
+import { SallyportError } from '../../src/core/error.ts';
+import type { ErrorCode } from '../../src/core/error.ts';
+import { openAuditLog, unseal, verifyLog } from '../../src/audit/index.ts';
+import type { AuditLogOptions, OpenAuditLog } from '../../src/audit/index.ts';
+import { createLogKey, createSealingIdentity } from '../../src/audit/keys.ts';
+import { RingSender, WriterState } from '../../src/audit/ring.ts';
 
 const origin = 'audit.example.org/thread';
 const key = createLogKey(origin);
@@ -159,7 +159,7 @@ test('other threads of the gateway write to the same log over connections of the
   const log = await openAuditLog(options('threads'));
   const code = `
     import { workerData, parentPort } from 'node:worker_threads';
-    import { connectAuditLog } from ${JSON.stringify(new URL('./index.ts', import.meta.url).href)};
+    import { connectAuditLog } from ${JSON.stringify(new URL('../../src/audit/index.ts', import.meta.url).href)};
     const { connection, session } = workerData;
     const log = connectAuditLog(connection, { nowMs: () => Date.now(), monotonicMs: () => performance.now() }, (fault) => { throw fault; });
     const intent = log.template({ type: 'request.intent', session, statement: {} });

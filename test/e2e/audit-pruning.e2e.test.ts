@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MemoryDisk } from '../../test/support/memory-disk.ts';
-import { createLogKey, createPruning, createSealingIdentity, openAuditLog, publishedLog, verifyLog } from './index.ts';
-import { SallyportError } from '../core/error.ts';
-import type { OpenAuditLog } from './index.ts';
-import { consistencyProof, openCheckpoint, parseVerifierKey, verifyConsistency } from './tlog/index.ts';
+import { MemoryDisk } from '../support/memory-disk.ts';
+import { createLogKey, createPruning, createSealingIdentity, openAuditLog, publishedLog, verifyLog } from '../../src/audit/index.ts';
+import { SallyportError } from '../../src/core/error.ts';
+import type { OpenAuditLog } from '../../src/audit/index.ts';
+import { consistencyProof, openCheckpoint, parseVerifierKey, verifyConsistency } from '../../src/audit/tlog/index.ts';
 
 const origin = 'audit.example.org/pruning';
 const key = createLogKey(origin);

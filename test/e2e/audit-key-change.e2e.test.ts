@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MemoryDisk } from '../../test/support/memory-disk.ts';
-import { SallyportError } from '../core/error.ts';
-import type { EntryHeader } from '../core/event.ts';
-import type { LogKey } from './index.ts';
-import { createLogKey, createSealingIdentity, openAuditLog, parseSigningKey, unseal, verifyLog } from './index.ts';
-import type { AuditLogOptions, OpenAuditLog } from './index.ts';
-import { openCheckpoint, parseVerifierKey, signKeyStatement } from './tlog/index.ts';
+import { MemoryDisk } from '../support/memory-disk.ts';
+import { SallyportError } from '../../src/core/error.ts';
+import type { EntryHeader } from '../../src/core/event.ts';
+import type { LogKey } from '../../src/audit/index.ts';
+import { createLogKey, createSealingIdentity, openAuditLog, parseSigningKey, unseal, verifyLog } from '../../src/audit/index.ts';
+import type { AuditLogOptions, OpenAuditLog } from '../../src/audit/index.ts';
+import { openCheckpoint, parseVerifierKey, signKeyStatement } from '../../src/audit/tlog/index.ts';
 
 const origin = 'audit.example.org/rotation';
 const [a, b, c] = [createLogKey(origin), createLogKey(origin), createLogKey(origin)];
