@@ -10,7 +10,19 @@ const root = resolve(import.meta.dirname, '..');
 const src = join(root, 'src');
 
 const engines = ['wire', 'sql', 'policy', 'masking', 'recognisers', 'audit/tlog'] as const;
-const services = ['store', 'identity', 'approvals', 'grants', 'audit', 'anchors', 'notify', 'reports', 'evidence', 'secrets', 'siem'] as const;
+const services = [
+  'store',
+  'identity',
+  'approvals',
+  'grants',
+  'audit',
+  'anchors',
+  'notify',
+  'reports',
+  'evidence',
+  'secrets',
+  'siem',
+] as const;
 
 /** Folder -> folders it may import, besides itself. */
 const table: Record<string, readonly string[]> = {
