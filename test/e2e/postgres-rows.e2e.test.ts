@@ -81,7 +81,8 @@ test('a row of exactly the limit passes, one byte more does not', async () => {
   const other = await limits.gated();
   other.send(queryMessage(`SELECT repeat('x', ${maxRowBytes - around + 1})`));
   await Promise.race([other.until('Z'), other.closed()]);
-  assert.match(other.shape.join(' '), /^T E:54000( Z:I)?$/);
+  // What still waited for its record when the session ended is not sent any more: then there is no T.
+  assert.match(other.shape.join(' '), /^(T E:54000 Z:I|(T )?E:54000)$/);
   assert.equal(other.rows, 0);
   other.end();
 });
@@ -102,7 +103,10 @@ test('a statement that came to its end before it could be cancelled ends the ses
     client.send(queryMessage(`INSERT INTO scratch (body) VALUES ('${body}') RETURNING repeat('x', ${size})`));
     await Promise.race([client.until('Z'), client.closed()]);
     const isUndone = client.shape.join(' ') === 'T E:54000 Z:I';
-    if (!isUndone) assert.deepEqual([client.shape.join(' '), client.errors()[0]?.['S']], ['T E:54000', 'FATAL']);
+    if (!isUndone) {
+      assert.match(client.shape.join(' '), /^(T )?E:54000$/);
+      assert.equal(client.errors()[0]?.['S'], 'FATAL');
+    }
     assert.equal(await scratch(body), isUndone ? 0 : 1, body);
     client.end();
   }
