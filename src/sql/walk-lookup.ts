@@ -12,7 +12,7 @@ import type { Body } from './rewrite.ts';
 import { quoteName } from './rewrite.ts';
 import { textTypeOf, textValue, valueSql } from './token-values.ts';
 import type { Walker } from './walk.ts';
-import type { Frame, FromItem, RawTarget, StandIn } from './walk-scope.ts';
+import { type Frame, type FromItem, namedColumn, type RawTarget, type StandIn } from './walk-scope.ts';
 
 /** Guesses come in bulk, look-ups do not. */
 export const MAX_LOOKUPS = 16;
@@ -124,15 +124,10 @@ function ownerOf(
   frame: Frame,
   owners: Map<FromItem | RawTarget, Owner>,
 ): { readonly owner: Owner; readonly column: Column } | null {
-  const parts = nameList(reference['fields']);
-  const name = parts?.at(-1);
-  if (parts === null || name === undefined || parts.length > 3) return null;
-  const table = parts.at(-2);
-  const schema = parts.at(-3);
-  const fits = (visible: string | null, relation: Relation | null): boolean =>
-    table === undefined || (visible === table && (schema === undefined || (relation?.schema === schema && relation.name === table)));
-  const items = frame.items.filter((item) => fits(item.name, item.relation));
-  const target = frame.target !== null && fits(frame.target.name, frame.target.relation) ? frame.target : null;
+  const named = namedColumn(reference);
+  if (named === null) return null;
+  const { name } = named;
+  const { items, target } = named.of(frame);
   const having = [
     ...items.filter((item) => item.columns?.has(name) === true),
     ...(target?.relation.byName.has(name) === true ? [target] : []),

@@ -2,6 +2,7 @@
 // names so far, and whether the target of a write (which stays raw) can be reached from here.
 
 import type { Relation } from './catalogue.ts';
+import { nameList } from './resolve.ts';
 import type { Body } from './rewrite.ts';
 
 /** CTE names visible at a point: the client's name -> ours. */
@@ -111,4 +112,31 @@ function mayRead(target: RawTarget, table: string | undefined, column: string | 
   if (table !== undefined) return target.names.has(table) && (column === null || target.masked.has(column));
   if (column === null) return ownLevel;
   return target.masked.has(column) || target.names.has(column);
+}
+
+/** What a column reference names. */
+export interface NamedColumn {
+  readonly name: string;
+  readonly isQualified: boolean;
+  /** The entries of one level that it may be a column of, by their names alone. */
+  of(frame: Pick<Frame, 'items' | 'target'>): { readonly items: readonly FromItem[]; readonly target: RawTarget | null };
+}
+
+/** Null for a reference that is no plain name: `t.*`, four parts. */
+export function namedColumn(reference: Body): NamedColumn | null {
+  const parts = nameList(reference['fields']);
+  const name = parts?.at(-1);
+  if (parts === null || name === undefined || parts.length > 3) return null;
+  const table = parts.at(-2);
+  const schema = parts.at(-3);
+  const fits = (visible: string | null, relation: Relation | null): boolean =>
+    table === undefined || (visible === table && (schema === undefined || (relation?.schema === schema && relation.name === table)));
+  return {
+    name,
+    isQualified: table !== undefined,
+    of: ({ items, target }) => ({
+      items: items.filter((item) => fits(item.name, item.relation)),
+      target: target !== null && fits(target.name, target.relation) ? target : null,
+    }),
+  };
 }

@@ -21,7 +21,7 @@ import {
 } from './token-values.ts';
 import type { Walker } from './walk.ts';
 import { and, type Condition, conditions } from './walk-lookup.ts';
-import type { Frame, FromItem, StandIn } from './walk-scope.ts';
+import { type Frame, type FromItem, namedColumn, type StandIn } from './walk-scope.ts';
 
 /** `reference = value`, `reference IN (values)`, `reference = ANY (array)` and their negations. */
 interface Comparison {
@@ -76,16 +76,11 @@ function comparisonOf(test: Body): Comparison | null {
 
 /** The column that a reference means, when there is no doubt about it. */
 function meantBy(reference: Body, frame: Frame): Meant | null {
-  const parts = nameList(reference['fields']);
-  const name = parts?.at(-1);
-  if (parts === null || name === undefined || parts.length > 3) return null;
-  const table = parts.at(-2);
-  const schema = parts.at(-3);
-  const fits = (visible: string | null, relation: Relation | null): boolean =>
-    table === undefined || (visible === table && (schema === undefined || (relation?.schema === schema && relation.name === table)));
+  const named = namedColumn(reference);
+  if (named === null) return null;
+  const { name, isQualified } = named;
   for (let at: Frame | null = frame; at !== null; at = at.parent) {
-    const items = at.items.filter((item) => fits(item.name, item.relation));
-    const target = at.target !== null && fits(at.target.name, at.target.relation) ? at.target : null;
+    const { items, target } = named.of(at);
     if (items.some((item) => item.columns === null)) return null;
     const having: readonly FromItem[] = items.filter((item) => item.columns?.has(name) === true);
     const isTarget: boolean = target?.relation.byName.has(name) === true;
@@ -94,7 +89,7 @@ function meantBy(reference: Body, frame: Frame): Meant | null {
     const relation: Relation | null = item?.relation ?? (isTarget ? (target?.relation ?? null) : null);
     const column = relation?.byName.get(name);
     if (relation !== null && column !== undefined) return { relation, column, standIn: item?.standIn ?? null, isRaw: item === undefined };
-    if (table !== undefined && (items.length > 0 || target !== null)) return null;
+    if (isQualified && (items.length > 0 || target !== null)) return null;
   }
   return null;
 }

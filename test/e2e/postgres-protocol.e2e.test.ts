@@ -250,6 +250,12 @@ test('a Bind without an Execute is decided and recorded itself, and Executes beh
   client.send(bind('a', 's', ['2']), bind('b', 's', ['3']), execute('b'), execute('a'), sync());
   assert.equal(shape(await client.until('Z')), '2 2 D D C D C Z:T');
   assert.equal(executes().length, 3);
+  // What becomes of such a Bind is its result.
+  const results = (): string[] => gated.gate.results.map(({ result }) => result.code);
+  assert.equal(results().at(-1), 'ok');
+  client.send(queryMessage('ROLLBACK'), bind('', 's', ['no number']), sync(), queryMessage('BEGIN'));
+  assert.equal(shape(await client.until('Z', 3)), 'C Z:I E:22P02 Z:I C Z:T');
+  assert.deepEqual(results().slice(-3), ['ok', '22P02', 'ok']);
   client.send(parseMessage('h', 'SELECT $1::text AS hold_me', []), bind('', 'h', ['a']), flush());
   await until(() => gated.gate.holds.length === 1, 'held');
   gated.gate.holds[0]?.deny();

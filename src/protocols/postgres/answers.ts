@@ -174,6 +174,7 @@ export class Answers implements ScannerSink {
       case 'bind':
         if (to.of.portal !== null) objects.bound(to.of.portal.name, to.of.portal.planned);
         to.of.change?.keep();
+        this.#settle(to.of, 'ok');
         output.write(bytes);
         return;
       case 'close':

@@ -527,19 +527,19 @@ export class PostgresSession {
     return andThen(this.#asking.ask('execute', portal.planned, portal), (answer) => {
       if (this.#exchange.isSkipping) return this.#dropUnsent();
       if ('refusal' in answer) return this.#refuseExtended(answer.refusal);
-      this.#sendUnsent(answer.permit);
-      return this.#deps.gate.settle(answer.permit, { rows: 0, bytes: 0, code: 'ok' }).wait();
+      this.#sendUnsent(answer.permit, true);
     });
   }
 
-  #sendUnsent(permit: Permit): void {
+  /** @param isRequest its own end is the end of the request */
+  #sendUnsent(permit: Permit, isRequest: boolean): void {
     const unsent = this.#unsent;
     if (unsent === null) return;
     this.#unsent = null;
     const { portal, change, bind, describe } = unsent;
     const { planned } = portal;
     portal.permit = permit;
-    this.#exchange.sent({ kind: 'bind', of: newWork(this.#deps, { permit, planned, portal, change }) });
+    this.#exchange.sent({ kind: 'bind', of: newWork(this.#deps, { permit, planned, portal, change, isRequest }) });
     this.#deps.upstream.forward(permit, bind);
     if (describe !== null) this.#sendDescribe(portal, permit, describe);
   }
@@ -613,7 +613,7 @@ export class PostgresSession {
       if (this.#exchange.isSkipping) return;
       if ('refusal' in answer) return this.#refuseExtended(answer.refusal);
       portal.permit = answer.permit;
-      this.#sendUnsent(answer.permit);
+      this.#sendUnsent(answer.permit, false);
       return this.#executed(portal, answer.permit, frame);
     });
   }
