@@ -15,8 +15,10 @@ test('docs/errors.md lists exactly the codes of the code table', () => {
 });
 
 test('docs/dependencies.md has a row for every dependency and for nothing else', () => {
-  const manifest = JSON.parse(read('package.json')) as Record<string, Record<string, string>>;
-  const declared = ['dependencies', 'devDependencies', 'optionalDependencies'].flatMap((kind) => Object.keys(manifest[kind] ?? {}));
+  const declared = ['package.json', 'console/package.json'].flatMap((path) => {
+    const manifest = JSON.parse(read(path)) as Record<string, Record<string, string>>;
+    return ['dependencies', 'devDependencies', 'optionalDependencies'].flatMap((kind) => Object.keys(manifest[kind] ?? {}));
+  });
   const rows = read('docs/dependencies.md')
     .split('\n')
     .filter((line) => line.startsWith('| `'))
