@@ -194,7 +194,7 @@ test('tampering by somebody without the key is caught by files, manifest and log
     [
       'an edited report',
       'report-altered',
-      (copy) => edit(join(copy, 'report.html'), (text) => text.replace('1 request could', '0 requests could')),
+      (copy) => edit(join(copy, 'report.html'), (text) => text.replace('1 request that ran could', '0 requests that ran could')),
     ],
     ['an added file', 'file-added', (copy) => writeFileSync(join(copy, 'records', 'more.csv'), 'log_index\r\n')],
     ['a removed table', 'file-missing', (copy) => rmSync(join(copy, 'records', 'denials.csv'))],
