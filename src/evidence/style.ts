@@ -22,7 +22,7 @@ dl.scope dt { color: var(--soft); } dl.scope dd { margin: 0; overflow-wrap: anyw
 .tile b { display: block; font-size: 1.55rem; line-height: 1.2; font-weight: 650; } .tile span { color: var(--soft); font-size: .88rem; }
 table { border-collapse: collapse; width: 100%; margin: .6rem 0 1.2rem; font-size: .9rem; }
 th, td { text-align: left; vertical-align: top; padding: .4rem .9rem .4rem 0; border-bottom: 1px solid var(--line); overflow-wrap: break-word; }
-td { min-width: 4rem; word-break: break-word; } th:last-child, td:last-child { padding-right: 0; }
+td { min-width: 4rem; word-break: break-word; } td:first-child { min-width: 10.5rem; } th:last-child, td:last-child { padding-right: 0; }
 th { color: var(--soft); font-weight: 600; border-bottom-color: var(--edge); } .n { text-align: right; min-width: 0; font-variant-numeric: tabular-nums; white-space: nowrap; }
 ul { padding-left: 1.2rem; max-width: 46rem; } li { margin: .25rem 0; }
 ul.caution { border-left: 3px solid var(--held); padding-left: 2rem; }
@@ -38,7 +38,7 @@ ol.story li { display: grid; grid-template-columns: 10.5rem 1fr; margin: .35rem 
   body { padding: 1.5rem 1rem 3rem; } h1 { font-size: 1.5rem; } .tiles { grid-template-columns: repeat(2, 1fr); }
   dl.scope { grid-template-columns: 1fr; gap: 0; } dl.scope dd { margin-bottom: .5rem; }
   thead { display: none; } table, tbody, tr { display: block; } tr { border: 1px solid var(--line); border-radius: 6px; padding: .4rem .8rem; margin: 0 0 .7rem; }
-  td, td.n { display: grid; grid-template-columns: 7.5rem 1fr; gap: .6rem; border: 0; padding: .15rem 0; text-align: left; white-space: normal; }
+  td, td.n, td:first-child { display: grid; min-width: 0; grid-template-columns: 7.5rem 1fr; gap: .6rem; border: 0; padding: .15rem 0; text-align: left; white-space: normal; }
   td::before { content: attr(data-of); color: var(--soft); }
   svg text { font-size: 23px; } svg text.odd { display: none; }
   ol.story li { grid-template-columns: 1fr; margin: .6rem 0; } ol.story time:empty { display: none; }
