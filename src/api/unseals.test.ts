@@ -41,7 +41,7 @@ async function open(rule: { role: string; count: number } | null) {
   return {
     fakes,
     app,
-    wait(ms: number) {
+    wait: (ms: number) => {
       nowMs += ms;
       monotonicMs += ms;
     },
