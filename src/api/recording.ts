@@ -92,12 +92,14 @@ export async function recordUnsealed(
   payloads: readonly Payload[] = [],
 ): Promise<void> {
   const { session, target, access, unseal } = about;
+  const { onBehalfOf } = viewer.principal;
   const approval = unseal?.answers.find(({ verdict }) => verdict === 'approve');
   const given = page.items.filter(({ ciphertext }) => ciphertext !== null);
   await log.append(
     {
       type: 'payload.unsealed',
       principal: actorOf(viewer),
+      ...(onBehalfOf === null ? {} : { onBehalfOf: { issuer: onBehalfOf.issuer, subject: onBehalfOf.subject, kind: onBehalfOf.kind } }),
       ...(session === undefined ? {} : { session }),
       resource: { target, objects: given.map(({ seq, sealed }) => `entry/${seq}/${sealed.kind}`) },
       ...(approval === undefined ? {} : { answer: { by: approval.by, verdict: 'approve' as const } }),

@@ -60,6 +60,7 @@ export class DataKeys {
     }
     const key = this.#pool.shift();
     if (key === undefined) return null;
+    key.untilMs = nowMs + KEY_LIFE_MS;
     this.#bySession.set(owner, { key, sinceMs: nowMs, usedAtMs: nowMs });
     if (this.#pool.length < this.#deps.readyKeys / 2) this.refill().catch(this.#deps.onFault);
     return key;

@@ -28,6 +28,8 @@ export interface DataKey {
   readonly commitKey: CommitKey;
   /** What every blob under this key begins with. */
   readonly prefix: Buffer;
+  /** Monotonic time of the end of its use. */
+  untilMs: number;
   /** Block that the cipher encrypts next; a key never outlives its process, so no block is used twice. */
   block: bigint;
 }
@@ -83,7 +85,7 @@ function commitKeyOf(id: string, key: Uint8Array): CommitKey {
 export function dataKey(id: string, key: Uint8Array): DataKey {
   const prefix = Buffer.concat([MAGIC, Buffer.of(id.length), Buffer.from(id)]);
   const cipher = createCipheriv(CIPHER, key, counterOf(0n));
-  return { id, cipher, commitKey: commitKeyOf(id, key), prefix, block: 0n };
+  return { id, cipher, commitKey: commitKeyOf(id, key), prefix, untilMs: Infinity, block: 0n };
 }
 
 function counterOf(block: bigint): Buffer {

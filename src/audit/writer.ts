@@ -295,7 +295,14 @@ export class LogWriter {
         const session = records.text();
         const head = Buffer.from(`","replica":"${this.#deps.options.replica}",${records.text()}`);
         const payloads = records.payloads().map(({ kind, bytes }) => ({ kind, bytes: Uint8Array.from(bytes) }));
-        connection.templates.set(id, { type, session, head, payloads: payloads.length === 0 ? null : payloads, refs: '' });
+        connection.templates.set(id, {
+          type,
+          session,
+          head,
+          payloads: payloads.length === 0 ? null : payloads,
+          sealedUntilMs: 0,
+          refs: '',
+        });
         return true;
       }
       case RECORDS.release:
@@ -324,11 +331,12 @@ export class LogWriter {
     const variables = records.view();
     const payloads = records.payloads();
     let key: DataKey | null = null;
-    if (payloads.length > 0 || template.payloads !== null) {
+    const isToSeal = template.payloads !== null && this.#deps.clock.monotonicMs() >= template.sealedUntilMs;
+    if (payloads.length > 0 || isToSeal) {
       key = this.#keys.take(template.session);
       if (key === null) return false;
     }
-    const refs = this.#refsOf(template, payloads, key);
+    const refs = this.#refsOf(template, payloads, key, isToSeal);
     const seq = this.#begin(atMs);
     this.#group.copy(template.head);
     this.#group.copy(variables);
@@ -365,15 +373,16 @@ export class LogWriter {
   }
 
   /** References of an entry: those of its template first, then its own. */
-  #refsOf(template: WriterTemplate, payloads: readonly Payload[], key: DataKey | null): string {
+  #refsOf(template: WriterTemplate, payloads: readonly Payload[], key: DataKey | null, isToSeal: boolean): string {
     if (key === null) return template.refs;
     let shared = template.refs;
-    if (template.payloads !== null) {
+    if (isToSeal && template.payloads !== null) {
       const refs = this.#seal(template.payloads, key);
       shared = refs.map((ref) => encodeRef(ref)).join();
       // Whoever names them later says with which entry they lie.
       template.refs = refs.map((ref) => encodeRef(ref, this.#nextSeq())).join();
-      template.payloads = null;
+      // Retention counts from the first use of a key: no entry may rest on an older one.
+      template.sealedUntilMs = key.untilMs;
     }
     const own = encodeRefs(this.#seal(payloads, key));
     return shared === '' || own === '' ? shared + own : `${shared},${own}`;
