@@ -1,14 +1,6 @@
-// The files of a bundle as a verifier reads them: a folder or a ZIP, by name, in pieces.
-// REFUSES: links and other things that are no files, names that lead elsewhere.
+// The files of a bundle as a verifier reads them, by name, in pieces; nothing here knows where they lie (open-bundle.ts does).
 
-import { createReadStream } from 'node:fs';
-import { lstat, readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { SallyportError } from '../core/error.ts';
-import { isBundlePath } from './sums.ts';
-import { openZip } from './zip-reader.ts';
-
-const MAX_FILES = 2_000_000;
 
 export interface BundleFiles {
   /** Path -> length. */
@@ -16,34 +8,6 @@ export interface BundleFiles {
   /** @throws SP_AUDIT_CORRUPT when the file is not there or does not come out as it should. */
   chunks(path: string): AsyncIterable<Buffer>;
   close(): Promise<void>;
-}
-
-/** @throws SP_AUDIT_CORRUPT when it is neither, or not one that may be opened. */
-export async function openBundle(path: string): Promise<BundleFiles> {
-  return (await stat(path)).isDirectory() ? openFolder(path) : openZip(path);
-}
-
-async function openFolder(root: string): Promise<BundleFiles> {
-  const files = new Map<string, number>();
-  const walk = async (folder: string): Promise<void> => {
-    for (const entry of await readdir(join(root, folder), { withFileTypes: true })) {
-      const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
-      if (!isBundlePath(path)) throw refused('a file has a name that no bundle has');
-      if (entry.isDirectory()) await walk(path);
-      else if (entry.isFile()) files.set(path, (await lstat(join(root, path))).size);
-      else throw refused(`${path} is a link or something else that is no file`);
-      if (files.size > MAX_FILES) throw refused('the bundle has too many files');
-    }
-  };
-  await walk('');
-  return {
-    files,
-    async *chunks(path) {
-      if (!files.has(path)) throw refused(`${path} is missing`);
-      for await (const chunk of createReadStream(join(root, path), { highWaterMark: 1024 * 1024 })) yield chunk as Buffer;
-    },
-    close: async () => undefined,
-  };
 }
 
 /** Whole content. @throws SP_AUDIT_CORRUPT when there is more than `maxBytes`. */

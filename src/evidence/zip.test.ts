@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { spawnSync } from 'node:child_process';
 import { crc32, deflateRawSync } from 'node:zlib';
-import { openBundle, readFileOf } from './bundle-files.ts';
+import { readFileOf } from './bundle-files.ts';
+import { openBundle } from './open-bundle.ts';
 import { zipFrom } from './zip-writer.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'sallyport-zip-'));
