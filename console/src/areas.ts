@@ -1,7 +1,7 @@
 // The areas of the console, in the order of the navigation. Each is loaded when it is first looked at.
 
 import type { LucideIcon } from 'lucide-react';
-import { ShieldQuestionMark } from 'lucide-react';
+import { FileArchive, ScrollText, ShieldQuestionMark } from 'lucide-react';
 import type { ComponentType, LazyExoticComponent } from 'react';
 import { lazy } from 'react';
 import type { Right } from './session.tsx';
@@ -25,5 +25,21 @@ export const AREAS: readonly Area[] = [
     key: 'a',
     Icon: ShieldQuestionMark,
     Page: lazy(() => import('./areas/approvals/page.tsx')),
+  },
+  {
+    path: '/evidence',
+    title: 'Evidence',
+    key: 'e',
+    Icon: FileArchive,
+    Page: lazy(() => import('./areas/evidence/page.tsx')),
+    needs: 'audit',
+  },
+  {
+    path: '/log',
+    title: 'Log',
+    key: 'l',
+    Icon: ScrollText,
+    Page: lazy(() => import('./areas/log/page.tsx')),
+    needs: 'audit',
   },
 ];
