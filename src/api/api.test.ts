@@ -372,7 +372,7 @@ describe('API', () => {
     const answer = (await get('/v1/openapi.json')).json();
     assert.equal(answer.openapi, '3.1.0');
     assert.ok(answer.paths['/v1/approvals/{id}/answer'].post.requestBody);
-    assert.deepEqual(answer.security, [{ bearer: [] }]);
+    assert.deepEqual(answer.security, [{ bearer: [] }, { console: [] }]);
   });
 
   test('an address that keeps presenting bad tokens has to wait, whatever it then presents', async () => {

@@ -12,7 +12,7 @@ import type { ApprovalId, SessionId, Sha256Hex, TargetName } from '../core/ids.t
 import type { RowSample } from '../core/preview.ts';
 import type { Approval, QueuedNotification, SessionRow } from '../core/ports.ts';
 import { factsOf } from '../core/testing.ts';
-import type { ApiDeps, PolicyFile } from './ports.ts';
+import type { ApiChange, ApiDeps, PolicyFile } from './ports.ts';
 import type { coverageSchema, leaverSchema, ReviewPeriod } from './review-views.ts';
 import { type AccessFakes, createAccessFakes } from './testing-grants.ts';
 import { createPolicyToolFakes, type PolicyToolFakes } from './testing-policy-tools.ts';
@@ -159,6 +159,7 @@ export interface Fakes {
   /** What Slack sent. */
   readonly clicks: { readonly channel: string; readonly timestamp: string; readonly body: string }[];
   publish(approval: Approval): void;
+  change(change: ApiChange): void;
   listeners(): number;
   fail: { audit: boolean; analyse: boolean };
 }
@@ -177,6 +178,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
   const queued: QueuedNotification[] = [];
   const clicks: Fakes['clicks'][number][] = [];
   const listeners = new Set<(approval: Approval) => void>();
+  const changed = new Set<(change: ApiChange) => void>();
   const fail = { audit: false, analyse: false };
   const log = (fields: unknown): void => void logged.push(fields);
 
@@ -365,6 +367,15 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
       coverage: async () => COVERAGE,
       destinations: () => [{ name: 'soc', kind: 'syslog', next: 5, lag: 2, sent: 5, failures: 1, fault: 'unreachable' }],
     },
+    changes: {
+      subscribe: (listener) => {
+        changed.add(listener);
+        return () => changed.delete(listener);
+      },
+    },
+    console: null,
+    consoleFolder: null,
+    publicUrl: null,
     metrics: new Registry(),
     metricsAccess: 'loopback',
     readiness: async () => ({ ready: true, checks: { audit: 'ok' } }),
@@ -402,6 +413,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
     clicks,
     fail,
     publish: (approval) => listeners.forEach((listener) => listener(approval)),
+    change: (change) => changed.forEach((listener) => listener(change)),
     listeners: () => listeners.size,
   };
 }
