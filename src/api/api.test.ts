@@ -221,8 +221,8 @@ describe('API', () => {
   test('sessions: own ones for a principal, all for overseers; others are not found', async () => {
     const ids = async (who: string) => (await get('/v1/sessions', who)).json().sessions.map((row: { id: string }) => row.id);
     assert.deepEqual(await ids('agent'), [sessionId('a')]);
-    assert.deepEqual(await ids('auditor'), [sessionId('a'), sessionId('b')]);
-    assert.deepEqual(await ids('operator'), [sessionId('a'), sessionId('b')]);
+    assert.deepEqual(await ids('auditor'), [sessionId('b'), sessionId('a')]);
+    assert.deepEqual(await ids('operator'), [sessionId('b'), sessionId('a')]);
     assert.deepEqual(await ids('officer'), []);
     assert.equal((await get(`/v1/sessions/${sessionId('b')}`, 'agent')).statusCode, 404);
     assert.equal((await get('/v1/sessions?live=false', 'auditor')).json().sessions.length, 0);
