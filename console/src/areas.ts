@@ -1,7 +1,7 @@
 // The areas of the console, in the order of the navigation. Each is loaded when it is first looked at.
 
 import type { LucideIcon } from 'lucide-react';
-import { Scale, ShieldQuestionMark } from 'lucide-react';
+import { Scale, ScrollText, ShieldQuestionMark } from 'lucide-react';
 import type { ComponentType, LazyExoticComponent } from 'react';
 import { lazy } from 'react';
 import type { Right } from './session.tsx';
@@ -26,5 +26,6 @@ export const AREAS: readonly Area[] = [
     Icon: ShieldQuestionMark,
     Page: lazy(() => import('./areas/approvals/page.tsx')),
   },
+  { path: '/sessions', title: 'Sessions', key: 's', Icon: ScrollText, Page: lazy(() => import('./areas/sessions/page.tsx')) },
   { path: '/policy', title: 'Policy', key: 'p', Icon: Scale, Page: lazy(() => import('./areas/policy/page.tsx')) },
 ];
