@@ -38,7 +38,7 @@ async function world(): Promise<World> {
   open.push(gateway);
   const faults = diskFaults(mkdtempSync(join(root, 'faults-')));
   const child = await serve(gateway.configFile, faults.env);
-  open.push({ close: async () => void child.kill('SIGKILL') });
+  open.push({ close: async () => child.kill('SIGKILL') });
   const token = await officerOf(gateway);
   return {
     gateway,
@@ -87,7 +87,7 @@ for (const [what, kind, errno] of [
 
     faults.clear();
     const again = await serve(gateway.configFile);
-    open.push({ close: async () => void again.kill('SIGKILL') });
+    open.push({ close: async () => again.kill('SIGKILL') });
     const entries = await auditEntries(gateway, again.apiPort, await officerOf(gateway));
     // The one that was not promised may be there all the same.
     assert.ok([1, 2].includes(reviews(entries)));
