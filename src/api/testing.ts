@@ -158,6 +158,7 @@ export const FACTS = factsOf({
   fingerprint: 'f1',
 });
 
+const LOG_FILES = new Set(['tile/0/000.p/3', 'log.vkey', 'minimum-index', 'rotations/0000000000000007.note']);
 const PLACE = { file: 'policy.yaml', line: 3, column: 5 };
 export const MASKS: MaskSet = { id: 'm1', byClass: { 'phi.ssn': 'partial' } };
 
@@ -320,7 +321,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
         onProgress({ done: 2, total: 4 });
         return entries.length;
       },
-      file: async (path) => (path === 'tile/0/000.p/3' || path === 'log.vkey' ? new Uint8Array([65]) : null),
+      file: async (path) => (LOG_FILES.has(path) ? new Uint8Array([65]) : null),
     },
     evidence: {
       async export(by, request) {

@@ -163,6 +163,29 @@ test('THREAT clock going back, and ahead for a while: nothing is destroyed befor
   await log.close();
 });
 
+test('THREAT clock going back: entries, checkpoints and restarts go on, in the order of their indexes', async () => {
+  const w = world();
+  w.pass(1000);
+  let log = await w.open();
+  const notes = [await log.publish()];
+  for (const days of [1, 400, 3]) {
+    w.time.wallMs -= days * DAY_MS;
+    await say(log, 'a', `${days} back`);
+    notes.push(await log.publish());
+    if (days === 400) {
+      await log.close();
+      log = await w.open();
+    }
+  }
+  const times: string[] = [];
+  for await (const { seq, ts } of log.entries(0, log.size())) times[seq] = ts;
+  assert.equal(times.length, log.size());
+  assert.notDeepEqual(times, times.toSorted(), 'times are as the clock said');
+  assert.equal(new Set(notes).size, 4);
+  await log.close();
+  assert.deepEqual((await verifyLog('/audit', { vkey: key.vkey, disk: w.disk })).problems, []);
+});
+
 test('THREAT the clock of a running gateway jumps ahead: only time that has passed counts', async () => {
   const w = world();
   w.pass(1000);

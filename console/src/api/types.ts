@@ -19,6 +19,18 @@ export interface Api {
     readonly body: undefined;
     readonly answer: unknown;
   };
+  readonly 'GET /log/minimum-index': {
+    readonly path: undefined;
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly answer: unknown;
+  };
+  readonly 'GET /log/rotations/{name}': {
+    readonly path: { readonly name: string; };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly answer: unknown;
+  };
   readonly 'GET /log/tile/{*}': {
     readonly path: { readonly "*": string; };
     readonly query: undefined;
