@@ -151,6 +151,7 @@ export interface Fakes {
   readonly entries: EntryHeader[];
   readonly exported: { readonly by: string; readonly request: object }[];
   readonly appended: { readonly entry: EntryDraft; readonly payloads: readonly Payload[] }[];
+  readonly resets: { readonly by: string; readonly to: string | number }[];
   readonly reviewed: { readonly by: string; readonly period: ReviewPeriod; readonly finding: string }[];
   readonly explained: Principal[];
   readonly checked: { readonly proposals: string; readonly by: string }[];
@@ -168,6 +169,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
   const samples = new Map<string, RowSample>();
   const sessions: SessionRow[] = [];
   const entries: EntryHeader[] = [];
+  const resets: Fakes['resets'] = [];
   const reviewed: Fakes['reviewed'] = [];
   const exported: Fakes['exported'] = [];
   const appended: Fakes['appended'] = [];
@@ -364,6 +366,11 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
       leavers: async (gone) => gone.map((who) => ({ ...LEAVER, ...who, isClear: who.subject !== 'agent-1' })),
       coverage: async () => COVERAGE,
       destinations: () => [{ name: 'soc', kind: 'syslog', next: 5, lag: 2, sent: 5, failures: 1, fault: 'unreachable' }],
+      async reset(by, destination, to) {
+        if (destination !== 'soc') throw new SallyportError('SP_API_NOT_FOUND', 'no such destination');
+        resets.push({ by: by.subject, to });
+        return { name: 'soc', kind: 'syslog', next: 3, lag: 4, sent: 5, failures: 1, fault: null };
+      },
     },
     metrics: new Registry(),
     metricsAccess: 'loopback',
@@ -394,6 +401,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
     entries,
     exported,
     appended,
+    resets,
     reviewed,
     explained,
     checked,

@@ -39,7 +39,8 @@ import { createPolicyTools } from './policy-tools.ts';
 import { type RetentionRunner, runRetention } from './retention-runner.ts';
 import { startSessionIndexer } from './session-indexer.ts';
 import { createReviews } from './reviews.ts';
-import { createGatewaySiem, readSiem } from './siem.ts';
+import { readSiem } from './siem-settings.ts';
+import { createGatewaySiem } from './siem.ts';
 import { ThreadPolicy } from './thread-policy.ts';
 import { readTokenKeys } from './token-keys.ts';
 import { authenticatorOf, catalogueChecks, createTraffic, policySettingOf, readServerTls, readTrafficSettings } from './traffic.ts';
@@ -245,21 +246,25 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   }
   const connectors = watchConnectors({ status: () => adapter.analysts().map((analyst) => analyst.status()), audit, logger });
   undo.push(() => connectors.stop());
+  const siem = createGatewaySiem(
+    destinations,
+    { auditDirectory, origin: document.audit.origin, cursors: store.siemCursors, audit, clock, random, logger },
+    registry,
+  );
+  undo.push(() => siem.stop());
+  await siem.start();
   const { payloads: payloadsMs, headers: headersMs } = document.audit.retention ?? {};
   const ofLog = { dir: auditDirectory, log: audit, clock, logger, ...disk };
   const retention: RetentionRunner = runRetention(
     [
       ...(payloadsMs === undefined ? [] : [createRetention({ ...ofLog, rules: { payloadsMs } })]),
-      ...(headersMs === undefined ? [] : [createPruning({ ...ofLog, headersMs })]),
+      ...(headersMs === undefined ? [] : [createPruning({ ...ofLog, headersMs, wantedFrom: () => siem.wantedFrom() })]),
     ],
     logger,
   );
   undo.push(() => retention.stop());
   const indexer = startSessionIndexer({ reader: audit, index: store.sessions, logger });
   undo.push(() => indexer.stop());
-  const siem = createGatewaySiem(destinations, { source: audit, cursors: store.siemCursors, audit, clock, random, logger }, registry);
-  undo.push(() => siem.stop());
-  await siem.start();
 
   const evidence = await createEvidence({
     audit,
@@ -316,7 +321,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
       approvals,
       delegations: access.delegations,
       locks: access.locks,
-      destinations: () => siem.status(),
+      siem,
       anchors: () => anchors.status(),
       targets: [...targets.keys()],
       clock,
