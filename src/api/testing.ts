@@ -175,6 +175,7 @@ export interface Fakes {
   readonly sessionsAsked: SessionFilter[];
   readonly exported: { readonly by: string; readonly request: object }[];
   readonly appended: { readonly entry: EntryDraft; readonly payloads: readonly Payload[] }[];
+  readonly resets: { readonly by: string; readonly to: string | number }[];
   readonly reviewed: { readonly by: string; readonly period: ReviewPeriod; readonly finding: string }[];
   readonly explained: Principal[];
   readonly checked: { readonly proposals: string; readonly by: string }[];
@@ -195,6 +196,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
   const entries: EntryHeader[] = [];
   const activityAsked: ActivityFilter[] = [];
   const sessionsAsked: SessionFilter[] = [];
+  const resets: Fakes['resets'] = [];
   const reviewed: Fakes['reviewed'] = [];
   const exported: Fakes['exported'] = [];
   const appended: Fakes['appended'] = [];
@@ -413,6 +415,11 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
       leavers: async (gone) => gone.map((who) => ({ ...LEAVER, ...who, isClear: who.subject !== 'agent-1' })),
       coverage: async () => COVERAGE,
       destinations: () => [{ name: 'soc', kind: 'syslog', next: 5, lag: 2, sent: 5, failures: 1, fault: 'unreachable' }],
+      async reset(by, destination, to) {
+        if (destination !== 'soc') throw new SallyportError('SP_API_NOT_FOUND', 'no such destination');
+        resets.push({ by: by.subject, to });
+        return { name: 'soc', kind: 'syslog', next: 3, lag: 4, sent: 5, failures: 1, fault: null };
+      },
     },
     changes: {
       subscribe: (listener) => {
@@ -454,6 +461,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
     sessionsAsked,
     exported,
     appended,
+    resets,
     reviewed,
     explained,
     checked,
