@@ -63,6 +63,7 @@ export async function buildConsole(folder: string): Promise<BuiltConsole> {
   const outputs = Object.entries(metafile.outputs).map(([path, output]) => ({ name: path.replace(/^.*\/assets\//, ''), output }));
   const main = outputs.find(({ output }) => output.entryPoint?.endsWith('src/main.tsx'));
   if (main?.output.cssBundle === undefined) throw new Error('the build has no entry point or no style sheet');
+  const style = joinStyles(join(folder, 'assets'), basename(main.output.cssBundle));
   const script = new Set([main.name]);
   // Static imports of static imports: what the browser fetches before the first page.
   for (const name of script) {
@@ -78,7 +79,7 @@ export async function buildConsole(folder: string): Promise<BuiltConsole> {
   writeFileSync(join(folder, 'assets', icon), iconSource);
   const places = {
     icon: `/console/assets/${icon}`,
-    style: `/console/assets/${main.output.cssBundle.replace(/^.*\/assets\//, '')}`,
+    style: `/console/assets/${style}`,
     script: `/console/assets/${main.name}`,
   };
   const page = readFileSync(join(root, 'index.html'), 'utf8').replaceAll(
@@ -96,6 +97,20 @@ export async function buildConsole(folder: string): Promise<BuiltConsole> {
     );
   }
   return { firstLoad, files };
+}
+
+/** One style sheet of all. WHY: nothing would load those of lazy areas, which are small. @param first its rules come before the others'.
+ *  @returns its name */
+function joinStyles(assets: string, first: string): string {
+  const others = readdirSync(assets).filter((name) => name.endsWith('.css') && name !== first);
+  const styles = [first, ...others.toSorted()].map((name) =>
+    readFileSync(join(assets, name), 'utf8').replace(/\n?\/\*# sourceMappingURL=.*$/m, ''),
+  );
+  for (const name of [first, ...others]) for (const end of ['', '.map']) rmSync(join(assets, `${name}${end}`));
+  const text = styles.join('');
+  const joined = `style-${createHash('sha256').update(text).digest('hex').slice(0, 8)}.css`;
+  writeFileSync(join(assets, joined), text);
+  return joined;
 }
 
 /** @returns name -> address */

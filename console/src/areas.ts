@@ -1,7 +1,7 @@
 // The areas of the console, in the order of the navigation. Each is loaded when it is first looked at.
 
 import type { LucideIcon } from 'lucide-react';
-import { FileArchive, ScrollText, ShieldQuestionMark } from 'lucide-react';
+import { BookLock, FileArchive, Scale, ScrollText, ShieldQuestionMark } from 'lucide-react';
 import type { ComponentType, LazyExoticComponent } from 'react';
 import { lazy } from 'react';
 import type { Right } from './session.tsx';
@@ -26,6 +26,8 @@ export const AREAS: readonly Area[] = [
     Icon: ShieldQuestionMark,
     Page: lazy(() => import('./areas/approvals/page.tsx')),
   },
+  { path: '/sessions', title: 'Sessions', key: 's', Icon: ScrollText, Page: lazy(() => import('./areas/sessions/page.tsx')) },
+  { path: '/policy', title: 'Policy', key: 'p', Icon: Scale, Page: lazy(() => import('./areas/policy/page.tsx')) },
   {
     path: '/evidence',
     title: 'Evidence',
@@ -34,12 +36,5 @@ export const AREAS: readonly Area[] = [
     Page: lazy(() => import('./areas/evidence/page.tsx')),
     needs: 'audit',
   },
-  {
-    path: '/log',
-    title: 'Log',
-    key: 'l',
-    Icon: ScrollText,
-    Page: lazy(() => import('./areas/log/page.tsx')),
-    needs: 'audit',
-  },
+  { path: '/log', title: 'Log', key: 'l', Icon: BookLock, Page: lazy(() => import('./areas/log/page.tsx')), needs: 'audit' },
 ];

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -60,6 +60,26 @@ test('a file anchor has the newest checkpoint and tells a shorter log, another l
   });
   const below = join(path, 'below-a-file');
   assert.equal((await createFileAnchor({ name: 'x', path: below }, log).submit(five, signal)).kind, 'failed');
+});
+
+test('THREAT a link where the file of an anchor is about to be written leads nowhere', async () => {
+  const folder = join(root, 'linked');
+  mkdirSync(folder);
+  const [path, victim] = [join(folder, 'checkpoint'), join(folder, 'victim')];
+  writeFileSync(victim, 'precious');
+  symlinkSync(victim, `${path}.tmp`);
+  const log = grownLog();
+  const anchor = createFileAnchor({ name: 'beside', path }, log);
+  const five = log.at(5);
+  assert.equal((await anchor.submit(five, signal)).kind, 'kept');
+  assert.deepEqual([readFileSync(victim, 'utf8'), readFileSync(path, 'utf8')], ['precious', five.note]);
+  // The file itself: replaced, not written through.
+  rmSync(path);
+  writeFileSync(victim, five.note);
+  symlinkSync(victim, path);
+  const six = log.at(6);
+  assert.deepEqual(await anchor.submit(six, signal), { kind: 'kept' });
+  assert.deepEqual([readFileSync(victim, 'utf8'), readFileSync(path, 'utf8')], [five.note, six.note]);
 });
 
 test('an https anchor is given the note as it is; 409 is a rollback, or another log when no longer one is named', async () => {

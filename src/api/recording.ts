@@ -44,11 +44,18 @@ export function actorOf(viewer: Viewer): ActorRef {
   return { issuer, subject, kind };
 }
 
-/** Sealed payloads of whole entries, in order, until a page is full. `next` is the entry to go on after. */
-export async function recordingPage(reader: AuditReader, indexes: readonly number[], signal: AbortSignal): Promise<RecordingPage> {
+/** Sealed payloads of whole entries, in order, until a page is full. `next` is the entry to go on after.
+ *  @param session entries of others are left out: the index says where to look, the log what it is. Null = any */
+export async function recordingPage(
+  reader: AuditReader,
+  indexes: readonly number[],
+  session: string | null,
+  signal: AbortSignal,
+): Promise<RecordingPage> {
   const items: RecordingItem[] = [];
   let bytes = 0;
   for await (const entry of entriesAt(reader, indexes, signal)) {
+    if (session !== null && entry.session !== session) continue;
     for (const ref of entry.sealed ?? []) {
       const blob = await reader.sealed(ref);
       bytes += blob?.ciphertext.length ?? 0;

@@ -161,6 +161,20 @@ test('THREAT what an agent asked for one person is not opened for another, nor f
   await app.close();
 });
 
+test('THREAT an index that names entries of another session opens none of them', async () => {
+  const { app, fakes, get, post } = await open(null);
+  fakes.entries.push({ ...fakes.entries[0]!, seq: 3, session: sessionId('b') });
+  fakes.deps.sessions.entriesOf = async () => [0, 1, 3];
+  const asked = (await post('/v1/unseals', 'auditor', wish)).json();
+  for (const url of [`/v1/unseals/${asked.id}/payloads`, `/v1/sessions/${sessionId('a')}/recording?purpose=incident`])
+    assert.deepEqual(
+      (await get(url, 'auditor')).json().items.map(({ seq }: { seq: number }) => seq),
+      [0, 1],
+      url,
+    );
+  await app.close();
+});
+
 test('THREAT a clock that is set back lets no request live longer', async () => {
   const { app, get, post, wait, setBack } = await open({ role: 'privacy-officer', count: 1 });
   const asked = (await post('/v1/unseals', 'auditor', wish)).json();

@@ -49,6 +49,11 @@ export function createUnsealDesk({ audit, clock, random, approvers, authoritiesO
   };
   const forgetOld = (): void => {
     for (const [id, { endsAtMs }] of requests) if (clock.monotonicMs() - endsAtMs > KEEP_MS) requests.delete(id);
+    // Those that are over give way: who asks a lot must not keep others from asking.
+    for (const [id, kept] of requests) {
+      if (requests.size < MAX_REQUESTS) break;
+      if (['denied', 'expired'].includes(now(kept).state)) requests.delete(id);
+    }
     if (requests.size >= MAX_REQUESTS) throw new SallyportError('SP_API_RATE_LIMITED', 'too many requests to open are kept');
   };
 
@@ -96,8 +101,17 @@ export function createUnsealDesk({ audit, clock, random, approvers, authoritiesO
         const lentBy = authority.kind === 'delegation' ? { lentBy: authority.from } : {};
         const answers = [...request.answers, { by, verdict, atMs: clock.nowMs(), ...lentBy }];
         const state = verdictOf(request, answers);
+        const { role, count } = request.approvers;
+        const detail = {
+          unseal: id,
+          state,
+          role,
+          count,
+          ...(authority.kind === 'role' && authority.role !== role ? { as: authority.role } : {}),
+          ...(authority.kind === 'delegation' ? { delegation: authority.id } : {}),
+        };
         await audit.append(
-          { type: 'unseal.answered', ...who(request), ...whatOf(request), answer: { by, verdict }, detail: { unseal: id, state } },
+          { type: 'unseal.answered', ...who(request), ...whatOf(request), answer: { by, verdict }, detail },
           justification(reason),
         );
         const isOpening = state === 'approved';

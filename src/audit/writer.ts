@@ -12,7 +12,7 @@ import type { ProducerEnd, WriterTemplate } from './connection.ts';
 import { Connection } from './connection.ts';
 import { DataKeys } from './data-keys.ts';
 import type { Disk } from './disk.ts';
-import { readWhole } from './disk.ts';
+import { faultCode, readWhole } from './disk.ts';
 import { decodeHeader, encodeDraft, encodeRef, encodeRefs } from './entry.ts';
 import type { AuditDirs } from './log-files.ts';
 import { isLogPath, readBundle } from './log-files.ts';
@@ -108,9 +108,8 @@ export class LogWriter {
     const { recovered, logger, segments, options } = this.#deps;
     const size = this.size();
     this.#toldSize = size;
-    const last = this.#tail.at(-1);
-    const lastType = size === 0 ? null : last === undefined ? await this.#typeOf(size - 1) : decodeHeader(last, size - 1).type;
-    const previous = lastType === null ? 'none' : lastType === 'log.closed' ? 'closed' : 'crashed';
+    const [last] = size === 0 ? [] : await this.read(size - 1, size);
+    const previous = last === undefined ? 'none' : decodeHeader(last, size - 1).type === 'log.closed' ? 'closed' : 'crashed';
     const { cutBytes } = recovered;
     if (cutBytes > 0) logger.warn({ bytes: cutBytes, size }, 'audit log: cut an unacknowledged tail');
     try {
@@ -486,11 +485,6 @@ export class LogWriter {
     }
   }
 
-  async #typeOf(seq: number): Promise<string | null> {
-    const [entry] = await this.read(seq, seq + 1);
-    return entry === undefined ? null : decodeHeader(entry, seq).type;
-  }
-
   #fail(what: string, cause: unknown): void {
     if (this.#fault !== null) return;
     const fault = new SallyportError('SP_AUDIT_UNWRITABLE', `audit log: ${what}`, { cause });
@@ -500,8 +494,4 @@ export class LogWriter {
     for (const connection of this.#connections) connection.end.failed(fault);
     this.#deps.onFault(fault);
   }
-}
-
-function faultCode(cause: unknown): string {
-  return cause instanceof Error && 'code' in cause ? String(cause.code) : cause instanceof Error ? cause.name : 'unknown';
 }

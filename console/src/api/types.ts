@@ -19,6 +19,18 @@ export interface Api {
     readonly body: undefined;
     readonly answer: unknown;
   };
+  readonly 'GET /log/minimum-index': {
+    readonly path: undefined;
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly answer: unknown;
+  };
+  readonly 'GET /log/rotations/{name}': {
+    readonly path: { readonly name: string; };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly answer: unknown;
+  };
   readonly 'GET /log/tile/{*}': {
     readonly path: { readonly "*": string; };
     readonly query: undefined;
@@ -143,6 +155,13 @@ readonly mayAnswer: boolean; };
     readonly query: undefined;
     readonly body: undefined;
     readonly answer: { readonly ended: true; };
+  };
+  /** Server-sent events: approval, grant, session, policy, log, lock; resumed by Last-Event-ID; `reset` = read everything again */
+  readonly 'GET /v1/events': {
+    readonly path: undefined;
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly answer: unknown;
   };
   /** Evidence bundle of a time range as a ZIP. Auditors only; leaves an entry in the log */
   readonly 'GET /v1/evidence/export': {
@@ -442,23 +461,35 @@ readonly to: number; readonly denied: number; readonly failedLogIns: number; rea
   /** Sessions, newest first; only own ones without an oversight role */
   readonly 'GET /v1/sessions': {
     readonly path: undefined;
-    readonly query: { readonly target?: string; readonly live?: "true" | "false"; readonly limit?: number; };
+    readonly query: { readonly target?: string; readonly live?: "true" | "false"; readonly principal?: string; readonly class?: string; readonly decision?: "allowed" | "held" | "denied"; readonly since?: string; readonly until?: string; readonly before?: number; readonly limit?: number; };
     readonly body: undefined;
-    readonly answer: { readonly sessions: readonly ({ readonly id: string; readonly target: string; readonly principal: { readonly issuer: string; readonly subject: string; readonly kind: "person" | "agent" | "service"; }; readonly onBehalfOf: { readonly issuer: string; readonly subject: string; readonly kind: "person" | "agent" | "service"; } | null; readonly openedAt: string; readonly closedAt: string | null; readonly closeReason: string | null; readonly statements: number; readonly denied: number; readonly held: number; readonly rows: number; readonly openIndex: number; })[]; };
+    readonly answer: { readonly sessions: readonly ({ readonly id: string; readonly target: string; readonly principal: { readonly issuer: string; readonly subject: string; readonly kind: "person" | "agent" | "service"; }; readonly onBehalfOf: { readonly issuer: string; readonly subject: string; readonly kind: "person" | "agent" | "service"; } | null; readonly openedAt: string; readonly closedAt: string | null; readonly closeReason: string | null; readonly statements: number; readonly denied: number; readonly held: number; readonly rows: number; /** Log index of its first entry; the `before` of the next page */
+readonly openIndex: number; /** Released rows times masked columns */
+readonly maskedCells: number; /** Classes that came out, masked or not */
+readonly classes: readonly (string)[]; readonly lastActivityAt: string; /** `waiting`: its newest statement waits for an approval */
+readonly state: "live" | "waiting" | "closed"; })[]; readonly next: number | null; };
   };
   /** One session with its log entries */
   readonly 'GET /v1/sessions/{id}': {
     readonly path: { readonly id: string; };
     readonly query: { readonly after?: number; readonly limit?: number; };
     readonly body: undefined;
-    readonly answer: { readonly id: string; readonly target: string; readonly principal: { readonly issuer: string; readonly subject: string; readonly kind: "person" | "agent" | "service"; }; readonly onBehalfOf: { readonly issuer: string; readonly subject: string; readonly kind: "person" | "agent" | "service"; } | null; readonly openedAt: string; readonly closedAt: string | null; readonly closeReason: string | null; readonly statements: number; readonly denied: number; readonly held: number; readonly rows: number; readonly openIndex: number; readonly entries: readonly ({ readonly v: 1; readonly seq: number; readonly ts: string; readonly type: string; readonly replica: string; } & Readonly<Record<string, unknown>>)[]; readonly next: number | null; };
+    readonly answer: { readonly id: string; readonly target: string; readonly principal: { readonly issuer: string; readonly subject: string; readonly kind: "person" | "agent" | "service"; }; readonly onBehalfOf: { readonly issuer: string; readonly subject: string; readonly kind: "person" | "agent" | "service"; } | null; readonly openedAt: string; readonly closedAt: string | null; readonly closeReason: string | null; readonly statements: number; readonly denied: number; readonly held: number; readonly rows: number; /** Log index of its first entry; the `before` of the next page */
+readonly openIndex: number; /** Released rows times masked columns */
+readonly maskedCells: number; /** Classes that came out, masked or not */
+readonly classes: readonly (string)[]; readonly lastActivityAt: string; /** `waiting`: its newest statement waits for an approval */
+readonly state: "live" | "waiting" | "closed"; readonly entries: readonly ({ readonly v: 1; readonly seq: number; readonly ts: string; readonly type: string; readonly replica: string; } & Readonly<Record<string, unknown>>)[]; readonly next: number | null; };
   };
   /** Sealed recording (ciphertext and wrapped keys). Auditors only; leaves an entry in the log */
   readonly 'GET /v1/sessions/{id}/recording': {
     readonly path: { readonly id: string; };
     readonly query: { readonly purpose: string; readonly unseal?: string; readonly after?: number; };
     readonly body: undefined;
-    readonly answer: { readonly session: { readonly id: string; readonly target: string; readonly principal: { readonly issuer: string; readonly subject: string; readonly kind: "person" | "agent" | "service"; }; readonly onBehalfOf: { readonly issuer: string; readonly subject: string; readonly kind: "person" | "agent" | "service"; } | null; readonly openedAt: string; readonly closedAt: string | null; readonly closeReason: string | null; readonly statements: number; readonly denied: number; readonly held: number; readonly rows: number; readonly openIndex: number; }; readonly items: readonly ({ readonly seq: number; readonly ts: string; readonly type: string; readonly intent: number | null; /** The payload as the log entry names it */
+    readonly answer: { readonly session: { readonly id: string; readonly target: string; readonly principal: { readonly issuer: string; readonly subject: string; readonly kind: "person" | "agent" | "service"; }; readonly onBehalfOf: { readonly issuer: string; readonly subject: string; readonly kind: "person" | "agent" | "service"; } | null; readonly openedAt: string; readonly closedAt: string | null; readonly closeReason: string | null; readonly statements: number; readonly denied: number; readonly held: number; readonly rows: number; /** Log index of its first entry; the `before` of the next page */
+readonly openIndex: number; /** Released rows times masked columns */
+readonly maskedCells: number; /** Classes that came out, masked or not */
+readonly classes: readonly (string)[]; readonly lastActivityAt: string; /** `waiting`: its newest statement waits for an approval */
+readonly state: "live" | "waiting" | "closed"; }; readonly items: readonly ({ readonly seq: number; readonly ts: string; readonly type: string; readonly intent: number | null; /** The payload as the log entry names it */
 readonly sealed: { readonly kind: "statement" | "parameters" | "messages" | "result" | "justification"; /** Of the ciphertext */
 readonly sha256: string; /** Length of the ciphertext */
 readonly bytes: number; /** To the plaintext */

@@ -10,6 +10,7 @@ export function Badge({ tone = 'plain', children }: { readonly tone?: Tone; read
 
 const STATES: Readonly<Record<string, Tone>> = {
   pending: 'hold',
+  waiting: 'hold',
   held: 'hold',
   hold: 'hold',
   approved: 'allow',

@@ -18,6 +18,7 @@ import {
   verifyInclusion,
 } from '../../../src/audit/tlog/index.ts';
 import { SallyportError } from '../../../src/core/error.ts';
+import { Buffer } from './buffer.ts';
 import type { Head, HeadQuestion, Proof, ProofQuestion, ProofStep } from './messages.ts';
 
 /** A file below /log; null = it is not there. */

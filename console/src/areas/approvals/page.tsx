@@ -7,12 +7,13 @@ import { Actor, State } from '../../ui/badge.tsx';
 import { useKeys } from '../../ui/keys.ts';
 import { Empty, Fault, Loading } from '../../ui/states.tsx';
 import { Ago, Left } from '../../ui/time.tsx';
+import { AccessList } from './access.tsx';
 import { ApprovalPane } from './detail.tsx';
 import type { Approval } from './queries.ts';
 import { useApprovals } from './queries.ts';
 
 export default function ApprovalsPage() {
-  const [shown, setShown] = useState<'pending' | 'all'>('pending');
+  const [shown, setShown] = useState<'pending' | 'all' | 'access'>('pending');
   const [, route] = useRoute('/approvals/:id');
   const [, navigate] = useLocation();
   const list = useApprovals(shown === 'pending' ? 'pending' : undefined);
@@ -24,7 +25,11 @@ export default function ApprovalsPage() {
     const next = approvals[at === -1 ? 0 : at + step];
     if (next !== undefined) navigate(`/approvals/${next.id}`);
   };
-  useKeys({ j: () => go(1), k: () => go(-1), ArrowDown: () => go(1), ArrowUp: () => go(-1), Escape: () => navigate('/approvals') });
+  useKeys(
+    shown === 'access'
+      ? {}
+      : { j: () => go(1), k: () => go(-1), ArrowDown: () => go(1), ArrowUp: () => go(-1), Escape: () => navigate('/approvals') },
+  );
   return (
     <>
       <div className="page-head">
@@ -36,34 +41,41 @@ export default function ApprovalsPage() {
           <button type="button" aria-pressed={shown === 'all'} onClick={() => setShown('all')}>
             All
           </button>
+          <button type="button" aria-pressed={shown === 'access'} onClick={() => setShown('access')}>
+            Access
+          </button>
         </div>
       </div>
-      <div className={open === null ? 'panes' : 'panes panes-open'}>
-        <section className="pane-list" aria-label={shown === 'pending' ? 'Waiting approvals' : 'All approvals'}>
-          {list.isPending && <Loading what="approvals" />}
-          {list.error !== null && <Fault fault={list.error} again={() => void list.refetch()} />}
-          {list.data?.length === 0 && (
-            <Empty
-              title={shown === 'pending' ? 'Nothing waits for you' : 'Nothing was held yet'}
-              text="What the policy holds for a person appears here at once."
-            />
-          )}
-          <ul className="plain approval-list">
-            {approvals.map((approval) => (
-              <li key={approval.id}>
-                <Item approval={approval} isOpen={approval.id === open} />
-              </li>
-            ))}
-          </ul>
-        </section>
-        <section className="pane-open" aria-label="The open approval">
-          {open === null ? (
-            approvals.length > 0 && <p className="pane-hint quiet">Choose one, or press j.</p>
-          ) : (
-            <ApprovalPane key={open} id={open} />
-          )}
-        </section>
-      </div>
+      {shown === 'access' ? (
+        <AccessList />
+      ) : (
+        <div className={open === null ? 'panes' : 'panes panes-open'}>
+          <section className="pane-list" aria-label={shown === 'pending' ? 'Waiting approvals' : 'All approvals'}>
+            {list.isPending && <Loading what="approvals" />}
+            {list.error !== null && <Fault fault={list.error} again={() => void list.refetch()} />}
+            {list.data?.length === 0 && (
+              <Empty
+                title={shown === 'pending' ? 'Nothing waits for you' : 'Nothing was held yet'}
+                text="What the policy holds for a person appears here at once."
+              />
+            )}
+            <ul className="plain approval-list">
+              {approvals.map((approval) => (
+                <li key={approval.id}>
+                  <Item approval={approval} isOpen={approval.id === open} />
+                </li>
+              ))}
+            </ul>
+          </section>
+          <section className="pane-open" aria-label="The open approval">
+            {open === null ? (
+              approvals.length > 0 && <p className="pane-hint quiet">Choose one, or press j.</p>
+            ) : (
+              <ApprovalPane key={open} id={open} />
+            )}
+          </section>
+        </div>
+      )}
     </>
   );
 }
