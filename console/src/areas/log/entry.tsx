@@ -6,7 +6,8 @@ import { count } from '../../ui/numbers.ts';
 import { Fault, Loading } from '../../ui/states.tsx';
 import type { Proof, ProofStep } from '../../verify/messages.ts';
 import { NotProven } from './log-client.ts';
-import { pretty } from './pages.ts';
+import type { Span } from './pages.ts';
+import { pretty, spansOf } from './pages.ts';
 import type { LogHead } from './queries.ts';
 import { useProof } from './queries.ts';
 
@@ -35,6 +36,7 @@ export function EntryPane({ index, signed }: { readonly index: number; readonly 
 
 function Proven({ proof }: { readonly proof: Proof }) {
   const { index, entry, leaf, steps, head } = proof;
+  const spans = spansOf(index, steps);
   return (
     <>
       <p className="note note-allow log-checked">
@@ -59,7 +61,7 @@ function Proven({ proof }: { readonly proof: Proof }) {
         <ol className="plain log-path">
           <Node title={`Entry ${count(index)}`} hash={leaf} tone="start" />
           {steps.map((step, at) => (
-            <Step key={step.parent} step={step} isLast={at === steps.length - 1} />
+            <Step key={step.parent} step={step} above={at === steps.length - 1 ? 'Signed root' : spanText(spans[at])} />
           ))}
           {steps.length === 0 && <Node title="Signed root" hash={head.root} tone="root" />}
         </ol>
@@ -68,19 +70,24 @@ function Proven({ proof }: { readonly proof: Proof }) {
   );
 }
 
-function Step({ step: { from, to, side, sibling, parent }, isLast }: { readonly step: ProofStep; readonly isLast: boolean }) {
-  const range = to - from === 1 ? `entry ${count(from)}` : `entries ${count(from)} to ${count(to - 1)}`;
+/** @param above what the two hashes together are of */
+function Step({ step: { from, to, side, sibling, parent }, above }: { readonly step: ProofStep; readonly above: string }) {
   return (
     <>
       <li className={`log-sibling log-sibling-${side}`}>
         <span>
-          with {range}, {side === 'left' ? 'before it' : 'behind it'}
+          {spanText({ from, to }).toLowerCase()}, {side === 'left' ? 'before it' : 'after it'}
         </span>
         <Hash hash={sibling} />
       </li>
-      <Node title={isLast ? 'Signed root' : 'Both together'} hash={parent} tone={isLast ? 'root' : 'plain'} />
+      <Node title={above} hash={parent} tone={above === 'Signed root' ? 'root' : 'plain'} />
     </>
   );
+}
+
+function spanText(span: Span | undefined): string {
+  if (span === undefined) return '';
+  return span.to - span.from === 1 ? `Entry ${count(span.from)}` : `Entries ${count(span.from)} to ${count(span.to - 1)}`;
 }
 
 function Node({ title, hash, tone }: { readonly title: string; readonly hash: string; readonly tone: 'start' | 'plain' | 'root' }) {

@@ -40,3 +40,15 @@ export function pretty(entry: string): string {
     return entry;
   }
 }
+
+/** Entries [from, to). */
+export interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** What each hash on the way from an entry to the root is of, from the first that is made of two. */
+export function spansOf(index: number, steps: readonly Span[]): Span[] {
+  let span: Span = { from: index, to: index + 1 };
+  return steps.map(({ from, to }) => (span = { from: Math.min(span.from, from), to: Math.max(span.to, to) }));
+}
