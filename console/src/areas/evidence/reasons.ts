@@ -1,6 +1,6 @@
 // What each kind of problem means, in a sentence. The verifier says where and what exactly.
 
-import type { ProblemCode } from '../../../../src/evidence/verdict.ts';
+import type { Problem, ProblemCode } from '../../../../src/evidence/verdict.ts';
 
 export const REASONS: Readonly<Record<ProblemCode, string>> = {
   'bundle-refused': 'This is not an evidence bundle, or not one that may be opened.',
@@ -30,3 +30,10 @@ export const REASONS: Readonly<Record<ProblemCode, string>> = {
   'history-forked': 'Two different histories were signed.',
   'not-comparable': 'What you or a witness saw cannot be compared with this bundle.',
 };
+
+/** In the order in which the first of each kind was found. */
+export function byCode(problems: readonly Problem[]): [ProblemCode, Problem[]][] {
+  const kinds = new Map<ProblemCode, Problem[]>();
+  for (const problem of problems) kinds.set(problem.code, [...(kinds.get(problem.code) ?? []), problem]);
+  return [...kinds];
+}

@@ -5,7 +5,12 @@ import type { EvidenceVerdict, Problem } from '../../../../src/evidence/verdict.
 import { visible } from '../../../../src/evidence/words.ts';
 import { count, counted } from '../../ui/numbers.ts';
 import type { ControlRow, VerifyResult } from '../../verify/messages.ts';
-import { REASONS } from './reasons.ts';
+import { byCode, REASONS } from './reasons.ts';
+
+/** Of each kind of problem; the others are there when somebody wants them. */
+const FIRST = 3;
+/** What the command line would be told is a field of this page. */
+const OPTION = / \(--[a-z]+\)/g;
 
 export function VerdictView({ result: { verdict, controls }, ms }: { readonly result: VerifyResult; readonly ms: number }) {
   return (
@@ -62,8 +67,17 @@ function ProblemList({ verdict: { problems, problemCount } }: { readonly verdict
     <section className="card stack" aria-label="Problems">
       <h2>Problems</h2>
       <ul className="plain evidence-problems">
-        {problems.map((problem, at) => (
-          <ProblemItem key={at} problem={problem} />
+        {byCode(problems).map(([code, all]) => (
+          <li key={code}>
+            <strong>{REASONS[code]}</strong>
+            <Places problems={all.slice(0, FIRST)} />
+            {all.length > FIRST && (
+              <details>
+                <summary className="small">{count(all.length - FIRST)} more of this kind</summary>
+                <Places problems={all.slice(FIRST)} />
+              </details>
+            )}
+          </li>
         ))}
       </ul>
       {more > 0 && <p className="quiet">And {count(more)} more.</p>}
@@ -71,17 +85,20 @@ function ProblemList({ verdict: { problems, problemCount } }: { readonly verdict
   );
 }
 
-function ProblemItem({ problem: { code, file, index, what } }: { readonly problem: Problem }) {
+function Places({ problems }: { readonly problems: readonly Problem[] }) {
   return (
-    <li>
-      <strong>{REASONS[code]}</strong>
-      <p>{visible(what)}</p>
-      <p className="quiet small row">
-        {file !== null && <code>{visible(file)}</code>}
-        {index !== null && <span>entry {count(index)}</span>}
-        <code>{code}</code>
-      </p>
-    </li>
+    <ul className="plain evidence-places">
+      {problems.map(({ code, file, index, what }, at) => (
+        <li key={at}>
+          <p>{visible(what)}</p>
+          <p className="quiet small row">
+            {file !== null && <code>{visible(file)}</code>}
+            {index !== null && <span>entry {count(index)}</span>}
+            <code>{code}</code>
+          </p>
+        </li>
+      ))}
+    </ul>
   );
 }
 
@@ -145,7 +162,7 @@ function Claims({
         {texts.map((text) => (
           <li key={text}>
             <Icon aria-hidden="true" size={18} />
-            <span>{visible(text)}</span>
+            <span>{visible(text).replaceAll(OPTION, '')}</span>
           </li>
         ))}
       </ul>

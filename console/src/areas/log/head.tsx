@@ -2,10 +2,11 @@ import { ShieldCheck } from 'lucide-react';
 import { count, counted } from '../../ui/numbers.ts';
 import type { LogHead } from './queries.ts';
 
-export function HeadCard({ head: { written, signed, since } }: { readonly head: LogHead }) {
+/** @param isBehind an entry is open: on a phone there is no room for both */
+export function HeadCard({ head: { written, signed, since }, isBehind }: { readonly head: LogHead; readonly isBehind: boolean }) {
   const unsigned = written - (signed?.head.size ?? 0);
   return (
-    <section className="card log-head" aria-label="Signed state">
+    <section className={`card log-head${isBehind ? ' log-head-behind' : ''}`} aria-label="Signed state">
       <dl className="facts">
         <dt>Signed</dt>
         <dd>

@@ -101,7 +101,8 @@ interface RowProps {
   readonly isOpen: boolean;
 }
 
-const time = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' });
+const date = new Intl.DateTimeFormat(undefined, { dateStyle: 'short' });
+const time = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
 
 function Row({ start, index, entry, isOpen }: RowProps) {
   return (
@@ -114,7 +115,7 @@ function Row({ start, index, entry, isOpen }: RowProps) {
         </span>
         {entry !== undefined && (
           <time className="quiet small number" dateTime={entry.ts}>
-            {time.format(Date.parse(entry.ts))}
+            <span className="log-date">{date.format(Date.parse(entry.ts))}</span> {time.format(Date.parse(entry.ts))}
           </time>
         )}
       </Link>

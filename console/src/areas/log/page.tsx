@@ -47,7 +47,7 @@ export default function LogPage() {
     <>
       <Title />
       {head.error instanceof NotProven && <Broken fault={head.error} />}
-      <HeadCard head={head.data} />
+      <HeadCard head={head.data} isBehind={open !== null} />
       <div className={open === null ? 'log-panes' : 'log-panes log-panes-open'}>
         <section className="log-side" aria-label="Entries">
           <div className="log-tools">
