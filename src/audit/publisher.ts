@@ -10,7 +10,8 @@ import type { Frontier, Tile, TreeHead } from './tlog/index.ts';
 import type { LogSigners } from './key-files.ts';
 import type { Tail } from './tail.ts';
 
-const WRITES_IN_FLIGHT = 8;
+/** More than the disk needs: each step of a file waits for a turn of the event loop, and under load a turn takes as long as a commit. */
+const WRITES_IN_FLIGHT = 24;
 
 export interface PublisherDeps {
   readonly disk: Disk;
