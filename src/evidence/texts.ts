@@ -11,6 +11,10 @@ const CONTENTS: readonly (readonly [string, string])[] = [
   ['records/*.csv', 'What happened, as tables. Every row names its log index and leaf hash.'],
   ['controls/hipaa.csv', 'HIPAA requirements and the records that speak to them.'],
   ['sessions/*.ndjson', 'The entries of each session, exactly as they are in the log.'],
+  [
+    'ocsf/*.ndjson',
+    'The entries as OCSF 1.8 events, as a SIEM takes them, by class: 6005 is Datastore Activity, 3002 Authentication, and so on.',
+  ],
   ['policies/*.yaml', 'Each version of the policy that decided in the range. The name is the SHA-256 of the file.'],
   ['samples/', 'Sealed results that were sampled, by hash. What they hold is encrypted to keys that the gateway does not have.'],
   ['log/', 'Signed checkpoint, starting checkpoint, public key, hash tiles, and every entry of the range.'],
