@@ -13,7 +13,8 @@ import { memberOf, objectOf, textOf } from './fields.ts';
 export const MANIFEST = 'manifest.intoto.jsonl';
 const PAYLOAD_TYPE = 'application/vnd.in-toto+json';
 const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1';
-const PREDICATE_TYPE = 'https://sallyport.dev/evidence-bundle/v1';
+/** WHY a UUID: it names the predicate without a domain, which somebody else could own one day. A new version of the predicate gets another. */
+const PREDICATE_TYPE = 'urn:uuid:24150d21-cc71-4234-bee3-826e836c3ded';
 
 export interface Manifest {
   readonly scope: Scope;

@@ -88,10 +88,19 @@ grep -v '  manifest.intoto.jsonl$' SHA256SUMS | LC_ALL=C sort | cmp - "$t/signed
 
 ## 3. Checkpoints: openssl
 
+While the key of a log is being changed, a checkpoint has a signature of the new key and one of the old key; signatures of others, as witnesses,
+may stand beside them. Manifest and starting checkpoint are signed by the new key only, so that is the one to give.
+
 \`\`\`sh
-for name in checkpoint checkpoint.start; do
-  head -n 3 "log/$name" > "$t/text"
-  tail -n +5 "log/$name" | head -n 1 | cut -d' ' -f3 | base64 -d | tail -c 64 > "$t/note.sig"
+signer="$(printf %s "$VKEY" | cut -d+ -f1) $(printf %s "$VKEY" | cut -d+ -f2)"
+for file in checkpoint checkpoint.start; do
+  sed '/^$/,$d' "log/$file" > "$t/text"
+  # of several signatures the one of this key: name and four bytes of key id, then 64 bytes of signature
+  : > "$t/note.sig"
+  sed '1,/^$/d' "log/$file" | while read -r _ name line; do
+    printf %s "$line" | base64 -d > "$t/line"
+    [ "$name $(head -c 4 "$t/line" | od -An -tx1 | tr -d ' ')" != "$signer" ] || tail -c +5 "$t/line" > "$t/note.sig"
+  done
   openssl pkeyutl -verify -pubin -inkey "$t/key.der" -keyform DER -rawin -in "$t/text" -sigfile "$t/note.sig" || exit 1
 done
 \`\`\`
