@@ -5,10 +5,8 @@ import { createReadStream } from 'node:fs';
 import { lstat, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SallyportError } from '../core/error.ts';
-import { isBundlePath } from './sums.ts';
+import { isBundlePath, MAX_FILES } from './sums.ts';
 import { openZip } from './zip-reader.ts';
-
-const MAX_FILES = 2_000_000;
 
 export interface BundleFiles {
   /** Path -> length. */

@@ -21,7 +21,8 @@ import { Problems } from './verdict.ts';
 import { checkHistory } from './verify-history.ts';
 import { BundleLog, messageOf, readHead } from './verify-log.ts';
 
-const MAX_TEXT_BYTES = 512 * 1024 * 1024;
+/** Below what a string can hold. */
+const MAX_TEXT_BYTES = 500_000_000;
 /** Compared line by line only up to here; longer ones are told as a whole. */
 const MAX_COMPARED_BYTES = 256 * 1024 * 1024;
 const MAX_COMPARED_FILES = 5;
@@ -103,9 +104,10 @@ class Verification {
     const given = this.#options.vkey;
     const file = 'log/log.vkey';
     try {
-      const own = (await readFileOf(this.#bundle, file, 4096)).toString('utf8').trim();
+      const own = (await readFileOf(this.#bundle, file, 4096)).toString('utf8');
+      if (own !== `${own.trim()}\n`) this.#problems.add('key-foreign', 'it is not one line with a key', { file });
       if (given === null) return parseVerifierKey(own);
-      if (own !== given.trim()) this.#problems.add('key-foreign', 'the key in the bundle is not the one that you gave', { file });
+      if (own.trim() !== given.trim()) this.#problems.add('key-foreign', 'the key in the bundle is not the one that you gave', { file });
     } catch (fault) {
       this.#problems.add('key-foreign', messageOf(fault), { file });
       if (given === null) return null;
