@@ -4,10 +4,9 @@
 import { lstat, open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SallyportError } from '../core/error.ts';
-import { isBundlePath } from './sums.ts';
+import { isBundlePath, MAX_FILES } from './sums.ts';
 import { openZip } from './zip-reader.ts';
 
-const MAX_FILES = 2_000_000;
 const PIECE_BYTES = 1024 * 1024;
 
 export interface BundleFiles {

@@ -16,8 +16,8 @@ import {
 import { SallyportError } from '../core/error.ts';
 import type { BundleFiles } from './bundle-files.ts';
 import { readFileOf } from './bundle-files.ts';
-import type { RangeEntry, Scope } from './derivation.ts';
-import { parseHeader, textOf } from './fields.ts';
+import { type RangeEntry, rangeEntryOf, type Scope } from './derivation.ts';
+import { parseHeader } from './fields.ts';
 import type { LogFiles } from './log-range.ts';
 import { entryTime, isInTime } from './log-range.ts';
 import { prefixRoot, TileTree } from './tiles.ts';
@@ -103,14 +103,14 @@ export class BundleLog {
         report('entry-altered', 'the entry is not the one that was signed', { file, index: seq });
       }
       const header = parseHeader(bytes);
-      if (header === null || header['v'] !== 1 || textOf(header['type']) === '' || textOf(header['ts']) === '') {
+      const entry = header === null ? null : rangeEntryOf(seq, header, bytes, leaf.toString('hex'));
+      if (entry === null || entry.typed?.v !== 1 || entry.header['type'] === '') {
         report('entry-malformed', 'the entry is not a version 1 header', { file, index: seq });
         continue;
       }
-      if (header['seq'] !== seq) report('entry-out-of-order', 'the entry names another index', { file, index: seq });
+      if (entry.header['seq'] !== seq) report('entry-out-of-order', 'the entry names another index', { file, index: seq });
       this.#border(seq, bytes, report);
-      if (seq >= first && seq < end)
-        yield { index: seq, header, atMs: Date.parse(textOf(header['ts'])), bytes, leaf: leaf.toString('hex') };
+      if (seq >= first && seq < end) yield entry;
     }
   }
 
