@@ -167,10 +167,11 @@ function plannedStatement(each: StatementPlan, facts: Facts, context: PlanContex
   };
 }
 
-function subjectOutputsOf({ verb, subjects }: StatementPlan): Pick<PlannedStatement, 'subjectOutputs'> {
+function subjectOutputsOf({ verb, subjects, copyForm }: StatementPlan): Pick<PlannedStatement, 'subjectOutputs' | 'copyForm'> {
   if (verb === 'PREPARE' || verb === 'DECLARE CURSOR' || verb === 'EXPLAIN') return {};
   const subjectOutputs = subjects.uses.flatMap(({ subject, outputs }) => outputs.map((output) => ({ subject, ...output })));
-  return subjectOutputs.length === 0 ? {} : { subjectOutputs };
+  if (subjectOutputs.length === 0) return {};
+  return copyForm === null ? { subjectOutputs } : { subjectOutputs, copyForm };
 }
 
 /** Says that a condition found nothing because it saw masks. Names only; at most one for a statement. */

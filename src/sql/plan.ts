@@ -80,6 +80,8 @@ export interface PlannedStatement {
   readonly notice?: string;
   /** Where keys of subjects are in its rows. */
   readonly subjectOutputs?: readonly SubjectOutput[];
+  /** COPY TO with `subjectOutputs`: how its lines are written. */
+  readonly copyForm?: 'text' | 'csv';
 }
 
 export interface SubjectOutput {

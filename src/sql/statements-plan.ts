@@ -10,7 +10,7 @@ import type { StandIns } from './rewrite-text.ts';
 import { holdsToken, parameterUses, type PlanTokens, strayToken } from './token-values.ts';
 import { refusedOwnSetting } from './settings.ts';
 import { STATEMENTS } from './statements.ts';
-import { allSubjects, answersRows, findSubjects, type FoundSubjects, NO_SUBJECTS } from './subject-uses.ts';
+import { allSubjects, answersRows, copyForm, findSubjects, type FoundSubjects, NO_SUBJECTS } from './subject-uses.ts';
 import { Findings, Walker } from './walk.ts';
 import { newFrame } from './walk-scope.ts';
 
@@ -34,6 +34,8 @@ export class StatementPlan {
   copy: PlannedStatement['copy'] = null;
   /** Of a prepared statement or cursor this one runs. */
   passedSubjects: FoundSubjects = NO_SUBJECTS;
+  /** COPY TO in a form that is read for subjects. */
+  readonly copyForm: 'text' | 'csv' | null;
   readonly #foundSubjects: FoundSubjects[] = [];
   /** COPY FROM into a column that is shown by tokens. */
   refusesTokens = false;
@@ -43,6 +45,7 @@ export class StatementPlan {
     this.node = node;
     this.context = context;
     this.masks = masks;
+    this.copyForm = context.subjects === undefined ? null : copyForm(node);
     this.walker = new Walker(context, masks, this.findings, standIns, systemColumns);
   }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { testCatalogue } from '../../test/support/catalogue.ts';
 import { parser, TestSession } from '../../test/support/plan.ts';
+import type { ColumnRule } from './catalogue.ts';
 import { lineage } from './lineage.ts';
 import { protect } from './protection.ts';
 import { subjectColumns } from './subject-columns.ts';
@@ -30,7 +31,7 @@ const catalogue = testCatalogue({
 });
 const rules = [{ class: 'phi.name', pattern: 'public.patients.name' }];
 const protection = protect(catalogue, rules, parser, lineage);
-const protectOnly = (wanted: typeof rules) => protect(catalogue, wanted, parser, lineage);
+const protectOnly = (wanted: readonly ColumnRule[]) => protect(catalogue, wanted, parser, lineage);
 const subjects = subjectColumns(catalogue, [{ name: 'patient', columns: ['public.patients.id'] }], protectOnly);
 const session = new TestSession(() => null, { protection, subjects });
 

@@ -77,11 +77,11 @@ const COPY_FORMATS: ReadonlySet<unknown> = new Set(['text', 'csv']);
 export function answersRows(node: Node): boolean {
   if ('SelectStmt' in node) return node.SelectStmt.intoClause === undefined;
   if (!('CopyStmt' in node)) return Object.keys(node).some((type) => ROWS.has(type));
-  return copyFormat(node) !== null;
+  return copyForm(node) !== null;
 }
 
 /** Null: a form of COPY TO that is not read. */
-export function copyFormat(node: Node): 'text' | 'csv' | null {
+export function copyForm(node: Node): 'text' | 'csv' | null {
   if (!('CopyStmt' in node)) return null;
   let format: 'text' | 'csv' = 'text';
   for (const each of node.CopyStmt.options ?? []) {
