@@ -3,5 +3,6 @@
 export type { ApiTls } from './app.ts';
 export type * from './ports.ts';
 export type { ReviewsSurface } from './review-views.ts';
+export type { SubjectsSurface } from './subject-views.ts';
 export type { Api } from './server.ts';
 export { createApi } from './server.ts';

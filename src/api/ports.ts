@@ -26,6 +26,7 @@ import type { RowSample } from '../core/preview.ts';
 import type { AccessOffer, Explanation, Fault, PolicyTestResult } from '../policy/index.ts';
 import type { AccessReportAnswer, PolicyDiffAnswer, ReplayAnswer } from './policy-tools.ts';
 import type { ReviewsSurface } from './review-views.ts';
+import type { SubjectsSurface } from './subject-views.ts';
 
 /** The approvals service as reviewers use it. */
 export interface ApprovalsSurface {
@@ -312,6 +313,7 @@ export interface ApiDeps {
   readonly policy: PolicySurface;
   readonly policyTools: PolicyToolsSurface;
   readonly reviews: ReviewsSurface;
+  readonly subjects: SubjectsSurface;
   readonly metrics: Registry;
   /** Who reads metrics without a token: this machine, or everyone who can connect. Operators always can with one. */
   readonly metricsAccess: 'loopback' | 'public';

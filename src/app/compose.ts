@@ -38,6 +38,7 @@ import { createPolicySurface } from './policy-surface.ts';
 import { createPolicyTools } from './policy-tools.ts';
 import { type RetentionRunner, runRetention } from './retention-runner.ts';
 import { startSessionIndexer } from './session-indexer.ts';
+import { createSubjectSearch, openSubjects, subjectRetention } from './subjects.ts';
 import { createReviews } from './reviews.ts';
 import { createGatewaySiem, readSiem } from './siem.ts';
 import { ThreadPolicy } from './thread-policy.ts';
@@ -97,11 +98,12 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   const policyTexts = await readFiles();
   const policyOfFiles = requirePolicy(policyTexts, setting);
   requireRoles(policyOfFiles, [...document.api.auditors, ...document.api.operators]);
-  const { retiringKey: retiring } = document.audit;
-  const [signingKey, retiringKey, tokenKeys] = await Promise.all([
+  const { retiringKey: retiring, subjectKeys = [] } = document.audit;
+  const [signingKey, retiringKey, tokenKeys, configuredSubjectKeys] = await Promise.all([
     secret(document.audit.signingKey),
     retiring === undefined ? undefined : secret(retiring),
     readTokenKeys(document, secret),
+    Promise.all(subjectKeys.map(secret)),
   ]);
   const threads = threadsOf(document.limits.workers);
   const claimKey = claimKeyOf(signingKey);
@@ -144,7 +146,8 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   const starting = await startingPolicy(policyOfFiles, policyTexts, { versions: store.policies, setting, logger });
   requireRoles(starting.policy, requiredRoles(document));
   await recordStart(starting, { versions: store.policies, audit, clock });
-  const settings = { ...ofFiles, policySource: starting.policy.source };
+  const opened = await openSubjects(document, configuredSubjectKeys, { dataDirectory, from: audit.size(), clock });
+  const settings = { ...ofFiles, policySource: starting.policy.source, subjects: opened.settings };
   const threadPolicy = new ThreadPolicy(starting.policy, document.targets);
   const runtime = new PolicyRuntime({
     policy: starting.policy,
@@ -217,7 +220,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     onDeath: ports.onFatal,
   });
   undo.push(() => workers.close());
-  const { gate, adapter, metrics, usePolicy, listen } = createTraffic({
+  const { gate, adapter, metrics, usePolicy, listen, closeSubjects } = createTraffic({
     settings,
     policy: threadPolicy,
     parser,
@@ -230,11 +233,13 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     failures: failures.limiter,
     cancelElsewhere: (pid, key) => workers.cancel({ pid, key }),
     onSessionClosed: (id) => audit.forgetSession(id),
+    onSubjectFault: ports.onFatal,
     thread: 0,
     clock,
     random,
     logger,
   });
+  undo.push(() => closeSubjects());
   undo.push(() => gate.close());
   undo.push(() => adapter.close());
   await adapter.start();
@@ -251,6 +256,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     [
       ...(payloadsMs === undefined ? [] : [createRetention({ ...ofLog, rules: { payloadsMs } })]),
       ...(headersMs === undefined ? [] : [createPruning({ ...ofLog, headersMs })]),
+      ...subjectRetention(opened.dir, document, clock),
     ],
     logger,
   );
@@ -321,6 +327,15 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
       targets: [...targets.keys()],
       clock,
     }),
+    subjects: createSubjectSearch({
+      document,
+      opened,
+      tokenKeys,
+      classNames: () => runtime.policy.classNames,
+      audit,
+      reader: audit,
+      clock,
+    }),
     metrics: registry,
     notifications: notifications.surface,
     metricsAccess: document.api.metrics,
@@ -371,6 +386,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
         () => notifications.stop(),
         () => api.close(),
         () => gate.close(),
+        () => closeSubjects(),
         () => indexer.stop().catch(() => undefined),
         () => siem.stop(),
         () => store.close(),

@@ -87,16 +87,16 @@ export class SubjectWatch {
       this.#isSkipping = !isBoundary;
       return;
     }
-    if (this.#pieces === null && isBoundary) {
-      for (let at = 0; at < bytes.length;) {
-        const end = at + 1 + readInt32(bytes, at + 1);
-        this.#row(statement, bytes[at] ?? 0, bytes.subarray(at + HEADER_BYTES, end));
-        at = end;
-      }
-      return;
-    }
-    this.#pieces ??= new Framer(MAX_ROW_BYTES);
     try {
+      if (this.#pieces === null && isBoundary) {
+        for (let at = 0; at < bytes.length;) {
+          const end = at + 1 + readInt32(bytes, at + 1);
+          this.#row(statement, bytes[at] ?? 0, bytes.subarray(at + HEADER_BYTES, end));
+          at = end;
+        }
+        return;
+      }
+      this.#pieces ??= new Framer(MAX_ROW_BYTES);
       for (const { type, body } of this.#pieces.push(bytes)) this.#row(statement, type, body);
     } catch {
       this.#giveUp();
