@@ -61,7 +61,7 @@ export class SubjectWriter implements SubjectIndex {
     this.#queue.push(record);
     this.#appended += 1;
     const number = this.#appended;
-    this.#writing ??= this.#write().finally(() => (this.#writing = null));
+    this.#writing ??= this.#write();
     const isDone = (): boolean => this.#fault === null && (this.#durable >= number || !this.#deps.isDurable);
     return {
       get isDone() {
@@ -108,9 +108,12 @@ export class SubjectWriter implements SubjectIndex {
         this.#waiting = this.#waiting.filter(({ record }) => record > this.#durable);
         for (const { resolve } of done) resolve();
       }
+      // In the turn in which the queue was empty: what comes next begins anew.
+      this.#writing = null;
     } catch (cause) {
       this.#fault = new SallyportError('SP_AUDIT_UNWRITABLE', 'the subject index cannot be written', { cause });
       for (const { reject } of this.#waiting.splice(0)) reject(this.#fault);
+      this.#writing = null;
       this.#deps.onFatal(this.#fault);
     }
   }
