@@ -127,7 +127,11 @@ export function createSubjectSearch(deps: {
       const to = await firstIndexAt(reader, untilMs, signal);
       const values = [value, ...tokensFor(target, value)];
       const verdicts = await readVerdicts(dir, keys, { target: target as TargetName, subject, values, sinceMs, untilMs }, signal);
-      const evidence = { of: verdicts.of, columns, columnsAt: (seq: number) => columnsAt(epochs, seq, target, subject) };
+      const evidence = {
+        of: (session: string, n: number) => verdicts.of(session, n),
+        columns,
+        columnsAt: (seq: number) => columnsAt(epochs, seq, target, subject),
+      };
       const found = await findSubjectRequests(reader, { target, subject, from, to, limit }, evidence, signal);
       const isSame = (each: Epoch): boolean => columns.every((column) => each.targets[target]?.[subject]?.includes(column) === true);
       const since = epochs.slice(epochs.findLastIndex((each) => !isSame(each)) + 1)[0];

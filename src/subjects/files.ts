@@ -19,13 +19,15 @@ export function fileName(atMs: number, startMs: number, thread: number, keyId: s
 
 export const dayOf = (atMs: number): string => new Date(atMs).toISOString().slice(0, 10).replaceAll('-', '');
 
+export const byName = (one: string, other: string): number => (one < other ? -1 : one > other ? 1 : 0);
+
 /** Oldest first. */
 export async function indexFiles(dir: string): Promise<IndexFile[]> {
   const names = await readdir(dir).catch((fault: NodeJS.ErrnoException) => {
     if (fault.code === 'ENOENT') return [];
     throw fault;
   });
-  return names.toSorted().flatMap((name) => {
+  return names.toSorted(byName).flatMap((name) => {
     const match = NAME.exec(name);
     if (match === null) return [];
     const [, day = '', , , keyId = ''] = match;

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { SallyportError } from '../core/error.ts';
 import type { TargetName } from '../core/ids.ts';
 import { DIGEST_BYTES } from '../core/subject.ts';
-import { writeDurably } from './files.ts';
+import { byName, writeDurably } from './files.ts';
 
 /** A key that was made here is replaced at the first start after so long. */
 const KEY_LIFE_MS = 366 * 86_400_000;
@@ -64,7 +64,7 @@ export async function keysOnDisk(dir: string, nowMs: number, mayMake: boolean): 
 /** Keys that nothing was made with any more. @param used ids */
 export async function dropKeys(dir: string, used: ReadonlySet<string>): Promise<void> {
   const keys = join(dir, 'keys');
-  const found = (await readdir(keys).catch(() => [] as string[])).filter((name) => FILE.test(name)).toSorted();
+  const found = (await readdir(keys).catch(() => [] as string[])).filter((name) => FILE.test(name)).toSorted(byName);
   for (const name of found.slice(0, -1)) if (!used.has(FILE.exec(name)?.[2] ?? '')) await rm(join(keys, name), { force: true });
 }
 

@@ -73,7 +73,8 @@ test('INVARIANT: a record is done only after its bytes were synced; a failed syn
   const dir = fresh();
   const faults: SallyportError[] = [];
   let syncs = 0;
-  let release: (() => void) | undefined;
+  const stall = Promise.withResolvers<void>();
+  const reached = Promise.withResolvers<void>();
   const writer = new SubjectWriter({
     dir,
     key,
@@ -86,18 +87,21 @@ test('INVARIANT: a record is done only after its bytes were synced; a failed syn
         write: async (bytes: Uint8Array, at: number, length: number) => ({ bytesWritten: length, buffer: bytes, at }),
         datasync: async () => {
           syncs += 1;
-          if (syncs === 2) await new Promise<void>((done) => (release = done));
+          if (syncs === 2) {
+            reached.resolve();
+            await stall.promise;
+          }
           if (syncs === 3) throw new Error('EIO');
         },
         close: async () => undefined,
       }) as never,
   });
   const first = writer.append(record(1, ['n:17']));
-  while (release === undefined) await new Promise((done) => setImmediate(done));
+  await reached.promise;
   assert.equal(first.isDone, false);
   const second = writer.append(record(2, ['n:17']));
   const refused = assert.rejects(second.wait(), { code: 'SP_AUDIT_UNWRITABLE' });
-  release();
+  stall.resolve();
   await first.wait();
   await refused;
   assert.equal(second.isDone, false);

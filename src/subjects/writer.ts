@@ -88,7 +88,7 @@ export class SubjectWriter implements SubjectIndex {
   async #write(): Promise<void> {
     try {
       // What comes in the same turn goes along.
-      await null;
+      await Promise.resolve();
       while (this.#queue.length > 0) {
         const segment = await this.#open();
         const records = this.#queue;

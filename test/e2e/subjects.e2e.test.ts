@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync, appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import pg from 'pg';
+import type pg from 'pg';
 import Cursor from 'pg-cursor';
 import { to as copyTo } from 'pg-copy-streams';
 import type { TestGateway } from '../support/gateway.ts';
@@ -82,14 +82,18 @@ test('a search finds exactly the requests that asked for a patient, showed one o
   // By value: text and binary parameters, arrays, lists, other spellings; and what the key refers to.
   await reader.query(`SELECT name, 1 AS ${as('by_text')} FROM patients WHERE id = 17`);
   await reader.query(`SELECT name, 2 AS ${as('by_parameter')} FROM patients WHERE id = $1`, [17]);
-  await reader.query({ text: `SELECT name, 3 AS ${as('by_binary')} FROM patients WHERE id = $1`, values: [17], binary: true } as never);
+  await reader.query({
+    text: `SELECT name, 3 AS ${as('by_binary')} FROM patients WHERE id = $1`,
+    values: [Buffer.of(0, 0, 0, 17)],
+    binary: true,
+  } as pg.QueryConfig);
   await reader.query(`SELECT name, 4 AS ${as('by_array')} FROM patients WHERE id = ANY('{16,017}')`);
   await reader.query(`SELECT kind, 5 AS ${as('by_list')} FROM visits WHERE patient_id IN (16, 17)`);
   await reader.query(`SELECT kind, 6 AS ${as('by_arrays')} FROM visits WHERE patient_id = ANY($1)`, [[16, 17]]);
   // In the rows: whole tables, joins, binary results, cursors, COPY, SQL's own prepared statements.
   await reader.query(`SELECT id, 7 AS ${as('whole')} FROM patients`);
   await reader.query(`SELECT p.id, v.kind, 8 AS ${as('joined')} FROM patients p JOIN visits v ON v.patient_id = p.id WHERE v.id = 16`);
-  await reader.query({ text: `SELECT id, 9 AS ${as('binary_rows')} FROM patients WHERE ward = 17 % 4`, binary: true } as never);
+  await reader.query({ text: `SELECT id, 9 AS ${as('binary_rows')} FROM patients WHERE ward = 17 % 4`, binary: true } as pg.QueryConfig);
   const cursor = reader.query(new Cursor(`SELECT id, 10 AS ${as('portal')} FROM patients WHERE id BETWEEN 1 AND 30 ORDER BY id`));
   assert.equal((await cursor.read(16)).length, 16);
   assert.equal((await cursor.read(16)).length, 14);

@@ -96,7 +96,8 @@ export class Answers implements ScannerSink {
       if (oldest.kind === 'execute' && work.portal?.shape !== 'columns') throw unexpectedRows();
     } else if (!work.planned?.plan.statements.some((statement) => statement.copy === 'out')) throw unexpectedRows();
     if (work.rows === 0) {
-      if (work.portal?.description != null) work.subjects?.columns(work.portal.description);
+      const description = work.portal?.description ?? null;
+      if (description !== null) work.subjects?.columns(description);
       this.#gateOnIntent(work);
       this.#notice(work);
     }

@@ -147,7 +147,8 @@ export class SubjectWatch {
   #readParameters(portal: Portal | null): void {
     const asked = this.#planned.plan.facts.subjects?.some(({ parameters }) => parameters.length > 0) === true;
     if (!asked) return;
-    const values = portal?.parameterBytes == null ? null : parametersOf(portal.parameterBytes, portal.statement.parameterTypes);
+    const bytes = portal?.parameterBytes ?? null;
+    const values = bytes === null || portal === null ? null : parametersOf(bytes, portal.statement.parameterTypes);
     for (const { subject, parameters } of this.#planned.plan.facts.subjects ?? []) {
       const found = this.#bySubject.get(subject);
       for (const { number, family, isArray } of parameters) {
