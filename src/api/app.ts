@@ -38,6 +38,7 @@ import { policyToolRoutes } from './routes/policy-tools.ts';
 import { publicRoutes } from './routes/public.ts';
 import { recertificationRoutes } from './routes/recertification.ts';
 import { reviewRoutes } from './routes/reviews.ts';
+import { subjectRoutes } from './routes/subjects.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import { unsealRoutes } from './routes/unseals.ts';
 
@@ -154,6 +155,7 @@ export async function buildApi(deps: ApiDeps, tls: ApiTls | null): Promise<ApiAp
     unsealRoutes(inner, deps, limits);
     auditRoutes(inner, deps, limits);
     reviewRoutes(inner, deps);
+    subjectRoutes(inner, deps);
     evidenceRoutes(inner, deps);
     policyRoutes(inner, deps, limits);
     policyToolRoutes(inner, deps, limits);

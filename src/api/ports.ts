@@ -27,6 +27,7 @@ import type { AccessOffer, Explanation, Fault, PolicyTestResult } from '../polic
 import type { ConsoleSurface } from './console-ports.ts';
 import type { AccessReportAnswer, PolicyDiffAnswer, ReplayAnswer } from './policy-tools.ts';
 import type { ReviewsSurface } from './review-views.ts';
+import type { SubjectsSurface } from './subject-views.ts';
 
 /** The approvals service as reviewers use it. */
 export interface ApprovalsSurface {
@@ -336,6 +337,7 @@ export interface ApiDeps {
   readonly consoleFolder: string | null;
   /** Where browsers reach the API, when that is not the address it listens on. */
   readonly publicUrl: string | null;
+  readonly subjects: SubjectsSurface;
   readonly metrics: Registry;
   /** Who reads metrics without a token: this machine, or everyone who can connect. Operators always can with one. */
   readonly metricsAccess: 'loopback' | 'public';

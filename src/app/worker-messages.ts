@@ -58,10 +58,11 @@ export type WorkerCalls = {
   readonly close: { readonly argument: null; readonly value: void };
 };
 
-type PlainSettings = Omit<TrafficSettings, 'listenerTls' | 'tokenKeys' | 'claimKey'> & {
+type PlainSettings = Omit<TrafficSettings, 'listenerTls' | 'tokenKeys' | 'claimKey' | 'subjects'> & {
   readonly listenerTls: readonly ({ readonly certificate: string; readonly key: string } | null)[];
   readonly tokenKeys: readonly { readonly id: string; readonly state: TokenKeyState; readonly secret: string }[];
   readonly claimKey: string;
+  readonly subjects: (Omit<NonNullable<TrafficSettings['subjects']>, 'secret'> & { readonly secret: string }) | null;
 };
 
 export interface WorkerData {
@@ -88,6 +89,7 @@ export function toPlain(settings: TrafficSettings): PlainSettings {
     listenerTls: settings.listenerTls.map((tls) => tls && { certificate: tls.certificate, key: tls.key.reveal() }),
     tokenKeys: settings.tokenKeys.map((key) => ({ ...key, secret: key.secret.reveal() })),
     claimKey: settings.claimKey.reveal(),
+    subjects: settings.subjects && { ...settings.subjects, secret: settings.subjects.secret.reveal() },
   };
 }
 
@@ -97,5 +99,6 @@ export function fromPlain(settings: PlainSettings): TrafficSettings {
     listenerTls: settings.listenerTls.map((tls) => tls && { certificate: tls.certificate, key: new Secret(tls.key) }),
     tokenKeys: settings.tokenKeys.map((key) => ({ ...key, secret: new Secret(key.secret) })),
     claimKey: new Secret(settings.claimKey),
+    subjects: settings.subjects && { ...settings.subjects, secret: new Secret(settings.subjects.secret) },
   };
 }

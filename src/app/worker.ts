@@ -60,6 +60,11 @@ export function runWorker(): void {
         failures: failures.limiter,
         cancelElsewhere: (pid, key) => calls.call('cancel', { pid, key: Uint8Array.from(key) }),
         onSessionClosed: (id) => audit.forgetSession(id),
+        // Uncaught: it ends the thread, and with it the gateway.
+        onSubjectFault: (fault) =>
+          setImmediate(() => {
+            throw fault;
+          }),
         thread,
         clock,
         random: systemRandom,
@@ -92,6 +97,7 @@ export function runWorker(): void {
     drain: (_, signal) => traffic().adapter.drain(signal),
     async close() {
       started?.gate.close();
+      await started?.closeSubjects();
       await audit.close();
     },
   });

@@ -76,6 +76,7 @@ const draftSchema = z.strictObject({
       open: names.optional(),
       estimatedRows: count.optional(),
       session: z.strictObject({ ageSeconds: count, statements: count }).optional(),
+      subjects: codes.optional(),
       cut,
     })
     .optional(),

@@ -127,6 +127,12 @@ export const ERROR_CODES = {
     'sealed payloads are given out for an approved request only',
     'Ask with sallyport unseal; a second person approves with sallyport unseals approve.',
   ),
+  SP_SUBJECT_UNKNOWN: code(
+    'denied',
+    false,
+    'no target of this name has such a subject',
+    'List them with sallyport subject ls; the operator configures them (targets[].subjects).',
+  ),
   SP_DATA_DIR_LOCKED: code('config', false, 'another gateway uses this data directory', 'Stop it, or use another data directory.'),
   SP_STORE_UNAVAILABLE: code('unavailable', true, 'the state store cannot be used', 'Ask the operator.'),
   SP_UPSTREAM_UNREACHABLE: code('upstream', true, 'the target cannot be reached', 'Try again later.'),

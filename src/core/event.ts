@@ -48,6 +48,7 @@ export const ENTRY_TYPES = [
   'connector.down',
   'alarm',
   'evidence.exported',
+  'subject.searched',
 ] as const;
 export type EntryType = (typeof ENTRY_TYPES)[number];
 
@@ -145,6 +146,8 @@ export interface EntryDraft {
     readonly estimatedRows?: number;
     /** Of the session at that time: while the policy in force asks for it. */
     readonly session?: { readonly ageSeconds: number; readonly statements: number };
+    /** Names of the subjects whose data it may touch; absent = none, or none was configured. */
+    readonly subjects?: readonly string[];
     /** Names of fields above that do not say everything, because headers are bounded. */
     readonly cut?: readonly string[];
   };

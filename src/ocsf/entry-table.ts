@@ -114,6 +114,7 @@ const ROWS: Readonly<Record<string, EntryRow>> = {
   'log.pruned': { classUid: 1008, activity: 5, severity: medium, title: 'Old entries of the log removed' },
   'connector.up': { classUid: 1008, activity: 6, severity: informational, title: 'Target reachable' },
   'connector.down': { classUid: 1008, activity: 7, severity: medium, title: 'Target not reachable' },
+  'subject.searched': { classUid: 6003, activity: 2, severity: medium, title: 'Searched who touched the data of a subject' },
   'evidence.exported': { classUid: 6003, activity: 2, severity: medium, title: 'Evidence exported' },
   alarm: { classUid: 2006, activity: 1, severity: high, title: 'Alarm' },
 };

@@ -53,6 +53,7 @@ export function recordedFacts(facts: Facts, { estimatedRows, session }: Circumst
     ...lineage,
     ...(estimatedRows === undefined ? {} : { estimatedRows: Math.min(Number.MAX_SAFE_INTEGER, Math.max(0, Math.trunc(estimatedRows))) }),
     ...(session === undefined ? {} : { session }),
+    ...(facts.subjects === undefined ? {} : { subjects: facts.subjects.map(({ subject }) => subject) }),
     ...(cut.length === 0 ? {} : { cut }),
   };
 }

@@ -50,6 +50,8 @@ export class RequestTemplates {
 /** An intent in the log, and what its result entry needs. */
 export interface RecordedIntent extends Recorded {
   readonly ticket: Ticket;
+  /** Its counter in the session. */
+  readonly n: number;
   readonly templates: RequestTemplates;
 }
 
@@ -140,10 +142,11 @@ export class Recorder {
     const { parameters, sealed } = request;
     const payloads = isStatementShared(request) ? [] : statementPayload(request);
     if (sealed.parameters !== null) payloads.push({ kind: 'parameters', bytes: sealed.parameters });
+    const n = this.#n++;
     const ticket = audit.post(
       templates.intent,
       {
-        n: this.#n++,
+        n,
         statement: {
           bytes: sealed.statement.length,
           parameters: parameters.length > maxHeaderList ? parameters.slice(0, maxHeaderList) : parameters,
@@ -152,7 +155,7 @@ export class Recorder {
       payloads,
     );
     templates.openResults += 1;
-    return new PostedIntent(audit, ticket, templates);
+    return new PostedIntent(audit, ticket, n, templates);
   }
 
   result(intent: RecordedIntent, result: RequestResult, ms: number, payloads: readonly Payload[]): Recorded {
@@ -210,10 +213,12 @@ class Posted implements Recorded {
 }
 
 class PostedIntent extends Posted implements RecordedIntent {
+  readonly n: number;
   readonly templates: RequestTemplates;
 
-  constructor(audit: AuditLog, ticket: Ticket, templates: RequestTemplates) {
+  constructor(audit: AuditLog, ticket: Ticket, n: number, templates: RequestTemplates) {
     super(audit, ticket);
+    this.n = n;
     this.templates = templates;
   }
 }
