@@ -26,6 +26,7 @@ import { evidenceRoutes } from './routes/evidence.ts';
 import { grantRoutes } from './routes/grants.ts';
 import { lockRoutes } from './routes/locks.ts';
 import { notificationRoutes, slackRoutes } from './routes/notifications.ts';
+import { overviewRoutes } from './routes/overview.ts';
 import { policyRoutes } from './routes/policy.ts';
 import { policyToolRoutes } from './routes/policy-tools.ts';
 import { publicRoutes } from './routes/public.ts';
@@ -130,6 +131,7 @@ export async function buildApi(deps: ApiDeps, tls: ApiTls | null): Promise<ApiAp
     sessionRoutes(inner, deps, limits);
     unsealRoutes(inner, deps, limits);
     auditRoutes(inner, deps, limits);
+    overviewRoutes(inner, deps);
     reviewRoutes(inner, deps);
     evidenceRoutes(inner, deps);
     policyRoutes(inner, deps, limits);

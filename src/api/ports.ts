@@ -20,6 +20,7 @@ import type {
   PolicyApplication,
   QueuedNotification,
   SessionIndex,
+  SessionRow,
   TargetAnalyst,
 } from '../core/ports.ts';
 import type { RowSample } from '../core/preview.ts';
@@ -290,7 +291,25 @@ export interface Readiness {
   readonly checks: Readonly<Record<string, string>>;
 }
 
+/** What the gateway knows of itself. */
+export interface GatewaySurface {
+  readonly replica: string;
+  /** Where clients connect. */
+  listeners(): readonly { readonly protocol: string; readonly host: string; readonly port: number; readonly isTls: boolean }[];
+  anchors(): readonly {
+    readonly name: string;
+    readonly kind: 'file' | 'https' | 'witness' | 'tsa';
+    readonly size: number;
+    readonly lagMs: number;
+    readonly keptAtMs: number | null;
+    readonly alarms: readonly string[];
+  }[];
+  /** See `SessionControl` of the sessions. @throws SP_AUDIT_UNWRITABLE, SP_INTERNAL */
+  endSession(session: Pick<SessionRow, 'id' | 'target'>, by: Principal, reason?: string): Promise<boolean>;
+}
+
 export interface ApiDeps {
+  readonly gateway: GatewaySurface;
   readonly authenticator: Authenticator;
   readonly rolesOf: (principal: Principal) => readonly string[];
   readonly approvals: ApprovalsSurface;

@@ -171,6 +171,7 @@ export interface Fakes {
   readonly sessions: SessionRow[];
   readonly entries: EntryHeader[];
   readonly activityAsked: ActivityFilter[];
+  readonly ended: { readonly id: string; readonly by: string; readonly reason: string | undefined }[];
   readonly sessionsAsked: SessionFilter[];
   readonly exported: { readonly by: string; readonly request: object }[];
   readonly appended: { readonly entry: EntryDraft; readonly payloads: readonly Payload[] }[];
@@ -192,6 +193,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
   const sessions: SessionRow[] = [];
   const entries: EntryHeader[] = [];
   const activityAsked: ActivityFilter[] = [];
+  const ended: Fakes['ended'] = [];
   const sessionsAsked: SessionFilter[] = [];
   const reviewed: Fakes['reviewed'] = [];
   const exported: Fakes['exported'] = [];
@@ -209,6 +211,16 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
   const access = createAccessFakes(rolesOf);
   const tools = createPolicyToolFakes(POLICY);
   const deps: ApiDeps = {
+    gateway: {
+      replica: 'main',
+      listeners: () => [{ protocol: 'postgres', host: '127.0.0.1', port: 6432, isTls: true }],
+      anchors: () => [{ name: 'beside', kind: 'file', size: 3, lagMs: 0, keptAtMs: NOW_MS, alarms: [] }],
+      endSession: async ({ id }, by, reason) => {
+        if (fail.audit) throw new SallyportError('SP_AUDIT_UNWRITABLE', 'x');
+        ended.push({ id, by: by.subject, reason });
+        return sessions.find((row) => row.id === id)?.closedAtMs === null;
+      },
+    },
     ...access.surfaces,
     policyTools: tools.surface,
     authenticator: {
@@ -439,6 +451,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
     sessions,
     entries,
     activityAsked,
+    ended,
     sessionsAsked,
     exported,
     appended,

@@ -17,6 +17,7 @@ export const ENTRY_TYPES = [
   'auth.fail',
   'session.open',
   'session.close',
+  'session.ended',
   'request.intent',
   'request.result',
   'request.denied',
@@ -154,6 +155,9 @@ export interface EntryDraft {
       readonly name: string;
       readonly classes: readonly string[];
       readonly mask: string;
+      /** Of a column with classes: the base columns it is made from. Absent also when they are too many for the header, and in
+       *  entries of earlier versions. */
+      readonly sources?: readonly string[];
     }[];
     /** `ok`, or the native error code (SQLSTATE). */
     readonly code: string;
