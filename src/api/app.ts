@@ -33,6 +33,7 @@ import { publicRoutes } from './routes/public.ts';
 import { recertificationRoutes } from './routes/recertification.ts';
 import { reviewRoutes } from './routes/reviews.ts';
 import { sessionRoutes } from './routes/sessions.ts';
+import { targetRoutes } from './routes/targets.ts';
 import { unsealRoutes } from './routes/unseals.ts';
 
 export type ApiApp = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>;
@@ -132,6 +133,7 @@ export async function buildApi(deps: ApiDeps, tls: ApiTls | null): Promise<ApiAp
     unsealRoutes(inner, deps, limits);
     auditRoutes(inner, deps, limits);
     overviewRoutes(inner, deps);
+    targetRoutes(inner, deps);
     reviewRoutes(inner, deps);
     evidenceRoutes(inner, deps);
     policyRoutes(inner, deps, limits);

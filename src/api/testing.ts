@@ -131,6 +131,12 @@ export function sessionOf(letter: string, principal: Principal, openIndex: numbe
   };
 }
 
+const TREE = [
+  ['public', 'patients', 'id'],
+  ['public', 'patients', 'ssn'],
+  ['public', 'patients_view', 'x'],
+  ['stats', 'daily', 'n'],
+].map(([schema = '', relation = '', column = '']) => ({ schema, relation, relationKind: 'table' as const, column, type: 'text' }));
 const COUNTS = { statements: 4, held: 1, denied: 1, rows: 3, maskedCells: 3 };
 const ACTIVITY: Activity = {
   totals: COUNTS,
@@ -355,7 +361,12 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
           if (fail.analyse) throw new Error(`parser fell over ${text}`);
           return { facts: FACTS, forward: 'SELECT mask(ssn) FROM patients' };
         },
-        protectedColumns: async () => new Map(),
+        protectedColumns: async () =>
+          new Map([
+            ['public.patients.ssn', ['phi.ssn']],
+            ['public.patients_view.x', ['phi.ssn']],
+          ]),
+        tree: async () => TREE,
         under: () => ({ analyse: async () => ({ facts: FACTS, forward: null }), protectedColumns: async () => new Map() }),
         knowsColumn: async () => true,
         columns: async () => [],
@@ -366,6 +377,25 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
       current: () => ({ sha256: POLICY, files: [{ path: 'policy.yaml', source: 'version: 1\n' }] }),
       hasAccess: (principal) => rolesOf(principal).includes('reporting-agent'),
       masksFor: () => MASKS,
+      masksOfRole: (role) => (role === 'reporting-agent' ? { 'phi.ssn': 'null' } : null),
+      patternsOf: (_target, name) => (name.startsWith('public.patients') ? new Map([['phi.ssn', 'public.patients.ssn']]) : new Map()),
+      outline: () => ({
+        roles: [{ role: 'reporting-agent', members: ['issuer corp, group ai-agents'] }],
+        classes: ['phi.ssn'],
+        // oxlint-disable-next-line unicorn/no-thenable -- the word of the policy file
+        rules: [{ rule: 'bulk', then: 'hold', when: 'request.unbounded', pack: null }],
+      }),
+      matrix: () => ({
+        cells: [
+          {
+            role: 'reporting-agent',
+            target: CLINIC,
+            effects: [{ effect: 'read', outcome: 'allow', by: 'standing', rules: [] }],
+            masks: { 'phi.ssn': 'redact' },
+          },
+        ],
+        isCut: false,
+      }),
       explain: (principal) => {
         explained.push(principal);
         const base = { reasons: ['rule'] as const, rules: ['bulk'], policySha256: POLICY, masks: MASKS, roles: [] };
