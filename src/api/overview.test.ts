@@ -146,15 +146,15 @@ describe('API: overview and log', () => {
   });
 
   test('what the index has not seen yet is found all the same', async () => {
-    const { position } = fakes.deps.sessions;
-    const { entriesOfType } = fakes.deps.sessions;
-    Object.assign(fakes.deps.sessions, {
+    const { sessions } = fakes.deps;
+    const known: Pick<typeof sessions, 'position' | 'entriesOfType'> = {
       position: async () => 20,
-      entriesOfType: async (...[type, range]: Parameters<typeof entriesOfType>) =>
-        ((await entriesOfType(type, range)) ?? []).filter((seq) => seq < 20),
-    });
-    const page = (await get('/v1/audit/entries?type=heartbeat&limit=100', 'auditor')).json();
-    Object.assign(fakes.deps.sessions, { position, entriesOfType });
+      entriesOfType: async (type, range) => ((await sessions.entriesOfType(type, range)) ?? []).filter((seq) => seq < 20),
+    };
+    const behind = await buildApi({ ...fakes.deps, sessions: { ...sessions, ...known } }, null);
+    const answer = await behind.inject({ url: '/v1/audit/entries?type=heartbeat&limit=100', headers: bearer('auditor') });
+    await behind.close();
+    const page = answer.json();
     assert.equal(page.entries.length, 10);
   });
 

@@ -93,10 +93,10 @@ describe('API: targets and matrix', () => {
   });
 
   test('a class that no rule names for the column comes from the closure', async () => {
-    const { patternsOf } = fakes.deps.policy;
-    Object.assign(fakes.deps.policy, { patternsOf: () => new Map() });
-    const { columns: found } = await columns('search=SSN');
-    Object.assign(fakes.deps.policy, { patternsOf });
+    const unnamed = await buildApi({ ...fakes.deps, policy: { ...fakes.deps.policy, patternsOf: () => new Map() } }, null);
+    const answer = await unnamed.inject({ url: '/v1/targets/clinic/columns?search=SSN', headers: bearer('operator') });
+    await unnamed.close();
+    const { columns: found } = answer.json() as Columns;
     assert.deepEqual(found[0]?.classes, [{ class: 'phi.ssn', origin: 'closure', pattern: null }]);
   });
 

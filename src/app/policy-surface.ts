@@ -90,6 +90,7 @@ export function createPolicySurface(deps: PolicySurfaceDeps): PolicySurface {
     outline: () => ({
       roles: runtime.policy.roles.map(({ role, members }) => ({ role, members: members.map(memberText) })),
       classes: runtime.policy.classNames,
+      // oxlint-disable-next-line unicorn/no-thenable -- the word of the policy file
       rules: runtime.policy.rules.map(({ name, then, when, origin }) => ({ rule: name, then, when: when.source, pack: origin.pack })),
     }),
     masksOfRole: (role, target) => masksOfRole(role, target, runtime.policy),

@@ -27,7 +27,7 @@ export interface SessionControl {
 export function createSessionControl({ threads, audit }: SessionControlDeps): SessionControl {
   return {
     async end({ id, target }, { issuer, subject, kind }, reason) {
-      const told = await Promise.all(threads.map((end) => end(id)));
+      const told = await Promise.all(threads.map(async (end) => end(id)));
       if (!told.includes(true)) return false;
       await audit.append(
         { type: 'session.ended', principal: { issuer, subject, kind }, session: id, resource: { target } },
