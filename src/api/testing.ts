@@ -12,7 +12,7 @@ import type { ApprovalId, SessionId, Sha256Hex, TargetName } from '../core/ids.t
 import type { RowSample } from '../core/preview.ts';
 import type { Activity, ActivityFilter, Approval, QueuedNotification, SessionFilter, SessionRow } from '../core/ports.ts';
 import { factsOf } from '../core/testing.ts';
-import type { ApiDeps, PolicyFile } from './ports.ts';
+import type { ApiChange, ApiDeps, PolicyFile } from './ports.ts';
 import type { coverageSchema, leaverSchema, ReviewPeriod } from './review-views.ts';
 import { type AccessFakes, createAccessFakes } from './testing-grants.ts';
 import { createPolicyToolFakes, type PolicyToolFakes } from './testing-policy-tools.ts';
@@ -164,6 +164,7 @@ export const FACTS = factsOf({
   fingerprint: 'f1',
 });
 
+const LOG_FILES = new Set(['tile/0/000.p/3', 'log.vkey', 'minimum-index', 'rotations/0000000000000007.note']);
 const PLACE = { file: 'policy.yaml', line: 3, column: 5 };
 export const MASKS: MaskSet = { id: 'm1', byClass: { 'phi.ssn': 'partial' } };
 
@@ -181,6 +182,7 @@ export interface Fakes {
   readonly sessionsAsked: SessionFilter[];
   readonly exported: { readonly by: string; readonly request: object }[];
   readonly appended: { readonly entry: EntryDraft; readonly payloads: readonly Payload[] }[];
+  readonly resets: { readonly by: string; readonly to: string | number }[];
   readonly reviewed: { readonly by: string; readonly period: ReviewPeriod; readonly finding: string }[];
   readonly explained: Principal[];
   readonly checked: { readonly proposals: string; readonly by: string }[];
@@ -189,6 +191,7 @@ export interface Fakes {
   /** What Slack sent. */
   readonly clicks: { readonly channel: string; readonly timestamp: string; readonly body: string }[];
   publish(approval: Approval): void;
+  change(change: ApiChange): void;
   listeners(): number;
   fail: { audit: boolean; analyse: boolean };
 }
@@ -201,6 +204,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
   const activityAsked: ActivityFilter[] = [];
   const ended: Fakes['ended'] = [];
   const sessionsAsked: SessionFilter[] = [];
+  const resets: Fakes['resets'] = [];
   const reviewed: Fakes['reviewed'] = [];
   const exported: Fakes['exported'] = [];
   const appended: Fakes['appended'] = [];
@@ -210,6 +214,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
   const queued: QueuedNotification[] = [];
   const clicks: Fakes['clicks'][number][] = [];
   const listeners = new Set<(approval: Approval) => void>();
+  const changed = new Set<(change: ApiChange) => void>();
   const fail = { audit: false, analyse: false };
   const log = (fields: unknown): void => void logged.push(fields);
 
@@ -336,7 +341,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
         onProgress({ done: 2, total: 4 });
         return entries.length;
       },
-      file: async (path) => (path === 'tile/0/000.p/3' || path === 'log.vkey' ? new Uint8Array([65]) : null),
+      file: async (path) => (LOG_FILES.has(path) ? new Uint8Array([65]) : null),
     },
     evidence: {
       async export(by, request) {
@@ -452,7 +457,21 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
       leavers: async (gone) => gone.map((who) => ({ ...LEAVER, ...who, isClear: who.subject !== 'agent-1' })),
       coverage: async () => COVERAGE,
       destinations: () => [{ name: 'soc', kind: 'syslog', next: 5, lag: 2, sent: 5, failures: 1, fault: 'unreachable' }],
+      async reset(by, destination, to) {
+        if (destination !== 'soc') throw new SallyportError('SP_API_NOT_FOUND', 'no such destination');
+        resets.push({ by: by.subject, to });
+        return { name: 'soc', kind: 'syslog', next: 3, lag: 4, sent: 5, failures: 1, fault: null };
+      },
     },
+    changes: {
+      subscribe: (listener) => {
+        changed.add(listener);
+        return () => changed.delete(listener);
+      },
+    },
+    console: null,
+    consoleFolder: null,
+    publicUrl: null,
     metrics: new Registry(),
     metricsAccess: 'loopback',
     readiness: async () => ({ ready: true, checks: { audit: 'ok' } }),
@@ -485,6 +504,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
     sessionsAsked,
     exported,
     appended,
+    resets,
     reviewed,
     explained,
     checked,
@@ -493,6 +513,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
     clicks,
     fail,
     publish: (approval) => listeners.forEach((listener) => listener(approval)),
+    change: (change) => changed.forEach((listener) => listener(change)),
     listeners: () => listeners.size,
   };
 }

@@ -15,6 +15,7 @@ export const ENTRY_TYPES = [
   'key.rotated',
   'auth.ok',
   'auth.fail',
+  'auth.end',
   'session.open',
   'session.close',
   'session.ended',

@@ -102,6 +102,32 @@ export interface Authenticator {
   authenticate(token: string, signal?: AbortSignal): Promise<Principal>;
 }
 
+/** A log-in to the console. */
+export interface ConsoleSessionRow {
+  /** Of the cookie's value, hex. */
+  readonly sha256: string;
+  /** `principalKey` of whom it stands for. */
+  readonly principal: string;
+  /** The verified identity, which only the cookie's value and a key of the gateway open together; empty once it has ended. */
+  readonly sealed: string;
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number;
+  readonly seenAtMs: number;
+  readonly endedAtMs: number | null;
+}
+
+/** All @throws SP_STORE_UNAVAILABLE */
+export interface ConsoleSessionStore {
+  create(row: Omit<ConsoleSessionRow, 'seenAtMs' | 'endedAtMs'>): Promise<void>;
+  get(sha256: string): Promise<ConsoleSessionRow | null>;
+  seen(sha256: string, atMs: number): Promise<void>;
+  /** Idempotent; survives power loss on resolve. */
+  end(sha256: string, atMs: number): Promise<void>;
+  /** Of those that have not ended, newest first. */
+  liveOf(principal: string): Promise<string[]>;
+  prune(expiredBeforeMs: number): Promise<void>;
+}
+
 /** Slows down guessing: after too many failed log-ins from one address, that address has to wait. */
 export interface FailureLimiter {
   /** Milliseconds until a log-in from this address is looked at again; 0 = now. */

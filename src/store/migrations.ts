@@ -161,6 +161,21 @@ export const STATE_MIGRATIONS: Migrations = {
         .execute();
     },
   },
+  '008-console-sessions': {
+    async up(db: Kysely<unknown>) {
+      await db.schema
+        .createTable('console_sessions')
+        .addColumn('sha256', 'text', (c) => c.primaryKey())
+        .addColumn('principal', 'text', (c) => c.notNull())
+        .addColumn('sealed', 'text', (c) => c.notNull())
+        .addColumn('created_at_ms', 'bigint', (c) => c.notNull())
+        .addColumn('expires_at_ms', 'bigint', (c) => c.notNull())
+        .addColumn('seen_at_ms', 'bigint', (c) => c.notNull())
+        .addColumn('ended_at_ms', 'bigint')
+        .execute();
+      await db.schema.createIndex('console_sessions_of').on('console_sessions').columns(['principal', 'ended_at_ms']).execute();
+    },
+  },
 };
 
 export const INDEX_MIGRATIONS: Migrations = {

@@ -136,6 +136,20 @@ export interface SiemCursorTable {
   at_ms: number;
 }
 
+/** A log-in to the console. */
+export interface ConsoleSessionTable {
+  /** Of the cookie's value, hex. */
+  readonly sha256: string;
+  /** `issuer/subject`, both percent-encoded. */
+  readonly principal: string;
+  /** The verified identity, encrypted under the cookie's value and a key of the gateway; empty once it has ended. */
+  sealed: string;
+  readonly created_at_ms: number;
+  readonly expires_at_ms: number;
+  seen_at_ms: number;
+  ended_at_ms: number | null;
+}
+
 /** Tables of `state.sqlite`: the only copy, every commit survives power loss. */
 export interface StateSchema {
   approvals: ApprovalTable;
@@ -151,6 +165,7 @@ export interface StateSchema {
   delegations: DelegationTable;
   access_version: AccessVersionTable;
   siem_cursors: SiemCursorTable;
+  console_sessions: ConsoleSessionTable;
 }
 
 export interface SessionTable {

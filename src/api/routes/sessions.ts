@@ -155,7 +155,7 @@ export function sessionRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits): vo
       if (unseal === null ? deps.unseals.needsApproval : !isCovered)
         throw new SallyportError('SP_UNSEAL_NOT_APPROVED', 'a recording needs an approved request for its session');
       const indexes = (await deps.sessions.entriesOf(session.id)).filter((index) => index > after);
-      const page = await recordingPage(deps.audit.reader, indexes, untilGone(reply));
+      const page = await recordingPage(deps.audit.reader, indexes, session.id, untilGone(reply));
       const about = { session: session.id, target: session.target, access: 'recording', unseal } as const;
       await recordUnsealed(deps.audit.log, viewer, page, about, [{ kind: 'justification', bytes: new TextEncoder().encode(purpose) }]);
       return { session: sessionView(session), items: [...page.items], next: page.next };
