@@ -162,6 +162,12 @@ export function sessionOf(letter: string, principal: Principal, openIndex: numbe
   };
 }
 
+const TREE = [
+  ['public', 'patients', 'id'],
+  ['public', 'patients', 'ssn'],
+  ['public', 'patients_view', 'x'],
+  ['stats', 'daily', 'n'],
+].map(([schema = '', relation = '', column = '']) => ({ schema, relation, relationKind: 'table' as const, column, type: 'text' }));
 const COUNTS = { statements: 4, held: 1, denied: 1, rows: 3, maskedCells: 3 };
 const ACTIVITY: Activity = {
   totals: COUNTS,
@@ -203,6 +209,7 @@ export interface Fakes {
   readonly sessions: SessionRow[];
   readonly entries: EntryHeader[];
   readonly activityAsked: ActivityFilter[];
+  readonly ended: { readonly id: string; readonly by: string; readonly reason: string | undefined }[];
   readonly sessionsAsked: SessionFilter[];
   readonly exported: { readonly by: string; readonly request: object }[];
   readonly appended: { readonly entry: EntryDraft; readonly payloads: readonly Payload[] }[];
@@ -227,6 +234,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
   const sessions: SessionRow[] = [];
   const entries: EntryHeader[] = [];
   const activityAsked: ActivityFilter[] = [];
+  const ended: Fakes['ended'] = [];
   const sessionsAsked: SessionFilter[] = [];
   const resets: Fakes['resets'] = [];
   const reviewed: Fakes['reviewed'] = [];
@@ -247,6 +255,16 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
   const access = createAccessFakes(rolesOf);
   const tools = createPolicyToolFakes(POLICY);
   const deps: ApiDeps = {
+    gateway: {
+      replica: 'main',
+      listeners: () => [{ protocol: 'postgres', host: '127.0.0.1', port: 6432, isTls: true }],
+      anchors: () => [{ name: 'beside', kind: 'file', size: 3, lagMs: 0, keptAtMs: NOW_MS, alarms: [] }],
+      endSession: async ({ id }, by, reason) => {
+        if (fail.audit) throw new SallyportError('SP_AUDIT_UNWRITABLE', 'x');
+        ended.push({ id, by: by.subject, reason });
+        return sessions.find((row) => row.id === id)?.closedAtMs === null;
+      },
+    },
     ...access.surfaces,
     policyTools: tools.surface,
     authenticator: {
@@ -381,7 +399,12 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
           if (fail.analyse) throw new Error(`parser fell over ${text}`);
           return { facts: FACTS, forward: 'SELECT mask(ssn) FROM patients' };
         },
-        protectedColumns: async () => new Map(),
+        protectedColumns: async () =>
+          new Map([
+            ['public.patients.ssn', ['phi.ssn']],
+            ['public.patients_view.x', ['phi.ssn']],
+          ]),
+        tree: async () => TREE,
         under: () => ({ analyse: async () => ({ facts: FACTS, forward: null }), protectedColumns: async () => new Map() }),
         knowsColumn: async () => true,
         columns: async () => [],
@@ -392,6 +415,25 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
       current: () => ({ sha256: POLICY, files: [{ path: 'policy.yaml', source: 'version: 1\n' }] }),
       hasAccess: (principal) => rolesOf(principal).includes('reporting-agent'),
       masksFor: () => MASKS,
+      masksOfRole: (role) => (role === 'reporting-agent' ? { 'phi.ssn': 'null' } : null),
+      patternsOf: (_target, name) => (name.startsWith('public.patients') ? new Map([['phi.ssn', 'public.patients.ssn']]) : new Map()),
+      outline: () => ({
+        roles: [{ role: 'reporting-agent', members: ['issuer corp, group ai-agents'] }],
+        classes: ['phi.ssn'],
+        // oxlint-disable-next-line unicorn/no-thenable -- the word of the policy file
+        rules: [{ rule: 'bulk', then: 'hold', when: 'request.unbounded', pack: null }],
+      }),
+      matrix: () => ({
+        cells: [
+          {
+            role: 'reporting-agent',
+            target: CLINIC,
+            effects: [{ effect: 'read', outcome: 'allow', by: 'standing', rules: [] }],
+            masks: { 'phi.ssn': 'redact' },
+          },
+        ],
+        isCut: false,
+      }),
       explain: (principal) => {
         explained.push(principal);
         const base = { reasons: ['rule'] as const, rules: ['bulk'], policySha256: POLICY, masks: MASKS, roles: [] };
@@ -500,6 +542,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
     sessions,
     entries,
     activityAsked,
+    ended,
     sessionsAsked,
     exported,
     appended,

@@ -17,6 +17,7 @@ import { type Policy, type PolicyText, rolesOf } from '../policy/index.ts';
 import type { PostgresAdapter } from '../protocols/postgres/adapter.ts';
 import { resolveSecret } from '../secrets/index.ts';
 import { claimDigests } from '../session/identity-facts.ts';
+import { createSessionControl, endedByPerson } from '../session/session-control.ts';
 import { createSessionSlots, createSlotMemory } from '../session/session-slots.ts';
 import { createParser } from '../sql/parser.ts';
 import { lockDataDirectory, openStore } from '../store/index.ts';
@@ -290,6 +291,11 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     versions: store.policies,
   });
 
+  const sessionControl = createSessionControl({
+    threads: [(id) => gate.endSession(id, endedByPerson()), (id) => workers.endSession(id)],
+    audit,
+  });
+  const listeners: RunningGateway['listeners'][number][] = [];
   const console = createGatewayConsole({
     document,
     clients: consoleClients,
@@ -300,6 +306,12 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     random,
   });
   const api = createApi({
+    gateway: {
+      replica: document.replica,
+      listeners: () => listeners.map((listener, index) => ({ ...listener, isTls: document.listeners[index]?.tls !== undefined })),
+      anchors: () => anchors.status(),
+      endSession: (session, by, reason) => sessionControl.end(session, by, reason),
+    },
     authenticator,
     rolesOf: (principal) => rolesOf(principal, runtime.policy),
     approvals,
@@ -375,7 +387,6 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   });
   undo.push(() => api.close());
 
-  const listeners: RunningGateway['listeners'][number][] = [];
   for (const [index, { protocol, address }] of document.listeners.entries()) {
     const listening = await listen(index, threads === 1 ? {} : { sharing: 'first' });
     // A port that is busy now is tried again; the workers follow once it is ours.

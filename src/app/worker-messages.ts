@@ -4,7 +4,7 @@
 import type { MetricObjectWithValues, MetricValue } from 'prom-client';
 import type { AuditConnection } from '../audit/index.ts';
 import type { AccessSnapshot } from '../core/grant.ts';
-import type { Sha256Hex } from '../core/ids.ts';
+import type { SessionId, Sha256Hex } from '../core/ids.ts';
 import type { TargetStatus } from '../core/ports.ts';
 import { Secret } from '../core/secret.ts';
 import type { TokenKeyState } from '../masking/index.ts';
@@ -48,6 +48,8 @@ export type WorkerCalls = {
   readonly preparePolicy: { readonly argument: { readonly source: string; readonly sha256: Sha256Hex }; readonly value: void };
   /** The prepared version is in force; sessions that it ends have been told on return. */
   readonly usePolicy: { readonly argument: Sha256Hex; readonly value: void };
+  /** Whether this worker has it; it has been told to end on return. */
+  readonly endSession: { readonly argument: SessionId; readonly value: boolean };
   readonly status: { readonly argument: null; readonly value: readonly TargetStatus[] };
   readonly metrics: { readonly argument: null; readonly value: MetricsSnapshot };
   /** No new sessions from now on. */

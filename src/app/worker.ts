@@ -7,6 +7,7 @@ import { connectAuditLog } from '../audit/index.ts';
 import { SallyportError } from '../core/error.ts';
 import type { Sha256Hex } from '../core/ids.ts';
 import type { Logger } from '../core/ports.ts';
+import { endedByPerson } from '../session/session-control.ts';
 import { loadVersion, type Policy } from '../policy/index.ts';
 import { AccessTable } from '../session/access-table.ts';
 import { createSessionSlots } from '../session/session-slots.ts';
@@ -86,6 +87,7 @@ export function runWorker(): void {
       traffic().usePolicy(prepared);
       prepared = null;
     },
+    endSession: async (id) => traffic().gate.endSession(id, endedByPerson()),
     status: async () =>
       traffic()
         .adapter.analysts()

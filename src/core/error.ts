@@ -97,6 +97,12 @@ export const ERROR_CODES = {
     'the rows per hour of your grant are used up',
     'Wait, ask for fewer rows, or ask for access with a higher limit.',
   ),
+  SP_SESSION_ENDED: code(
+    'unavailable',
+    true,
+    'the session was ended by an operator, or by whom it belongs to',
+    'Ask the operator of the gateway before you connect again.',
+  ),
   SP_POLICY_CHANGED: code('unavailable', true, 'the policy has changed what this session may do or see', 'Connect again.'),
   SP_POLICY_CONFLICT: code(
     'denied',

@@ -18,6 +18,7 @@ export const ENTRY_TYPES = [
   'auth.end',
   'session.open',
   'session.close',
+  'session.ended',
   'request.intent',
   'request.result',
   'request.denied',
@@ -158,6 +159,9 @@ export interface EntryDraft {
       readonly name: string;
       readonly classes: readonly string[];
       readonly mask: string;
+      /** Of a column with classes: the base columns it is made from. Absent also when they are too many for the header, and in
+       *  entries of earlier versions. */
+      readonly sources?: readonly string[];
     }[];
     /** `ok`, or the native error code (SQLSTATE). */
     readonly code: string;

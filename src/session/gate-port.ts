@@ -61,7 +61,7 @@ export interface GateSession {
   alarm(code: string): Promise<void>;
   /** Fires when the session must end: identity or a grant is over, a lock, another policy, shutdown. `reason` is a SallyportError. */
   readonly ended: AbortSignal;
-  /** Idempotent. `reason` is of a closed vocabulary: `client`, `upstream`, `fault`, `expired`, `locked`, `policy`, `shutdown`. */
+  /** Idempotent. `reason` is of a closed vocabulary: `client`, `upstream`, `fault`, `expired`, `locked`, `policy`, `ended`, `shutdown`. */
   close(reason: string): Promise<void>;
 }
 
@@ -131,6 +131,8 @@ export interface OpenGate extends Gate {
   /** Call in the same turn in which `policy` begins to answer another version. Ends the sessions that have no access any more, and
    *  those that are shown a class otherwise: what their connection to the target was opened with may not fit (keys of masks). */
   policyChanged(): void;
+  /** Ends one live session. @returns false when this thread has none of that id */
+  endSession(id: SessionId, fault: SallyportError): boolean;
   /** Ends every live session with `fault`. */
   endAll(fault: SallyportError): void;
   readonly liveSessions: number;

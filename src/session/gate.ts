@@ -107,6 +107,14 @@ export function createGate(deps: GateDeps): OpenGate {
         if (fault !== null) session.end(fault);
       }
     },
+    endSession(id, fault) {
+      for (const session of sessions) {
+        if (session.id !== id) continue;
+        session.end(fault);
+        return true;
+      }
+      return false;
+    },
     endAll(fault) {
       for (const session of sessions) session.end(fault);
     },

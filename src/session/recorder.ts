@@ -2,7 +2,7 @@
 // statement, executed again under the same decision) entries prepared once, so that recording costs next to nothing.
 // INVARIANT: `n` is taken in the order in which entries are handed to the log.
 
-import { type Decision, maskFor } from '../core/decision.ts';
+import type { Decision } from '../core/decision.ts';
 import type { SallyportError } from '../core/error.ts';
 import type { EntryDraft, Payload } from '../core/event.ts';
 import type { ActorRef, Principal } from '../core/identity.ts';
@@ -10,7 +10,7 @@ import type { ApprovalId, SessionId } from '../core/ids.ts';
 import type { AuditLog, EntryTemplate, TemplateDraft, Ticket } from '../core/ports.ts';
 import type { Request } from '../core/request.ts';
 import type { Target } from '../core/target.ts';
-import { recordedFacts } from './recorded-facts.ts';
+import { recordedColumns, recordedFacts } from './recorded-facts.ts';
 
 /** An entry that was handed to the audit log. */
 export interface Recorded {
@@ -110,8 +110,7 @@ export class Recorder {
       decision: approval === null && decision.outcome === 'hold' ? 'hold' : 'allow',
       ...(approval === null ? {} : { approval }),
     };
-    const { outputs } = request.facts;
-    const columns = outputs.map(({ name, classes }) => ({ name, classes, mask: maskFor(classes, decision.masks) })).slice(0, maxHeaderList);
+    const columns = recordedColumns(request.facts.outputs, decision.masks);
     const result: TemplateDraft = {
       type: 'request.result',
       ...of,

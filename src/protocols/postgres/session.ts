@@ -104,6 +104,7 @@ const endReasons: Partial<Record<ErrorCode, string>> = {
   SP_GRANT_ENDED: 'expired',
   SP_LOCKED: 'locked',
   SP_POLICY_CHANGED: 'policy',
+  SP_SESSION_ENDED: 'ended',
   SP_SHUTTING_DOWN: 'shutdown',
 };
 /** What a newer catalogue may know. */
