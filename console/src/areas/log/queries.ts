@@ -37,6 +37,17 @@ export function useHead() {
   });
 }
 
+/** Where copies of the signed state are kept, and whether the gateway can write. */
+export function useStatus() {
+  return useQuery({
+    queryKey: ['log', 'status'],
+    queryFn: ({ signal }) => call('GET /v1/audit/status', { signal }),
+    refetchInterval: 10_000,
+  });
+}
+
+export type Anchor = Answer<'GET /v1/audit/status'>['anchors'][number];
+
 /** Entries by index, for the pages that are looked at. What is written never changes: a whole page is read once. */
 export function useEntries(pages: readonly number[], written: number): ReadonlyMap<number, Entry> {
   const read = useQueries({
