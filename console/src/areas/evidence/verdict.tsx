@@ -12,9 +12,12 @@ const FIRST = 3;
 /** What the command line would be told is a field of this page. */
 const OPTION = / \(--[a-z]+\)/g;
 
+/** On a phone it is below what was asked. */
+const intoView = (element: HTMLElement | null): void => element?.scrollIntoView({ block: 'nearest' });
+
 export function VerdictView({ result: { verdict, controls }, ms }: { readonly result: VerifyResult; readonly ms: number }) {
   return (
-    <section className="stack" aria-label="Verdict">
+    <section className="stack evidence-verdict" aria-label="Verdict" ref={intoView}>
       <Banner verdict={verdict} />
       {verdict.problems.length > 0 && <ProblemList verdict={verdict} />}
       <div className="evidence-columns">

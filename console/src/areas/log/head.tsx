@@ -31,13 +31,13 @@ export function HeadCard({ head: { written, signed, since }, isBehind }: { reado
         )}
         {status.data !== undefined && (
           <>
-            <dt>Kept elsewhere</dt>
+            <dt>Anchors</dt>
             <dd>
               <ul className="plain log-anchors">
                 {status.data.anchors.map((anchor) => (
                   <AnchorItem key={anchor.name} anchor={anchor} />
                 ))}
-                {status.data.anchors.length === 0 && <li>nowhere: nothing would show that the log was put back to an older state</li>}
+                {status.data.anchors.length === 0 && <li>none: nothing would show that the log was put back to an older state</li>}
               </ul>
             </dd>
           </>
