@@ -506,6 +506,44 @@ readonly ciphertext: string | null; readonly wrappedKey: string | null; })[]; re
 readonly next: number; readonly lag: number; /** Since the start */
 readonly sent: number; readonly failures: number; readonly fault: string | null; })[]; };
   };
+  /** Has a destination go on elsewhere in the log; ends the stop after a rollback */
+  readonly 'POST /v1/siem/{name}/reset': {
+    readonly path: { readonly name: string; };
+    readonly query: undefined;
+    readonly body: { /** Log index of the next entry to be sent, or an end */
+readonly from: "beginning" | "now" | number; };
+    readonly answer: { readonly name: string; readonly kind: string; /** Log index of the first entry that was not taken */
+readonly next: number; readonly lag: number; /** Since the start */
+readonly sent: number; readonly failures: number; readonly fault: string | null; };
+  };
+  /** Whose data can be searched for, and by which columns */
+  readonly 'GET /v1/subjects': {
+    readonly path: undefined;
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly answer: { readonly subjects: readonly ({ readonly target: string; readonly name: string; readonly columns: readonly (string)[]; })[]; };
+  };
+  /** Requests that touched the data of one subject */
+  readonly 'POST /v1/subjects/search': {
+    readonly path: undefined;
+    readonly query: undefined;
+    readonly body: { readonly target: string; readonly subject: string; /** As it is in the target; kept sealed, never in the log */
+readonly value: string; readonly purpose: "audit" | "breach-investigation" | "incident-response" | "legal" | "patient-request" | "quality-review" | "treatment-dispute"; /** Kept sealed, never in the log */
+readonly reason?: string; readonly since: string; /** Exclusive; absent = now */
+readonly until?: string; /** Of certain and of possible ones, the newest */
+readonly limit?: number; };
+    readonly answer: { /** Log index of this search */
+readonly seq: number; readonly target: string; readonly subject: string; readonly columns: readonly (string)[]; readonly entries: { readonly from: number; /** Exclusive */
+readonly to: number; }; /** Requests that may touch any subject of this name */
+readonly touching: number; /** Newest first */
+readonly hits: readonly ({ /** Log index of the intent */
+readonly seq: number; readonly at: string; readonly principal: { readonly issuer: string; readonly subject: string; readonly kind: "person" | "agent" | "service"; } | null; readonly onBehalfOf: { readonly issuer: string; readonly subject: string; readonly kind: "person" | "agent" | "service"; } | null; readonly session: string; readonly action: string; /** Redacted */
+readonly statement: string | null; readonly effects: readonly (string)[]; readonly relations: readonly (string)[]; readonly approval: string | null; readonly grant: string | null; readonly result: { readonly seq: number; readonly rows: number; readonly code: string; } | null; readonly how: readonly ("asked" | "returned")[]; })[]; readonly hitCount: number; /** May have touched this one; newest first */
+readonly unsure: readonly ({ /** Log index of the intent */
+readonly seq: number; readonly at: string; readonly principal: { readonly issuer: string; readonly subject: string; readonly kind: "person" | "agent" | "service"; } | null; readonly onBehalfOf: { readonly issuer: string; readonly subject: string; readonly kind: "person" | "agent" | "service"; } | null; readonly session: string; readonly action: string; /** Redacted */
+readonly statement: string | null; readonly effects: readonly (string)[]; readonly relations: readonly (string)[]; readonly approval: string | null; readonly grant: string | null; readonly result: { readonly seq: number; readonly rows: number; readonly code: string; } | null; readonly why: "not-by-key" | "not-indexed" | "before-index"; })[]; readonly unsureCount: number; readonly indexedSince: { readonly seq: number; readonly at: string; } | null; /** Files of the index that were changed, or whose key is gone */
+readonly damaged: readonly (string)[]; };
+  };
   readonly 'GET /v1/targets': {
     readonly path: undefined;
     readonly query: undefined;
