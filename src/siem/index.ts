@@ -5,7 +5,7 @@ export { type CursorStore, Exporter, type ExporterStatus, type LeafSource } from
 export { createFileDestination } from './file-destination.ts';
 export { createHttpsDestination } from './https-destination.ts';
 export { createOtlpDestination } from './otlp-destination.ts';
-export { type EventContext, type Leaf } from './ocsf.ts';
+export { type EventContext, type Leaf } from '../ocsf/index.ts';
 export { createSplunkDestination } from './splunk-destination.ts';
 export { createStdoutDestination, type WriteOut } from './stdout-destination.ts';
 export { createSyslogDestination, type ResolveAccepted } from './syslog-destination.ts';
