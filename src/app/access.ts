@@ -1,12 +1,12 @@
 // Grants, locks and delegations of this gateway: the services, the watch over their store, and the table that the main thread's
 // gate reads. Workers get the same content by message (worker-messages.ts).
 
-import { Gauge, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import type { ApprovalsService } from '../approvals/index.ts';
 import { SallyportError } from '../core/error.ts';
 import type { AccessSnapshot, Lock } from '../core/grant.ts';
 import { principalKey } from '../core/identity.ts';
-import type { TargetName } from '../core/ids.ts';
+import type { GrantId, TargetName } from '../core/ids.ts';
 import type { Notifier } from '../core/notice.ts';
 import type { AuditLog, Clock, Logger, Random } from '../core/ports.ts';
 import {
@@ -31,6 +31,7 @@ import { AccessTable } from '../session/access-table.ts';
 import { RowBudgets } from '../session/row-budgets.ts';
 import type { ConfigDocument } from './config-schema.ts';
 import { lastUses, type LastUsesDeps } from './last-uses.ts';
+import { readGauge } from './read-metrics.ts';
 
 export interface GatewayAccessDeps {
   readonly document: ConfigDocument;
@@ -46,6 +47,8 @@ export interface GatewayAccessDeps {
   readonly later: {
     readonly notifier: () => Notifier;
     readonly approvals: () => Pick<ApprovalsService, 'voidAll'>;
+    /** A grant is another than it was. */
+    readonly grantChanged: (id: GrantId) => void;
     /** Tells the workers; never rejects. */
     readonly publish: (snapshot: AccessSnapshot) => Promise<void>;
   };
@@ -79,7 +82,13 @@ export function createGatewayAccess(deps: GatewayAccessDeps): GatewayAccess {
       await later.publish(snapshot);
     },
   });
-  const notifier: Notifier = { notify: (notice) => later.notifier().notify(notice) };
+  // There is a notice of every change of a grant, once the change has taken effect.
+  const notifier: Notifier = {
+    notify(notice) {
+      later.notifier().notify(notice);
+      if (notice.id.startsWith('grt_')) later.grantChanged(notice.id as GrantId);
+    },
+  };
   const escalation = escalationOf(document, deps.policy());
   const rolesNow = (principal: Parameters<typeof rolesOf>[0]): readonly string[] => rolesOf(principal, deps.policy());
   const authoritiesOf = createAuthorities({ known: () => watch.known, rolesOf: rolesNow, escalation, clock });
@@ -205,27 +214,13 @@ function concernedBy({ kind, name }: Pick<Lock, 'kind' | 'name'>): NonNullable<P
 }
 
 function registerMetrics(registry: Registry, watch: AccessWatch): void {
-  const gauge = <Label extends string>(name: string, help: string, labelNames: Label[], collect: (gauge: Gauge<Label>) => void): void => {
-    registry.registerMetric(
-      new Gauge({
-        name,
-        help,
-        labelNames,
-        registers: [],
-        collect() {
-          this.reset();
-          collect(this);
-        },
-      }),
-    );
-  };
-  gauge('sallyport_grants', 'Grants by state: requested = waits for answers, active = in force', ['state'], (metric) => {
+  const help = 'Grants by state: requested = waits for answers, active = in force';
+  readGauge(registry, { name: 'sallyport_grants', help, labelNames: ['state'] }, (gauge) => {
     for (const state of ['requested', 'active'] as const) {
-      metric.set({ state }, watch.known.grants.filter((grant) => grant.state === state).length);
+      gauge.set({ state }, watch.known.grants.filter((grant) => grant.state === state).length);
     }
   });
-  gauge('sallyport_locks', 'Locks that stand', [], (metric) => metric.set(watch.known.locks.length));
-  gauge('sallyport_access_known', '1 = the store of grants answers; 0 = grants are suspended', [], (metric) =>
-    metric.set(watch.known.isKnown ? 1 : 0),
-  );
+  readGauge(registry, { name: 'sallyport_locks', help: 'Locks that stand' }, (gauge) => gauge.set(watch.known.locks.length));
+  const known = '1 = the store of grants answers; 0 = grants are suspended';
+  readGauge(registry, { name: 'sallyport_access_known', help: known }, (gauge) => gauge.set(watch.known.isKnown ? 1 : 0));
 }

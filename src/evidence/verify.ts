@@ -186,8 +186,8 @@ class Verification {
         derivation.push(entry);
         const gap = sessions.push(entry);
         if (gap !== null) this.#problems.add('session-gap', gap, { index: entry.index });
+        entries += 1;
       }
-      entries += found.length;
       this.#options.onProgress?.('entries', entries, scope.end - scope.first);
     }
     if (entries !== scope.end - scope.first) {
