@@ -161,6 +161,11 @@ export const STATE_MIGRATIONS: Migrations = {
         .execute();
     },
   },
+  '009-siem-since': {
+    async up(db: Kysely<unknown>) {
+      await db.schema.alterTable('siem_cursors').addColumn('since_seq', 'bigint').execute();
+    },
+  },
 };
 
 export const INDEX_MIGRATIONS: Migrations = {

@@ -93,7 +93,9 @@ test('after a rollback nothing is sent until an operator resets the destination,
     await Promise.all([second.siem.reset(by, 'siem', 5), second.siem.reset(by, 'siem', 'now')]);
     await until('the entries of the resets', () => hasAll(second));
     assert.ok(seqsIn(file).includes(size2 + 1));
-    assert.equal(second.siem.status()[0]?.fault, null);
+    const now = (await entriesOf(second)).findLast(({ type }) => type === 'config.changed');
+    const { fault: last, since } = second.siem.status()[0] ?? {};
+    assert.deepEqual([last, since], [null, now?.detail?.['from']], 'what it has of this log');
   } finally {
     await second.close();
   }
