@@ -1,7 +1,8 @@
-// The HTTP API: fastify with everything optional made explicit. Every route but those of routes/public.ts and the one that Slack
-// signs runs the authentication hook; a route that is not listed as public cannot be reached without a verified principal.
+// The HTTP API: fastify with everything optional made explicit. Every route but those of routes/public.ts, the one that Slack signs, and
+// the console's log-in and files runs the authentication hook: no other can be reached without a verified principal.
 // REFUSES: forwarded headers (trustProxy is off), unknown body keys, bodies over the limit, answers that are cached.
 
+import fastifyCookie from '@fastify/cookie';
 import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
 import swagger from '@fastify/swagger';
@@ -13,15 +14,21 @@ import type { Server as HttpServer, IncomingMessage, RequestListener, ServerResp
 import { createServer as createHttpServer } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { ERROR_CODES, SallyportError } from '../core/error.ts';
-import { createAuthentication } from './authentication.ts';
+import { type ConsoleEntrance, createAuthentication } from './authentication.ts';
+import { Cookies } from './cookies.ts';
+import { EventBroker } from './event-broker.ts';
 import { EventStreams } from './event-streams.ts';
+import { createLoginFailures } from './login-failures.ts';
 import type { ApiDeps } from './ports.ts';
 import { DEFAULT_LIMITS } from './ports.ts';
 import type { Problem } from './problem.ts';
 import { problemOf } from './problem.ts';
 import { approvalRoutes } from './routes/approvals.ts';
 import { auditRoutes } from './routes/audit.ts';
+import { consoleFileRoutes } from './routes/console-files.ts';
+import { consoleLoginRoutes } from './routes/console-login.ts';
 import { delegationRoutes } from './routes/delegations.ts';
+import { eventRoutes } from './routes/events.ts';
 import { evidenceRoutes } from './routes/evidence.ts';
 import { grantRoutes } from './routes/grants.ts';
 import { lockRoutes } from './routes/locks.ts';
@@ -63,6 +70,7 @@ export async function buildApi(deps: ApiDeps, tls: ApiTls | null): Promise<ApiAp
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   app.decorateRequest('viewer', null);
+  app.decorateRequest('consoleSession', null);
 
   app.setErrorHandler((error, request, reply) => {
     const problem = problemOf(error, request.id);
@@ -87,9 +95,11 @@ export async function buildApi(deps: ApiDeps, tls: ApiTls | null): Promise<ApiAp
     );
   });
   app.addHook('onSend', async (_request, reply) => {
-    void reply.header('cache-control', 'no-store');
+    if (!reply.hasHeader('cache-control')) void reply.header('cache-control', 'no-store');
   });
 
+  // For writing: it reads the first cookie of a name, and ours must be the only one (cookies.ts).
+  await app.register(fastifyCookie, { hook: false });
   await app.register(helmet, {
     contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
     hsts: tls === null ? false : { maxAge: 31_536_000 },
@@ -107,22 +117,35 @@ export async function buildApi(deps: ApiDeps, tls: ApiTls | null): Promise<ApiAp
     openapi: {
       openapi: '3.1.0',
       info: { title: 'Sallyport', version: deps.version, description: 'See docs/api.md. Faults are RFC 9457 problems.' },
-      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } },
-      security: [{ bearer: [] }],
+      components: {
+        securitySchemes: {
+          bearer: { type: 'http', scheme: 'bearer' },
+          console: { type: 'apiKey', in: 'cookie', name: '__Host-sallyport', description: 'See docs/console.md' },
+        },
+      },
+      security: [{ bearer: [] }, { console: [] }],
     },
     transform: jsonSchemaTransform,
   });
 
-  const authenticate = createAuthentication(app, deps, limits);
-  const streams = new EventStreams({ clock: deps.clock, maxStreams: limits.maxEventStreams });
+  const origin = (): string => originOf(deps.publicUrl, tls, app.server);
+  const cookies = new Cookies(deps.publicUrl === null ? tls !== null : deps.publicUrl.startsWith('https:'));
+  const entrance: ConsoleEntrance | null = deps.console && { sessions: deps.console.sessions, cookies, origin };
+  const failures = createLoginFailures(app, limits);
+  const authenticate = createAuthentication(deps, failures, entrance);
+  const streams = new EventStreams({ clock: deps.clock, maxStreams: limits.maxEventStreams, sessions: deps.console?.sessions ?? null });
+  const broker = new EventBroker({ ...deps, streams });
   app.addHook('preClose', async () => streams.closeAll());
 
   publicRoutes(app, deps, authenticate);
   await app.register(async (scope) => slackRoutes(scope.withTypeProvider<ZodTypeProvider>(), deps));
+  consoleLoginRoutes(app, deps, failures, deps.console && entrance && { ...deps.console, ...entrance });
+  await app.register(async (scope) => consoleFileRoutes(scope.withTypeProvider<ZodTypeProvider>(), deps.consoleFolder));
   await app.register(async (scope) => {
     scope.addHook('onRequest', authenticate);
     const inner = scope.withTypeProvider<ZodTypeProvider>();
-    approvalRoutes(inner, deps, limits, streams);
+    eventRoutes(inner, deps, broker);
+    approvalRoutes(inner, deps, limits);
     grantRoutes(inner, deps, limits);
     delegationRoutes(inner, deps);
     recertificationRoutes(inner, deps);
@@ -144,6 +167,15 @@ function serverOf(tls: ApiTls | null, handler: RequestListener): HttpServer {
   const options = { maxHeaderSize: MAX_HEADER_BYTES, requestTimeout: REQUEST_MS };
   if (tls === null) return createHttpServer(options, handler);
   return createHttpsServer({ ...options, cert: tls.certificate, key: tls.key, minVersion: 'TLSv1.2' }, handler);
+}
+
+/** As browsers reach it. Behind a proxy only the configuration knows. */
+function originOf(publicUrl: string | null, tls: ApiTls | null, server: HttpServer): string {
+  if (publicUrl !== null) return new URL(publicUrl).origin;
+  const bound = server.address();
+  if (bound === null || typeof bound === 'string') throw new SallyportError('SP_INTERNAL', 'the API does not listen');
+  const host = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address;
+  return new URL(`${tls === null ? 'http' : 'https'}://${host}:${bound.port}`).origin;
 }
 
 function sendProblem(problem: Problem, reply: FastifyReply): FastifyReply {

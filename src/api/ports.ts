@@ -6,7 +6,7 @@ import type { MaskSet } from '../core/decision.ts';
 import type { Facts } from '../core/facts.ts';
 import type { Delegation, Grant, GrantState, GrantWish, Lock, LockKind } from '../core/grant.ts';
 import type { Principal } from '../core/identity.ts';
-import type { ApprovalId, DelegationId, GrantId, Sha256Hex, TargetName } from '../core/ids.ts';
+import type { ApprovalId, DelegationId, GrantId, SessionId, Sha256Hex, TargetName } from '../core/ids.ts';
 import type { UnsealDesk } from '../core/unseal.ts';
 import type {
   Approval,
@@ -24,6 +24,7 @@ import type {
 } from '../core/ports.ts';
 import type { RowSample } from '../core/preview.ts';
 import type { AccessOffer, Explanation, Fault, PolicyTestResult } from '../policy/index.ts';
+import type { ConsoleSurface } from './console-ports.ts';
 import type { AccessReportAnswer, PolicyDiffAnswer, ReplayAnswer } from './policy-tools.ts';
 import type { ReviewsSurface } from './review-views.ts';
 
@@ -281,6 +282,22 @@ export interface SurfaceRoles {
 /** A file of the transparency log as it lies on disk: `checkpoint`, `log.vkey`, `tile/0/000`. */
 export type LogFile = (path: string) => Promise<Uint8Array | null>;
 
+/** Something is another than it was. What it is now is asked for when it is told. */
+export type ApiChange =
+  | { readonly kind: 'grant'; readonly id: GrantId }
+  | { readonly kind: 'session'; readonly id: SessionId }
+  | { readonly kind: 'policy'; readonly sha256: Sha256Hex }
+  | { readonly kind: 'lock'; readonly lock: Pick<Lock, 'kind' | 'name'>; readonly state: 'set' | 'lifted' }
+  /** Entries of the log that are durable. */
+  | { readonly kind: 'log'; readonly size: number };
+export type ChangeKind = ApiChange['kind'] | 'approval';
+
+/** Changes on all threads, but those of approvals. */
+export interface ChangesSurface {
+  /** @returns ends the subscription */
+  subscribe(listener: (change: ApiChange) => void): () => void;
+}
+
 /** Builds the index of sessions anew from the log. @returns how many entries it has. */
 export type Reindex = (onProgress: OnProgress) => Promise<number>;
 
@@ -312,6 +329,13 @@ export interface ApiDeps {
   readonly policy: PolicySurface;
   readonly policyTools: PolicyToolsSurface;
   readonly reviews: ReviewsSurface;
+  readonly changes: ChangesSurface;
+  /** How browsers come in; null = no identity provider is configured for the console. */
+  readonly console: ConsoleSurface | null;
+  /** Where the built console lies; null = nowhere. */
+  readonly consoleFolder: string | null;
+  /** Where browsers reach the API, when that is not the address it listens on. */
+  readonly publicUrl: string | null;
   readonly metrics: Registry;
   /** Who reads metrics without a token: this machine, or everyone who can connect. Operators always can with one. */
   readonly metricsAccess: 'loopback' | 'public';

@@ -13,6 +13,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Set by the authentication hook; null on public routes. */
     viewer: Viewer | null;
+    /** Id of the log-in to the console that the request came with; null = it came with a token, or with nothing. */
+    consoleSession: string | null;
   }
 }
 

@@ -6,7 +6,7 @@ import type { ApprovalsService } from '../approvals/index.ts';
 import { SallyportError } from '../core/error.ts';
 import type { AccessSnapshot, Lock } from '../core/grant.ts';
 import { principalKey } from '../core/identity.ts';
-import type { TargetName } from '../core/ids.ts';
+import type { GrantId, TargetName } from '../core/ids.ts';
 import type { Notifier } from '../core/notice.ts';
 import type { AuditLog, Clock, Logger, Random } from '../core/ports.ts';
 import {
@@ -47,6 +47,8 @@ export interface GatewayAccessDeps {
   readonly later: {
     readonly notifier: () => Notifier;
     readonly approvals: () => Pick<ApprovalsService, 'voidAll'>;
+    /** A grant is another than it was. */
+    readonly grantChanged: (id: GrantId) => void;
     /** Tells the workers; never rejects. */
     readonly publish: (snapshot: AccessSnapshot) => Promise<void>;
   };
@@ -80,7 +82,13 @@ export function createGatewayAccess(deps: GatewayAccessDeps): GatewayAccess {
       await later.publish(snapshot);
     },
   });
-  const notifier: Notifier = { notify: (notice) => later.notifier().notify(notice) };
+  // There is a notice of every change of a grant, once the change has taken effect.
+  const notifier: Notifier = {
+    notify(notice) {
+      later.notifier().notify(notice);
+      if (notice.id.startsWith('grt_')) later.grantChanged(notice.id as GrantId);
+    },
+  };
   const escalation = escalationOf(document, deps.policy());
   const rolesNow = (principal: Parameters<typeof rolesOf>[0]): readonly string[] => rolesOf(principal, deps.policy());
   const authoritiesOf = createAuthorities({ known: () => watch.known, rolesOf: rolesNow, escalation, clock });

@@ -5,7 +5,7 @@
 import { createHmac } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
-import { createApi } from '../api/index.ts';
+import { type ConsolePersona, createApi } from '../api/index.ts';
 import { createApprovalDesk, createUnsealDesk } from '../approvals/index.ts';
 import { createPruning, createRetention, type Disk, type OpenAuditLog, openAuditLog, parseSigningKey } from '../audit/index.ts';
 import { SallyportError } from '../core/error.ts';
@@ -24,9 +24,11 @@ import { compareWithAnchors } from '../anchors/index.ts';
 import { createGatewayAccess } from './access.ts';
 import { keepAnchors, readAnchors } from './anchors.ts';
 import { createVersionMemory, sharedBoundColumns } from './bound-columns.ts';
+import { createChanges, tellingIndex, tellingLocks } from './changes.ts';
 import { recordConfig } from './config-record.ts';
 import type { ConfigDocument } from './config-schema.ts';
 import { environment, type LoadedConfig } from './config.ts';
+import { consoleFolder, createGatewayConsole, readConsoleClients } from './console.ts';
 import { watchConnectors } from './connector-watch.ts';
 import { createEvidence } from './evidence.ts';
 import { failuresOfThread } from './login-failures.ts';
@@ -56,6 +58,8 @@ export interface GatewayPorts {
   readonly logger: Logger;
   /** Called when the audit log can no longer be written or a worker has ended: the process should end. */
   readonly onFatal: (fault: SallyportError) => void;
+  /** Whom a link to the console may log in without a further question: people of a development identity provider. */
+  readonly personas?: readonly ConsolePersona[];
   /** For fault injection in tests; not with workers. */
   readonly auditDisk?: Disk;
 }
@@ -112,6 +116,8 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   const disk = ports.auditDisk === undefined ? {} : { disk: ports.auditDisk };
   const configured = await readAnchors(config, { auditDirectory, secret, random, ...disk });
   const destinations = await readSiem(config, secret);
+  const personas = ports.personas ?? [];
+  const consoleClients = await readConsoleClients(document, personas, secret);
   const apiTls = document.api.tls === undefined ? null : await readServerTls(config, document.api.tls);
   const authenticator = authenticatorOf(document, { clock, logger });
   const parser = await createParser();
@@ -146,6 +152,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   requireRoles(starting.policy, requiredRoles(document));
   await recordStart(starting, { versions: store.policies, audit, clock });
   const settings = { ...ofFiles, policySource: starting.policy.source };
+  const changes = createChanges();
   const threadPolicy = new ThreadPolicy(starting.policy, document.targets);
   const runtime = new PolicyRuntime({
     policy: starting.policy,
@@ -156,9 +163,10 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     readFiles,
     threads: {
       prepare: ({ source, sha256 }) => workers.preparePolicy({ source, sha256 }),
-      use(policy) {
+      async use(policy) {
         usePolicy(policy);
-        return workers.usePolicy(policy.sha256);
+        await workers.usePolicy(policy.sha256);
+        changes.publish({ kind: 'policy', sha256: policy.sha256 });
       },
     },
     voidHeld: () => approvals.voidAll('policy-changed'),
@@ -177,6 +185,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     later: {
       notifier: () => notifications.service,
       approvals: () => approvals,
+      grantChanged: (id) => changes.publish({ kind: 'grant', id }),
       publish: (snapshot) => workers.access(snapshot),
     },
   });
@@ -263,7 +272,8 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     logger,
   );
   undo.push(() => retention.stop());
-  const indexer = startSessionIndexer({ reader: audit, index: store.sessions, logger });
+  const sessions = tellingIndex(store.sessions, audit.size(), changes);
+  const indexer = startSessionIndexer({ reader: audit, index: sessions, logger });
   undo.push(() => indexer.stop());
 
   const evidence = await createEvidence({
@@ -274,12 +284,21 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     versions: store.policies,
   });
 
+  const console = createGatewayConsole({
+    document,
+    clients: consoleClients,
+    personas,
+    store: store.consoleSessions,
+    signingKey,
+    clock,
+    random,
+  });
   const api = createApi({
     authenticator,
     rolesOf: (principal) => rolesOf(principal, runtime.policy),
     approvals,
     grants: access.grants,
-    locks: access.locks,
+    locks: tellingLocks(access.locks, changes, async (principal) => console?.sessions.endAllOf(principal)),
     delegations: access.delegations,
     recertification: access.recertification,
     unseals: createUnsealDesk({
@@ -289,7 +308,11 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
       approvers: document.audit.unseal?.approvers ?? null,
       authoritiesOf: access.authoritiesOf,
     }),
-    sessions: store.sessions,
+    sessions,
+    changes,
+    console,
+    consoleFolder: consoleFolder(),
+    publicUrl: publicUrl ?? null,
     audit: { log: audit, reader: audit, file: (path) => audit.file(path), reindex: (onProgress) => indexer.rebuild(onProgress) },
     evidence,
     analysts: () => adapter.analysts(),

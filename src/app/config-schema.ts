@@ -9,6 +9,7 @@ import { TOKEN_KEY_STATES } from '../masking/index.ts';
 import { auditAnchors } from './anchors-schema.ts';
 import { auditRetention } from './retention-schema.ts';
 import { name, path, roleName, secretRef } from './config-parts.ts';
+import { apiConsole, consoleIsReachable, providerConsole } from './console-schema.ts';
 import { grantsSection } from './grants-schema.ts';
 import { notificationChannel } from './notifications-schema.ts';
 import { siemDestination } from './siem-schema.ts';
@@ -63,6 +64,7 @@ const api = z
     operators: z.array(roleName).default([]),
     publicUrl: z.url({ protocol: /^https?$/ }).optional(),
     metrics: z.enum(['loopback', 'public']).default('loopback'),
+    console: apiConsole.prefault({}),
   })
   .superRefine(secured);
 
@@ -77,6 +79,7 @@ const provider = z.strictObject({
   nameClaim: z.string().min(1).optional(),
   kindClaim: z.string().min(1).optional(),
   defaultKind: kind.default('agent'),
+  console: providerConsole.optional(),
 });
 
 const upstreamTls = z.discriminatedUnion('mode', [
@@ -164,6 +167,7 @@ export const configSchema = z
   })
   .superRefine((config, context) => {
     tokenKeysAreUsable(config, context);
+    consoleIsReachable(config, context);
     for (const [list, key] of [
       [config.targets, 'targets'],
       [config.identity.providers, 'identity.providers'],

@@ -114,7 +114,7 @@ export function policySettingOf(document: ConfigDocument): PolicySetting {
 /** @throws SP_CONFIG_INVALID */
 export function authenticatorOf(document: ConfigDocument, ports: { readonly clock: Clock; readonly logger: Logger }): Authenticator {
   return createOidcAuthenticator({
-    providers: document.identity.providers.map(({ kindClaim, defaultKind, algorithms, nameClaim, ...provider }) => ({
+    providers: document.identity.providers.map(({ kindClaim, defaultKind, algorithms, nameClaim, console: _ofBrowsers, ...provider }) => ({
       ...provider,
       ...(algorithms === undefined ? {} : { algorithms }),
       ...(nameClaim === undefined ? {} : { nameClaim }),

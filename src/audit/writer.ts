@@ -12,7 +12,7 @@ import type { ProducerEnd, WriterTemplate } from './connection.ts';
 import { Connection } from './connection.ts';
 import { DataKeys } from './data-keys.ts';
 import type { Disk } from './disk.ts';
-import { readWhole } from './disk.ts';
+import { faultCode, readWhole } from './disk.ts';
 import { decodeHeader, encodeDraft, encodeRef, encodeRefs } from './entry.ts';
 import type { AuditDirs } from './log-files.ts';
 import { isLogPath, readBundle } from './log-files.ts';
@@ -24,15 +24,16 @@ import type { Recovered } from './recovery.ts';
 import { blobBytes, isKeyId, keyFirstSeq, sealInto } from './sealing.ts';
 import type { DataKey } from './sealing.ts';
 import type { Segments } from './segments.ts';
+import { Tail } from './tail.ts';
 import { MAX_ENTRY_BYTES, TILE_WIDTH } from './tlog/index.ts';
 
 const MAX_COMMIT_BYTES = 2 * 1024 * 1024;
 /** How long an entry stays unwritten when nobody waits for it; with the time until the writer looks, below 100 ms. */
 export const IDLE_COMMIT_MS = 30;
 /** Publish before the second is over, so that the tail in memory stays small. */
-const EARLY_PUBLISH_BYTES = 8 * 1024 * 1024;
+const EARLY_PUBLISH_BYTES = 16 * 1024 * 1024;
 /** Only if publishing cannot keep up at all do entries wait for it. */
-const MAX_TAIL_BYTES = 64 * 1024 * 1024;
+const MAX_TAIL_BYTES = 128 * 1024 * 1024;
 
 export interface WriterOptions {
   readonly replica: string;
@@ -65,10 +66,7 @@ export class LogWriter {
   readonly #connections: Connection[] = [];
   /** Whose turn it is. */
   #first = 0;
-  /** Durable entries that are not in a full bundle yet. */
-  readonly #tail: Buffer[];
-  #tailStart: number;
-  #tailBytes = 0;
+  readonly #tail: Tail;
   /** What the last heartbeat told, and payloads sealed since. */
   #toldSize = 0;
   #payloads = 0;
@@ -88,9 +86,7 @@ export class LogWriter {
     const { recovered, segments } = deps;
     this.#deps = deps;
     this.#group = new CommitGroup(() => segments.nextCommit);
-    this.#tail = recovered.tail;
-    this.#tailStart = recovered.tailStart;
-    for (const entry of this.#tail) this.#tailBytes += entry.length;
+    this.#tail = new Tail(recovered.tailStart, recovered.tail);
     this.#keys = new DataKeys({
       disk: deps.disk,
       dir: deps.dirs.keys,
@@ -108,9 +104,8 @@ export class LogWriter {
     const { recovered, logger, segments, options } = this.#deps;
     const size = this.size();
     this.#toldSize = size;
-    const last = this.#tail.at(-1);
-    const lastType = size === 0 ? null : last === undefined ? await this.#typeOf(size - 1) : decodeHeader(last, size - 1).type;
-    const previous = lastType === null ? 'none' : lastType === 'log.closed' ? 'closed' : 'crashed';
+    const [last] = size === 0 ? [] : await this.read(size - 1, size);
+    const previous = last === undefined ? 'none' : decodeHeader(last, size - 1).type === 'log.closed' ? 'closed' : 'crashed';
     const { cutBytes } = recovered;
     if (cutBytes > 0) logger.warn({ bytes: cutBytes, size }, 'audit log: cut an unacknowledged tail');
     try {
@@ -173,7 +168,7 @@ export class LogWriter {
   async read(seq: number, end: number): Promise<readonly Buffer[]> {
     const to = Math.min(end, this.size());
     if (seq >= to) return [];
-    if (seq >= this.#tailStart) return this.#tail.slice(seq - this.#tailStart, Math.min(seq + TILE_WIDTH, to) - this.#tailStart);
+    if (seq >= this.#tail.start) return this.#tail.slice(seq, Math.min(seq + TILE_WIDTH, to));
     // What is not in memory lies in full bundles.
     const index = Math.floor(seq / TILE_WIDTH);
     const bundle = await readBundle(this.#deps.disk, this.#deps.dirs.log, index, TILE_WIDTH);
@@ -239,7 +234,7 @@ export class LogWriter {
       if (this.#group.entries === 0) return isStuck;
       const isOld = this.#deps.clock.monotonicMs() - this.#groupSinceMs >= IDLE_COMMIT_MS;
       if (this.#isDue || isOld || this.#group.bytes >= MAX_COMMIT_BYTES) this.#commit();
-      return isStuck || this.#deps.segments.isFull || this.#tailBytes >= MAX_TAIL_BYTES || this.#group.bytes >= MAX_COMMIT_BYTES;
+      return isStuck || this.#deps.segments.isFull || this.#tail.bytes >= MAX_TAIL_BYTES || this.#group.bytes >= MAX_COMMIT_BYTES;
     } catch (cause) {
       this.#fail('an entry cannot be made durable', cause);
       return false;
@@ -252,7 +247,7 @@ export class LogWriter {
       do {
         if (this.#keys.isEmpty) await this.#keys.refill();
         if (segments.isFull && this.#group.entries === 0) await segments.rotate();
-        if (this.#tailBytes >= MAX_TAIL_BYTES) await this.publish();
+        if (this.#tail.bytes >= MAX_TAIL_BYTES) await (this.#publishing ?? this.publish());
       } while (this.#workOnce());
     } catch (cause) {
       this.#fail('an entry cannot be made durable', cause);
@@ -295,7 +290,14 @@ export class LogWriter {
         const session = records.text();
         const head = Buffer.from(`","replica":"${this.#deps.options.replica}",${records.text()}`);
         const payloads = records.payloads().map(({ kind, bytes }) => ({ kind, bytes: Uint8Array.from(bytes) }));
-        connection.templates.set(id, { type, session, head, payloads: payloads.length === 0 ? null : payloads, refs: '' });
+        connection.templates.set(id, {
+          type,
+          session,
+          head,
+          payloads: payloads.length === 0 ? null : payloads,
+          sealedUntilMs: 0,
+          refs: '',
+        });
         return true;
       }
       case RECORDS.release:
@@ -324,11 +326,12 @@ export class LogWriter {
     const variables = records.view();
     const payloads = records.payloads();
     let key: DataKey | null = null;
-    if (payloads.length > 0 || template.payloads !== null) {
+    const isToSeal = template.payloads !== null && this.#deps.clock.monotonicMs() >= template.sealedUntilMs;
+    if (payloads.length > 0 || isToSeal) {
       key = this.#keys.take(template.session);
       if (key === null) return false;
     }
-    const refs = this.#refsOf(template, payloads, key);
+    const refs = this.#refsOf(template, payloads, key, isToSeal);
     const seq = this.#begin(atMs);
     this.#group.copy(template.head);
     this.#group.copy(variables);
@@ -365,15 +368,16 @@ export class LogWriter {
   }
 
   /** References of an entry: those of its template first, then its own. */
-  #refsOf(template: WriterTemplate, payloads: readonly Payload[], key: DataKey | null): string {
+  #refsOf(template: WriterTemplate, payloads: readonly Payload[], key: DataKey | null, isToSeal: boolean): string {
     if (key === null) return template.refs;
     let shared = template.refs;
-    if (template.payloads !== null) {
+    if (isToSeal && template.payloads !== null) {
       const refs = this.#seal(template.payloads, key);
       shared = refs.map((ref) => encodeRef(ref)).join();
       // Whoever names them later says with which entry they lie.
       template.refs = refs.map((ref) => encodeRef(ref, this.#nextSeq())).join();
-      template.payloads = null;
+      // Retention counts from the first use of a key: no entry may rest on an older one.
+      template.sealedUntilMs = key.untilMs;
     }
     const own = encodeRefs(this.#seal(payloads, key));
     return shared === '' || own === '' ? shared + own : `${shared},${own}`;
@@ -443,17 +447,16 @@ export class LogWriter {
   }
 
   #commit(): void {
-    const { segments } = this.#deps;
-    const { bytes, entries, blobs } = this.#group.close();
-    segments.commit(bytes, entries.length, blobs);
+    const { segments, publisher } = this.#deps;
+    const { bytes, bounds, blobs } = this.#group.close();
+    segments.commit(bytes, bounds.length / 2, blobs);
     this.#group.reset();
     this.#isDue = false;
-    for (const entry of entries) {
-      this.#tail.push(entry);
-      this.#tailBytes += entry.length;
-    }
+    this.#tail.push(bytes, bounds);
     for (const connection of this.#connections) this.#tell(connection);
-    if (this.#tailBytes >= EARLY_PUBLISH_BYTES) void this.publish().catch(() => undefined);
+    // While those who were told go on: at the end of the second it would keep everybody waiting.
+    publisher.hash(this.#tail);
+    if (this.#tail.bytes >= EARLY_PUBLISH_BYTES) void this.publish().catch(() => undefined);
   }
 
   #tell(connection: Connection): void {
@@ -466,20 +469,13 @@ export class LogWriter {
   async #publishOnce(): Promise<void> {
     const { publisher, segments, packs } = this.#deps;
     try {
-      await publisher.publish(this.#tail.slice(), this.#tailStart);
-      const keepFrom = publisher.size - (publisher.size % TILE_WIDTH);
-      for (const entry of this.#tail.splice(0, keepFrom - this.#tailStart)) this.#tailBytes -= entry.length;
-      this.#tailStart = keepFrom;
+      await publisher.publish(this.#tail);
+      this.#tail.dropBefore(publisher.size - (publisher.size % TILE_WIDTH));
       await segments.retire(publisher.size, packs);
     } catch (cause) {
       this.#fail('the checkpoint cannot be written', cause);
       throw refusal(this.#fault);
     }
-  }
-
-  async #typeOf(seq: number): Promise<string | null> {
-    const [entry] = await this.read(seq, seq + 1);
-    return entry === undefined ? null : decodeHeader(entry, seq).type;
   }
 
   #fail(what: string, cause: unknown): void {
@@ -491,8 +487,4 @@ export class LogWriter {
     for (const connection of this.#connections) connection.end.failed(fault);
     this.#deps.onFault(fault);
   }
-}
-
-function faultCode(cause: unknown): string {
-  return cause instanceof Error && 'code' in cause ? String(cause.code) : cause instanceof Error ? cause.name : 'unknown';
 }

@@ -145,6 +145,7 @@ export const ERROR_CODES = {
   SP_API_NOT_FOUND: code('denied', false, 'no such thing, or you may not see it', 'List what you can see first.'),
   SP_API_RATE_LIMITED: code('limit', true, 'too many requests', 'Wait a minute and try again.'),
   SP_API_FORBIDDEN: code('denied', false, 'your roles do not allow this', 'Ask a colleague who has the role.'),
+  SP_API_CROSS_SITE: code('denied', false, 'the request was not made by the console itself', 'Open the console and try again there.'),
   SP_CONFIG_INVALID: code('config', false, 'the configuration is not valid', 'Fix the faults listed.'),
   SP_INTERNAL: code('internal', false, 'internal fault of the gateway', 'Report this with the session id.'),
 } as const satisfies Record<string, CodeFacts>;

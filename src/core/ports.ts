@@ -102,6 +102,32 @@ export interface Authenticator {
   authenticate(token: string, signal?: AbortSignal): Promise<Principal>;
 }
 
+/** A log-in to the console. */
+export interface ConsoleSessionRow {
+  /** Of the cookie's value, hex. */
+  readonly sha256: string;
+  /** `principalKey` of whom it stands for. */
+  readonly principal: string;
+  /** The verified identity, which only the cookie's value and a key of the gateway open together; empty once it has ended. */
+  readonly sealed: string;
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number;
+  readonly seenAtMs: number;
+  readonly endedAtMs: number | null;
+}
+
+/** All @throws SP_STORE_UNAVAILABLE */
+export interface ConsoleSessionStore {
+  create(row: Omit<ConsoleSessionRow, 'seenAtMs' | 'endedAtMs'>): Promise<void>;
+  get(sha256: string): Promise<ConsoleSessionRow | null>;
+  seen(sha256: string, atMs: number): Promise<void>;
+  /** Idempotent; survives power loss on resolve. */
+  end(sha256: string, atMs: number): Promise<void>;
+  /** Of those that have not ended, newest first. */
+  liveOf(principal: string): Promise<string[]>;
+  prune(expiredBeforeMs: number): Promise<void>;
+}
+
 /** Slows down guessing: after too many failed log-ins from one address, that address has to wait. */
 export interface FailureLimiter {
   /** Milliseconds until a log-in from this address is looked at again; 0 = now. */
@@ -176,37 +202,6 @@ export interface ApprovalStore {
   transition(id: ApprovalId, from: ApprovalState, to: ApprovalState): Promise<boolean>;
   /** Approvals in `state` with exactly this binding, newest first. */
   find(binding: ApprovalBinding, state: ApprovalState): Promise<Approval[]>;
-}
-
-export interface SessionRow {
-  readonly id: SessionId;
-  readonly target: TargetName;
-  readonly principal: ActorRef;
-  readonly onBehalfOf: ActorRef | null;
-  readonly openedAtMs: number;
-  readonly closedAtMs: number | null;
-  readonly closeReason: string | null;
-  readonly statements: number;
-  readonly denied: number;
-  readonly held: number;
-  readonly rows: number;
-  /** Log index of the `session.open` entry. */
-  readonly openIndex: number;
-}
-
-/** Index of sessions; rebuildable from the log, never the record itself. */
-export interface SessionIndex {
-  /** Applies consecutive log entries, all of them or none. Idempotent by `seq`; calls come in log order.
-   *  @throws SP_INTERNAL when entries before them were never applied. */
-  apply(entries: readonly EntryOutline[]): Promise<void>;
-  /** Forgets everything: the index is built anew from this entry. */
-  clear(from: number): Promise<void>;
-  /** Log index up to which entries were applied (exclusive). */
-  position(): Promise<number>;
-  get(id: SessionId): Promise<SessionRow | null>;
-  list(filter: { readonly target?: TargetName; readonly live?: boolean; readonly limit: number }): Promise<SessionRow[]>;
-  /** Log indexes of the session's entries, ascending. */
-  entriesOf(id: SessionId): Promise<number[]>;
 }
 
 /** A version that came into force. */
@@ -449,3 +444,4 @@ export interface StoredColumn {
 }
 
 export type { Principal };
+export type * from './session-index.ts';

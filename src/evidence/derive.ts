@@ -6,7 +6,10 @@ import type { Part, RangeEntry, Scope, Sink } from './derivation.ts';
 import { EventTables } from './event-tables.ts';
 import { actorOf, memberOf, objectOf, textOf } from './fields.ts';
 import { IdentityTable } from './identity-table.ts';
-import { renderReport } from './report.ts';
+import { OcsfFiles } from './ocsf-files.ts';
+import { renderHtml } from './html.ts';
+import { renderPdf } from './report-pdf.ts';
+import { reportOf } from './report.ts';
 import { RequestsTable } from './requests-table.ts';
 import { Samples } from './samples.ts';
 import { sha256Hex } from './sums.ts';
@@ -32,7 +35,8 @@ export class Derivation {
   /** Hashes of the policies that entries of the whole range name, whatever the filter. */
   readonly policies = new Set<string>();
 
-  constructor(scope: Scope, sink: Sink) {
+  /** @param version of the product that made the bundle */
+  constructor(scope: Scope, version: string, sink: Sink) {
     this.#scope = scope;
     this.#sink = sink;
     const totals = new Totals(scope);
@@ -42,7 +46,7 @@ export class Derivation {
     const events = new EventTables(sink);
     const requests = new RequestsTable(sink);
     this.#findings = { scope, totals, identities, coverage, samples, events, requests };
-    this.#parts = [totals, identities, coverage, samples, events, requests];
+    this.#parts = [totals, identities, coverage, samples, events, requests, new OcsfFiles(sink, scope.origin, version)];
   }
 
   /** Every entry of the range, in order. */
@@ -62,7 +66,9 @@ export class Derivation {
     for (const part of this.#parts) part.end();
     const controls = new Controls(this.#findings);
     this.#sink.write('controls/hipaa.csv', controls.csv());
-    this.#sink.write('report.html', renderReport(this.#findings, controls));
+    const report = reportOf(this.#findings, controls);
+    this.#sink.write('report.html', renderHtml(report));
+    this.#sink.write('report.pdf', renderPdf(report));
     this.#sink.write('README.html', renderReadme(this.#scope));
     this.#sink.write('VERIFY.md', renderVerifyGuide(this.#scope));
   }

@@ -2,13 +2,19 @@
 
 import type { Scope } from './derivation.ts';
 import { GO_PROGRAM } from './guide-go.ts';
-import { grouped, h, page, table, timeText } from './html.ts';
+import { h, page, tableHtml } from './html.ts';
+import { cell, code } from './report-model.ts';
+import { grouped, timeText } from './words.ts';
 
 const CONTENTS: readonly (readonly [string, string])[] = [
-  ['report.html', 'The report: start here.'],
+  ['report.html, report.pdf', 'The report, for a screen and for paper: start here. Both say the same.'],
   ['records/*.csv', 'What happened, as tables. Every row names its log index and leaf hash.'],
   ['controls/hipaa.csv', 'HIPAA requirements and the records that speak to them.'],
   ['sessions/*.ndjson', 'The entries of each session, exactly as they are in the log.'],
+  [
+    'ocsf/*.ndjson',
+    'The entries as OCSF 1.8 events, as a SIEM takes them, by class: 6005 is Datastore Activity, 3002 Authentication, and so on.',
+  ],
   ['policies/*.yaml', 'Each version of the policy that decided in the range. The name is the SHA-256 of the file.'],
   ['samples/', 'Sealed results that were sampled, by hash. What they hold is encrypted to keys that the gateway does not have.'],
   ['log/', 'Signed checkpoint, starting checkpoint, public key, hash tiles, and every entry of the range.'],
@@ -20,14 +26,14 @@ const CONTENTS: readonly (readonly [string, string])[] = [
 ];
 
 export function renderReadme(scope: Scope): string {
-  const rows = CONTENTS.map(([name, what]) => [`<code>${h(name)}</code>`, h(what)]);
+  const rows = CONTENTS.map(([name, what]) => [cell([code(name)]), cell(what)]);
   return page(
     `Evidence ${scope.origin}`,
     `<h1>Evidence bundle</h1>
 <p class="lead">${h(timeText(scope.from))} to ${h(timeText(scope.to))} UTC, log <code>${h(scope.origin)}</code>.</p>
-<p>Begin with <a href="report.html">report.html</a>. Everything in it is derived from the signed log in this bundle, and the verifier derives it again.</p>
+<p>Begin with <a href="report.html">report.html</a>, or <a href="report.pdf">report.pdf</a> for paper. Everything in them is derived from the signed log in this bundle, and the verifier derives it again.</p>
 <h2>Contents</h2>
-${table(['File', 'What it is'], rows)}<h2>Verify</h2>
+${tableHtml([{ label: 'File' }, { label: 'What it is' }], rows)}<h2>Verify</h2>
 <p>With Node 22.15 or later, without a network: <code>node verify.mjs . --key KEY</code>, where KEY is the public key of the log that you were given
 before and by another way than this bundle. Better still, use a verifier that did not come with the bundle: <code>sallyport evidence verify</code>.
 <a href="VERIFY.md">VERIFY.md</a> has the way with sha256sum, openssl and Go.</p>
@@ -82,10 +88,19 @@ grep -v '  manifest.intoto.jsonl$' SHA256SUMS | LC_ALL=C sort | cmp - "$t/signed
 
 ## 3. Checkpoints: openssl
 
+While the key of a log is being changed, a checkpoint has a signature of the new key and one of the old key; signatures of others, as witnesses,
+may stand beside them. Manifest and starting checkpoint are signed by the new key only, so that is the one to give.
+
 \`\`\`sh
-for name in checkpoint checkpoint.start; do
-  head -n 3 "log/$name" > "$t/text"
-  tail -n +5 "log/$name" | head -n 1 | cut -d' ' -f3 | base64 -d | tail -c 64 > "$t/note.sig"
+signer="$(printf %s "$VKEY" | cut -d+ -f1) $(printf %s "$VKEY" | cut -d+ -f2)"
+for file in checkpoint checkpoint.start; do
+  sed '/^$/,$d' "log/$file" > "$t/text"
+  # of several signatures the one of this key: name and four bytes of key id, then 64 bytes of signature
+  : > "$t/note.sig"
+  sed '1,/^$/d' "log/$file" | while read -r _ name line; do
+    printf %s "$line" | base64 -d > "$t/line"
+    [ "$name $(head -c 4 "$t/line" | od -An -tx1 | tr -d ' ')" != "$signer" ] || tail -c +5 "$t/line" > "$t/note.sig"
+  done
   openssl pkeyutl -verify -pubin -inkey "$t/key.der" -keyform DER -rawin -in "$t/text" -sigfile "$t/note.sig" || exit 1
 done
 \`\`\`

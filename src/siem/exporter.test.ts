@@ -3,8 +3,8 @@ import { afterEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Destination, notTaken, type Outcome, TAKEN } from './destination.ts';
 import { type Cursor, type CursorStore, Exporter, type ExporterDeps, type LeafSource } from './exporter.ts';
-import type { Leaf } from './ocsf.ts';
-import { testLeaf } from './testing.ts';
+import type { Leaf } from '../ocsf/index.ts';
+import { testLeaf } from '../ocsf/testing.ts';
 
 const running: Exporter[] = [];
 afterEach(() => Promise.all(running.splice(0).map((exporter) => exporter.stop())));

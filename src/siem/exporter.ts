@@ -4,9 +4,9 @@
 
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import type { Clock, Logger, Random } from '../core/ports.ts';
+import type { Leaf } from '../ocsf/index.ts';
 import type { Destination } from './destination.ts';
 import { STEP } from './in-steps.ts';
-import type { Leaf } from './ocsf.ts';
 
 /** The log, read. */
 export interface LeafSource {

@@ -10,6 +10,7 @@ import { SallyportError } from '../core/error.ts';
 import type {
   ApprovalStore,
   BoundColumns,
+  ConsoleSessionStore,
   DelegationStore,
   GrantStore,
   LockStore,
@@ -20,6 +21,7 @@ import type {
 import { createDelegationStore, createGrantStore, createLockStore } from './access-stores.ts';
 import { createApprovalStore } from './approval-store.ts';
 import { createBoundColumns } from './bound-columns.ts';
+import { createConsoleSessionStore } from './console-sessions.ts';
 import { INDEX_MIGRATIONS, migrate, STATE_MIGRATIONS } from './migrations.ts';
 import { createNotificationQueue } from './notification-queue.ts';
 import { createPolicyVersions } from './policy-versions.ts';
@@ -44,6 +46,7 @@ export interface Store {
   readonly locks: LockStore;
   readonly delegations: DelegationStore;
   readonly siemCursors: SiemCursors;
+  readonly consoleSessions: ConsoleSessionStore;
   /** Every later call of its ports fails with SP_STORE_UNAVAILABLE. */
   close(): Promise<void>;
 }
@@ -129,6 +132,7 @@ export async function openStore({ dir }: { readonly dir: string }): Promise<Stor
       delegations: createDelegationStore(state),
       notifications: createNotificationQueue(state),
       siemCursors: createSiemCursors(state),
+      consoleSessions: createConsoleSessionStore(state),
       async close() {
         await closeAfterQueries(state, stateDatabase);
         await closeAfterQueries(index, indexDatabase);

@@ -25,8 +25,13 @@ const setup = `
   CREATE TABLE numbered (id serial PRIMARY KEY, body text);
   CREATE TABLE identified (id int GENERATED ALWAYS AS IDENTITY, body text);
   CREATE TABLE stamped (id int, at timestamptz DEFAULT clock_timestamp());
+  CREATE FUNCTION sly(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('numbered_id_seq'); RETURN $1; END $$;
+  CREATE FUNCTION vouched(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('numbered_id_seq'); RETURN $1; END $$;
   CREATE TABLE parent (id int PRIMARY KEY);
   CREATE TABLE child (parent_id int REFERENCES parent ON DELETE CASCADE);
+  CREATE TABLE indexed (id int, n int);
+  CREATE INDEX ON indexed (vouched(n));
+  CREATE TABLE computed (id int, n int, made int GENERATED ALWAYS AS (vouched(n)) STORED);
   INSERT INTO parent VALUES (1), (2); INSERT INTO child VALUES (1), (1);
   CREATE TABLE late (id int PRIMARY KEY, other int UNIQUE DEFERRABLE INITIALLY DEFERRED);
   INSERT INTO late VALUES (1, 1);
@@ -63,7 +68,10 @@ let reviewer: Reviewer;
 
 before(async () => {
   clinic = await startSmallClinic();
-  gateway = await startTestGateway({ targets: [{ ...clinic.target, approvalPreview: 'run' }], policy });
+  gateway = await startTestGateway({
+    targets: [{ ...clinic.target, approvalPreview: 'run', safeFunctions: ['public.vouched(integer)'] }],
+    policy,
+  });
   owner = new pg.Client({
     host: clinic.server.host,
     port: clinic.server.port,
@@ -127,12 +135,29 @@ test('a held read is estimated, not run', async () => {
   assert.equal(preview.notCounted, null);
 });
 
+test('planning runs functions that are declared immutable: only those that are vouched for, and they can change nothing', async () => {
+  const sequence = 'SELECT last_value, is_called FROM numbered_id_seq';
+  const before = (await owner.query(sequence)).rows;
+  await assert.rejects(previewed('UPDATE plain SET n = sly(1) WHERE id = 1'), /not held/);
+  for (const [sql, values] of [
+    ['UPDATE plain SET n = vouched(1) WHERE id = vouched(2)', []],
+    ['UPDATE plain SET n = 1 WHERE id = vouched($1)', [2]],
+  ] as const) {
+    const { preview } = await reviewer.looked(client, sql, values);
+    assert.equal(preview?.affectedRows, null, sql);
+  }
+  assert.deepEqual((await owner.query(sequence)).rows, before);
+});
+
 for (const [reason, sql] of [
   ['default', "INSERT INTO numbered (body) VALUES ('x')"],
   ['default', "INSERT INTO identified (body) VALUES ('x')"],
   ['default', 'INSERT INTO stamped (id) VALUES (1)'],
   ['default', 'UPDATE stamped SET at = DEFAULT'],
   ['volatile-function', 'UPDATE plain SET n = (random() * 10)::int WHERE id = 1'],
+  ['volatile-function', 'UPDATE plain SET n = vouched(n) WHERE id = 1'],
+  ['code', 'UPDATE indexed SET n = 2'],
+  ['code', 'UPDATE computed SET n = 2'],
   ['cascade', 'DELETE FROM parent WHERE id = 1'],
   ['deferred-constraint', 'UPDATE late SET other = 2'],
   ['rule', 'DELETE FROM ruled'],

@@ -1,4 +1,4 @@
-// Held requests: list, show, answer, and a live stream of changes. The desk decides whether an answer counts;
+// Held requests: list, show and answer. The desk decides whether an answer counts;
 // this file only hides what the caller may not see (404, not 403, so ids cannot be probed).
 
 /* oxlint-disable oxc/no-async-endpoint-handlers -- fastify awaits its handlers; this is not Express */
@@ -8,18 +8,16 @@ import { SallyportError } from '../../core/error.ts';
 import type { ApprovalId } from '../../core/ids.ts';
 import type { Approval } from '../../core/ports.ts';
 import type { ApiApp } from '../app.ts';
-import type { EventStreams } from '../event-streams.ts';
 import type { ApiDeps, ApiLimits } from '../ports.ts';
 import { approvalDetailSchema, approvalDetailView, approvalSchema, approvalStateSchema, approvalView } from '../views.ts';
-import { Viewer, viewerOf } from '../viewer.ts';
+import { type Viewer, viewerOf } from '../viewer.ts';
+import { maySeeApproval } from '../visibility.ts';
 
 const approvalIdSchema = z.string().regex(/^apr_[a-z2-7]{26}$/);
 const tags = ['approvals'];
 
-export function approvalRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits, streams: EventStreams): void {
-  // Who has the right to answer lent or by escalation sees what there is to answer.
-  const maySee = (approval: Approval, viewer: Viewer): boolean =>
-    viewer.maySeeApproval(approval) || deps.approvals.mayAnswer(approval, viewer.principal);
+export function approvalRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits): void {
+  const maySee = (approval: Approval, viewer: Viewer): boolean => maySeeApproval(approval, viewer, deps);
   const visible = async (id: string, viewer: Viewer): Promise<Approval> => {
     const approval = await deps.approvals.show(id as ApprovalId);
     if (approval === null || !maySee(approval, viewer)) {
@@ -50,23 +48,6 @@ export function approvalRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits, st
         (row) => maySee(row, viewer),
       );
       return { approvals: rows.map((row) => approvalView(row, viewer, deps.approvals)) };
-    },
-  );
-
-  app.get(
-    '/v1/approvals/events',
-    { schema: { tags, summary: 'Server-sent events: `approval` with the new state after every change' } },
-    async (request, reply) => {
-      const { principal } = viewerOf(request);
-      const stream = streams.open(request, reply, principal.expiresAtMs);
-      const unsubscribe = deps.approvals.subscribe((approval) => {
-        // A stream that was opened before the lock tells nothing after it.
-        if (deps.locks.isLockedOut(principal)) return;
-        // Roles are worked out again for each event: a policy change takes effect on streams that are open.
-        const viewer = new Viewer(principal, deps);
-        if (maySee(approval, viewer)) stream.send('approval', approvalSchema.parse(approvalView(approval, viewer, deps.approvals)));
-      });
-      stream.onClose(unsubscribe);
     },
   );
 

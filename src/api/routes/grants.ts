@@ -12,6 +12,7 @@ import type { ApiApp } from '../app.ts';
 import { grantSchema, grantStateSchema, grantView, offerSchema } from '../grant-views.ts';
 import type { ApiDeps, ApiLimits } from '../ports.ts';
 import { type Viewer, viewerOf } from '../viewer.ts';
+import { maySeeGrant } from '../visibility.ts';
 import { visibleRows } from './approvals.ts';
 
 const params = z.object({ id: z.string().regex(/^grt_[a-z2-7]{26}$/) });
@@ -21,8 +22,7 @@ const tags = ['grants'];
 
 export function grantRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits): void {
   const { grants } = deps;
-  const maySee = (grant: Grant, viewer: Viewer): boolean =>
-    viewer.maySeeGrant(grant) || grants.mayAnswer(grant, viewer.principal) || grants.mayReview(grant, viewer.principal);
+  const maySee = (grant: Grant, viewer: Viewer): boolean => maySeeGrant(grant, viewer, deps);
   const visible = async (id: string, viewer: Viewer): Promise<Grant> => {
     const grant = await grants.show(id as GrantId);
     if (grant === null || !maySee(grant, viewer)) throw new SallyportError('SP_GRANT_NOT_FOUND', 'unknown or not visible');

@@ -51,23 +51,24 @@ export function lockQuery(written: Iterable<{ readonly schema: string; readonly 
   return `LOCK TABLE ${tables.join(', ')} IN ROW EXCLUSIVE MODE NOWAIT`;
 }
 
-/** Of an expression as text: it calls something of a volatile function's name. */
-const callsVolatile = (expression: string): string =>
+/** Of an expression as text: it calls something of a loose function's name. */
+const callsLoose = (expression: string): string =>
   `EXISTS (SELECT FROM pg_catalog.regexp_matches(${expression}, '([[:alnum:]_$]+)"?\\(', 'g') m JOIN loose ON loose.name = m[1])`;
 
-/** One row for each reason, one column. @param read all relations of the statement, those written among them */
+/** One row for each reason, one column. A function is loose when it is volatile or not PostgreSQL's own: what an owner declares of
+ *  it may be untrue, and vouching for it says what it shows, not what it does. @param read all relations of the statement, those written among them */
 export function safetyQuery(written: ReadonlySet<number>, read: ReadonlySet<number>, uses: TreeUses): string {
   const defaults = `
     UNION ALL SELECT 'default' FROM pg_catalog.pg_attribute a JOIN written w ON w.oid = a.attrelid WHERE a.attidentity <> ''
     UNION ALL SELECT 'default' FROM pg_catalog.pg_attrdef d JOIN written w ON w.oid = d.adrelid
-      WHERE ${callsVolatile('pg_catalog.pg_get_expr(d.adbin, d.adrelid)')}
+      WHERE ${callsLoose('pg_catalog.pg_get_expr(d.adbin, d.adrelid)')}
     UNION ALL SELECT 'default' FROM pg_catalog.pg_attribute a JOIN written w ON w.oid = a.attrelid
-      JOIN pg_catalog.pg_type t ON t.oid = a.atttypid WHERE t.typtype = 'd' AND ${callsVolatile("coalesce(t.typdefault, '')")}`;
+      JOIN pg_catalog.pg_type t ON t.oid = a.atttypid WHERE t.typtype = 'd' AND ${callsLoose("coalesce(t.typdefault, '')")}`;
   return `WITH RECURSIVE written(oid) AS (
       SELECT pg_catalog.unnest(${oids(written)})
       UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN written w ON w.oid = i.inhparent),
     used(oid) AS (SELECT oid FROM written UNION SELECT pg_catalog.unnest(${oids(read)})),
-    loose(name) AS (SELECT DISTINCT p.proname::pg_catalog.text FROM pg_catalog.pg_proc p WHERE p.provolatile = 'v')
+    loose(oid, name) AS (SELECT p.oid, p.proname::pg_catalog.text FROM pg_catalog.pg_proc p WHERE p.provolatile = 'v' OR p.oid >= 16384)
     SELECT 'foreign-table' FROM pg_catalog.pg_class c JOIN used u ON u.oid = c.oid WHERE c.relkind = 'f'
     UNION ALL SELECT 'view' FROM pg_catalog.pg_class c JOIN used u ON u.oid = c.oid WHERE c.relkind = 'v'
     UNION ALL SELECT 'code' FROM pg_catalog.pg_class c JOIN used u ON u.oid = c.oid WHERE c.relrowsecurity
@@ -78,12 +79,19 @@ export function safetyQuery(written: ReadonlySet<number>, read: ReadonlySet<numb
     UNION ALL SELECT 'deferred-constraint' FROM pg_catalog.pg_constraint c JOIN written w ON w.oid IN (c.conrelid, c.confrelid)
       WHERE c.condeferrable
     UNION ALL SELECT 'code' FROM pg_catalog.pg_constraint c JOIN written w ON w.oid = c.conrelid
-      WHERE c.contype = 'c' AND ${callsVolatile('pg_catalog.pg_get_expr(c.conbin, c.conrelid)')}
+      WHERE c.contype = 'c' AND ${callsLoose('pg_catalog.pg_get_expr(c.conbin, c.conrelid)')}
+    UNION ALL SELECT 'code' FROM pg_catalog.pg_constraint c
+      WHERE c.contypid <> 0 AND c.contype = 'c' AND ${callsLoose('pg_catalog.pg_get_expr(c.conbin, 0)')}
+    UNION ALL SELECT 'code' FROM pg_catalog.pg_attrdef d JOIN written w ON w.oid = d.adrelid
+      JOIN pg_catalog.pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum AND a.attgenerated <> ''
+      WHERE ${callsLoose('pg_catalog.pg_get_expr(d.adbin, d.adrelid)')}
+    UNION ALL SELECT 'code' FROM pg_catalog.pg_index i JOIN written w ON w.oid = i.indrelid
+      WHERE ${callsLoose("pg_catalog.concat(pg_catalog.pg_get_expr(i.indexprs, i.indrelid), ' ', pg_catalog.pg_get_expr(i.indpred, i.indrelid))")}
     UNION ALL SELECT 'volatile-function' FROM loose WHERE loose.name = ANY (${names(uses.functions)})
-    UNION ALL SELECT 'volatile-function' FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode
-      WHERE p.provolatile = 'v' AND o.oprname = ANY (${names(uses.operators)})
-    UNION ALL SELECT 'volatile-function' FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_proc p ON p.oid = c.castfunc
-      WHERE p.provolatile = 'v' AND c.oid >= 16384${uses.storesDefaults ? defaults : ''}`;
+    UNION ALL SELECT 'volatile-function' FROM pg_catalog.pg_operator o JOIN loose ON loose.oid = o.oprcode
+      WHERE o.oprname = ANY (${names(uses.operators)})
+    UNION ALL SELECT 'volatile-function' FROM pg_catalog.pg_cast c JOIN loose ON loose.oid = c.castfunc
+      WHERE c.oid >= 16384${uses.storesDefaults ? defaults : ''}`;
 }
 
 /** The first of the reasons the target named, in the order of the vocabulary; null = none. */

@@ -77,6 +77,7 @@ const ROWS: Readonly<Record<string, EntryRow>> = {
   'key.rotated': { classUid: 1008, activity: 5, severity: medium, title: 'Key rotated' },
   'auth.ok': { classUid: 3002, activity: 1, severity: informational, title: 'Log-in' },
   'auth.fail': { classUid: 3002, activity: 1, severity: medium, title: 'Log-in refused', isFailure: true },
+  'auth.end': { classUid: 3002, activity: 2, severity: informational, title: 'Log-out' },
   'session.open': { classUid: 6005, activity: 3, severity: informational, title: 'Session opened' },
   'session.close': { classUid: 3002, activity: 2, severity: informational, title: 'Session closed' },
   'request.intent': { classUid: 6005, activity: 'of-statement', severity: informational, title: 'Statement let through' },

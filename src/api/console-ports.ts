@@ -1,0 +1,53 @@
+// What the API needs to let a browser in: log-in by redirect, and what a cookie stands for. `identity` satisfies these without
+// importing this file.
+
+import type { Principal } from '../core/identity.ts';
+
+export interface ConsoleLogin {
+  readonly providers: readonly { readonly name: string; readonly label: string }[];
+  /** @returns where the browser goes, and what it brings back in a cookie
+   *  @throws SP_API_NOT_FOUND for an unknown provider, SP_AUTH_UNAVAILABLE */
+  begin(
+    provider: string,
+    to: { readonly redirectUri: string; readonly returnTo: string; readonly hint: string | null },
+  ): Promise<{ readonly url: string; readonly transaction: string }>;
+  /** @param query of the request that came back, with `?`
+   *  @throws SP_AUTH_INVALID_TOKEN, SP_AUTH_UNAVAILABLE, SP_API_RATE_LIMITED */
+  finish(
+    transaction: string,
+    back: { readonly redirectUri: string; readonly query: string },
+  ): Promise<{ readonly token: string; readonly provider: string; readonly returnTo: string }>;
+}
+
+/** All @throws SP_STORE_UNAVAILABLE */
+export interface ConsoleSessionsSurface {
+  /** @returns the cookie's value, and its end in ms since the epoch */
+  open(principal: Principal): Promise<{ readonly value: string; readonly expiresAtMs: number }>;
+  /** Counts as a use. `over`: it was one; `unknown`: it never was. */
+  find(
+    value: string,
+  ): Promise<
+    | { readonly state: 'live'; readonly id: string; readonly principal: Principal }
+    | { readonly state: 'over' }
+    | { readonly state: 'unknown' }
+  >;
+  end(id: string): Promise<void>;
+  /** @returns ends that */
+  onEnd(id: string, listener: () => void): () => void;
+  isOver(id: string): boolean;
+}
+
+/** Somebody of a development identity provider. */
+export interface ConsolePersona {
+  readonly provider: string;
+  readonly name: string;
+  readonly displayName: string;
+  readonly groups: readonly string[];
+}
+
+export interface ConsoleSurface {
+  readonly login: ConsoleLogin;
+  readonly sessions: ConsoleSessionsSurface;
+  /** Whom a link may log in without a further question; none but in a demo. */
+  readonly personas: readonly ConsolePersona[];
+}

@@ -1,0 +1,75 @@
+// Live changes. The rules of the lists decide what each viewer is told: approvals, grants and sessions they may see; locks and the
+// policy's version with oversight, the log's size with the right to read it.
+
+/* oxlint-disable oxc/no-async-endpoint-handlers -- fastify awaits its handlers; this is not Express */
+
+import type { ApiApp } from '../app.ts';
+import type { EventBroker, ViewOf } from '../event-broker.ts';
+import { grantSchema, grantView } from '../grant-views.ts';
+import type { ApiDeps, ApiChange } from '../ports.ts';
+import { approvalSchema, approvalView, sessionSchema, sessionView } from '../views.ts';
+import type { Right } from '../viewer.ts';
+import { maySeeApproval, maySeeGrant } from '../visibility.ts';
+
+const tags = ['events'];
+
+export function eventRoutes(app: ApiApp, deps: ApiDeps, broker: EventBroker): void {
+  const stops = [
+    deps.approvals.subscribe((approval) =>
+      broker.publish(
+        'approval',
+        approval.id,
+        async () => (viewer) =>
+          maySeeApproval(approval, viewer, deps) ? approvalSchema.parse(approvalView(approval, viewer, deps.approvals)) : null,
+      ),
+    ),
+    deps.changes.subscribe((change) => broker.publish(change.kind, thingOf(change), async () => viewOf(change))),
+  ];
+  app.addHook('onClose', async () => stops.forEach((stop) => stop()));
+
+  async function viewOf(change: ApiChange): Promise<ViewOf | null> {
+    switch (change.kind) {
+      case 'grant': {
+        const grant = await deps.grants.show(change.id);
+        return grant && ((viewer) => (maySeeGrant(grant, viewer, deps) ? grantSchema.parse(grantView(grant, viewer, deps.grants)) : null));
+      }
+      case 'session': {
+        const session = await deps.sessions.get(change.id);
+        return session && ((viewer) => (viewer.maySeeSession(session) ? sessionSchema.parse(sessionView(session)) : null));
+      }
+      case 'policy':
+        return withRight('oversight', { sha256: change.sha256 });
+      case 'lock':
+        return withRight('oversight', { kind: change.lock.kind, name: change.lock.name, state: change.state });
+      case 'log':
+        return withRight('audit', { size: change.size });
+    }
+  }
+
+  app.get(
+    '/v1/events',
+    {
+      schema: {
+        tags,
+        summary:
+          'Server-sent events: approval, grant, session, policy, log, lock; resumed by Last-Event-ID; `reset` = read everything again',
+      },
+    },
+    async (request, reply) => broker.open(request, reply, null),
+  );
+
+  app.get(
+    '/v1/approvals/events',
+    { schema: { tags: ['approvals'], summary: 'Server-sent events: `approval` with the new state after every change' } },
+    async (request, reply) => broker.open(request, reply, ['approval']),
+  );
+}
+
+function thingOf(change: ApiChange): string {
+  if (change.kind === 'grant' || change.kind === 'session') return change.id;
+  return change.kind === 'lock' ? `${change.lock.kind} ${change.lock.name}` : '';
+}
+
+function withRight(right: Right, data: object): ViewOf {
+  return ({ rights }) => (rights.has(right) ? data : null);
+}
