@@ -56,7 +56,7 @@ export const LEAVER: z.input<typeof leaverSchema> = {
 
 export const COVERAGE: z.input<typeof coverageSchema> = {
   entries: { from: 0, to: 9 },
-  anchors: [{ name: 'soc', kind: 'siem:syslog', upTo: 5 }],
+  anchors: [{ name: 'soc', kind: 'siem:syslog', from: 0, upTo: 5 }],
   notAnchored: 4,
   notReviewed: [{ from: 7, to: 9 }],
   reviews: { records: 1, access: 0, breakGlass: 0 },

@@ -63,6 +63,7 @@ export function createGatewaySiem(settings: readonly SiemSettings[], deps: SiemD
     kind,
     startAt,
     next: 0,
+    since: null,
     sent: 0,
     failures: 0,
     fault: null,
