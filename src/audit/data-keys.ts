@@ -6,8 +6,9 @@ import { SallyportError } from '../core/error.ts';
 import type { Clock, Random } from '../core/ports.ts';
 import type { Disk } from './disk.ts';
 import { readWhole, replaceFile } from './disk.ts';
+import { DATA_KEY_BYTES } from './blob-format.ts';
 import type { DataKey } from './sealing.ts';
-import { DATA_KEY_BYTES, dataKey, isKeyId, keyId, wipe, wrapDataKey } from './sealing.ts';
+import { dataKey, isKeyId, keyId, wipe, wrapDataKey } from './sealing.ts';
 
 /** Made at a time: their files are written side by side. */
 const BATCH_KEYS = 8;

@@ -217,6 +217,7 @@ function refused(cause?: unknown): SallyportError {
 function faultOf(fault: unknown, provider: CodeFlowProvider): SallyportError {
   for (let cause = fault; cause instanceof Error; cause = cause.cause) if (cause instanceof SallyportError) return cause;
   // The provider said no, to the person or to the code, or its answer does not belong to this log-in.
-  if (fault instanceof AuthorizationResponseError || fault instanceof ResponseBodyError || fault instanceof ClientError) return refused(fault);
+  if (fault instanceof AuthorizationResponseError || fault instanceof ResponseBodyError || fault instanceof ClientError)
+    return refused(fault);
   return unavailable(provider, 'the code could not be exchanged', fault);
 }

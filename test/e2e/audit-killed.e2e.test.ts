@@ -88,7 +88,7 @@ async function assertSound(log: OpenAuditLog, setup: Killed, output: string): Pr
     const blob = await log.sealed(ref);
     assert.ok(blob !== null, `${String(mark)} has neither its payload nor a tombstone`);
     const opened = await Promise.any([one, two].map(({ identity }) => unseal(blob.ciphertext, blob.wrappedKey, identity)));
-    assert.equal(opened.bytes.toString(), `text of ${String(mark)}`.repeat(20));
+    assert.equal(Buffer.from(opened.bytes).toString(), `text of ${String(mark)}`.repeat(20));
   }
   assert.equal(existsSync(join(setup.root, 'audit', 'journal')), true);
 }

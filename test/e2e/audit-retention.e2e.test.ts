@@ -87,7 +87,7 @@ test('payloads older than the rule are destroyed with their keys, after an entry
   for await (const { sealed: refs, detail } of log.entries(32, 33)) {
     const blob = await log.sealed(refs![0]!);
     assert.match(String(detail?.['mark']), /^young/);
-    assert.equal((await unseal(blob!.ciphertext, blob!.wrappedKey, identity, refs![0]!)).bytes.toString(), 'select 1');
+    assert.equal(Buffer.from((await unseal(blob!.ciphertext, blob!.wrappedKey, identity, refs![0]!)).bytes).toString(), 'select 1');
   }
   await log.close();
   const verdict = await verifyLog('/audit', { vkey: key.vkey, disk: w.disk });
@@ -131,7 +131,8 @@ test('a statement that is prepared once and used for weeks is sealed anew each d
     const found = await log.sealed(sealed[0]!);
     keys.add(sealed[0]!.key);
     openable[n] = found !== null;
-    if (found !== null) assert.equal((await unseal(found.ciphertext, found.wrappedKey, identity)).bytes.toString(), 'select 1');
+    if (found !== null)
+      assert.equal(Buffer.from((await unseal(found.ciphertext, found.wrappedKey, identity)).bytes).toString(), 'select 1');
   }
   assert.ok(keys.size >= 20 && keys.size <= 22, `${keys.size} keys`);
   assert.deepEqual([openable[0], openable[10 * 24], ...openable.slice(15 * 24).filter((one) => !one)], [false, false]);

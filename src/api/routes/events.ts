@@ -51,7 +51,8 @@ export function eventRoutes(app: ApiApp, deps: ApiDeps, broker: EventBroker): vo
     {
       schema: {
         tags,
-        summary: 'Server-sent events: approval, grant, session, policy, log, lock; resumed by Last-Event-ID; `reset` = read everything again',
+        summary:
+          'Server-sent events: approval, grant, session, policy, log, lock; resumed by Last-Event-ID; `reset` = read everything again',
       },
     },
     async (request, reply) => broker.open(request, reply, null),

@@ -1,21 +1,25 @@
 // One session: who, what came out, and every statement with its decision and the reason for every mask.
 
 import { ArrowLeft } from 'lucide-react';
-import { useState } from 'react';
+import { lazy, Suspense, useState } from 'react';
 import { Link } from 'wouter';
 import { Actor, ClassBadge, State } from '../../ui/badge.tsx';
 import { count, counted } from '../../ui/numbers.ts';
 import { Fault, Loading } from '../../ui/states.tsx';
 import { Ago, Exact, duration } from '../../ui/time.tsx';
+import { useMay } from '../../session.tsx';
 import { useSession } from './queries.ts';
 import { StepView } from './step.tsx';
 import { timeline } from './timeline.ts';
 
-type Shown = 'all' | 'statements' | 'trouble';
+type Shown = 'all' | 'statements' | 'trouble' | 'replay';
+/** The player brings the code that opens payloads: only those who replay load it. */
+const Replay = lazy(async () => ({ default: (await import('./replay.tsx')).Replay }));
 
 export function SessionPage({ id }: { readonly id: string }) {
   const pages = useSession(id);
   const [shown, setShown] = useState<Shown>('all');
+  const mayReplay = useMay('audit');
   if (pages.isPending) return <Loading what="the session" />;
   if (pages.error !== null) return <Fault fault={pages.error} again={() => void pages.refetch()} />;
   const [session] = pages.data.pages;
@@ -74,32 +78,40 @@ export function SessionPage({ id }: { readonly id: string }) {
       <div className="row spread">
         <h2>Timeline</h2>
         <div className="segments" role="group" aria-label="What to show">
-          {(['all', 'statements', 'trouble'] as const).map((each) => (
+          {(['all', 'statements', 'trouble', ...(mayReplay ? (['replay'] as const) : [])] as const).map((each) => (
             <button key={each} type="button" aria-pressed={shown === each} onClick={() => setShown(each)}>
-              {{ all: 'All', statements: 'Statements', trouble: 'Held, denied, failed' }[each]}
+              {{ all: 'All', statements: 'Statements', trouble: 'Held, denied, failed', replay: 'Replay' }[each]}
             </button>
           ))}
         </div>
       </div>
-      {visible.length === 0 && <p className="quiet">Nothing like that.</p>}
-      <ol className="plain steps">
-        {visible.map((step) => (
-          <StepView key={step.seq} step={step} />
-        ))}
-      </ol>
-      {pages.hasNextPage && (
-        <button type="button" className="button" disabled={pages.isFetchingNextPage} onClick={() => void pages.fetchNextPage()}>
-          More entries
-        </button>
+      {shown === 'replay' ? (
+        <Suspense fallback={<Loading what="the player" />}>
+          <Replay session={id} />
+        </Suspense>
+      ) : (
+        <>
+          {visible.length === 0 && <p className="quiet">Nothing like that.</p>}
+          <ol className="plain steps">
+            {visible.map((step) => (
+              <StepView key={step.seq} step={step} />
+            ))}
+          </ol>
+          {pages.hasNextPage && (
+            <button type="button" className="button" disabled={pages.isFetchingNextPage} onClick={() => void pages.fetchNextPage()}>
+              More entries
+            </button>
+          )}
+          <p className="quiet small">
+            {counted(
+              steps.reduce((sum, { entries }) => sum + entries.length, 0),
+              'entry',
+              'entries',
+            )}{' '}
+            of the log.
+          </p>
+        </>
       )}
-      <p className="quiet small">
-        {counted(
-          steps.reduce((sum, { entries }) => sum + entries.length, 0),
-          'entry',
-          'entries',
-        )}{' '}
-        of the log.
-      </p>
     </article>
   );
 }
