@@ -145,7 +145,7 @@ test('THREAT stolen gateway: a full copy of its disk, configuration and environm
         const blob = (await log.sealed(ref))!;
         const ciphertext = Buffer.from(blob.ciphertext);
         if (seq === own) {
-          assert.equal((await unseal(ciphertext, blob.wrappedKey, thief.identity, ref)).bytes.toString(), 'of the thief');
+          assert.equal(Buffer.from((await unseal(ciphertext, blob.wrappedKey, thief.identity, ref)).bytes).toString(), 'of the thief');
           await assert.rejects(unseal(ciphertext, blob.wrappedKey, gateway.sealingIdentity, ref), corrupt);
           continue;
         }
