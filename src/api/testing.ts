@@ -3,6 +3,7 @@
 
 import { Registry } from 'prom-client';
 import type { z } from 'zod';
+import type { SubjectSearchAnswer } from '../core/subject-search.ts';
 import type { MaskSet } from '../core/decision.ts';
 import { SallyportError } from '../core/error.ts';
 import type { EntryDraft, EntryHeader, Payload } from '../core/event.ts';
@@ -14,6 +15,7 @@ import type { Activity, ActivityFilter, Approval, QueuedNotification, SessionFil
 import { factsOf } from '../core/testing.ts';
 import type { ApiChange, ApiDeps, PolicyFile } from './ports.ts';
 import type { coverageSchema, leaverSchema, ReviewPeriod } from './review-views.ts';
+import type { SubjectWish } from './subject-views.ts';
 import { type AccessFakes, createAccessFakes } from './testing-grants.ts';
 import { createPolicyToolFakes, type PolicyToolFakes } from './testing-policy-tools.ts';
 
@@ -50,6 +52,35 @@ const ROLE_OF_GROUP: Record<string, string> = {
   privacy: 'privacy-officer',
   ops: 'operator',
   audit: 'auditor',
+};
+
+const SUBJECT_SEARCH: Omit<SubjectSearchAnswer, 'target' | 'subject'> = {
+  seq: 12,
+  columns: ['public.patients.id'],
+  entries: { from: 0, to: 12 },
+  touching: 3,
+  hits: [
+    {
+      seq: 4,
+      at: '2026-11-01T00:00:00.000Z',
+      principal: { issuer: 'corp', subject: 'agent-1', kind: 'agent' },
+      onBehalfOf: null,
+      session: 'ses_a',
+      action: 'query',
+      statement: 'SELECT * FROM patients WHERE id = $1',
+      effects: ['read'],
+      relations: ['public.patients'],
+      approval: null,
+      grant: null,
+      result: { seq: 5, rows: 1, code: 'ok' },
+      how: ['asked', 'returned'],
+    },
+  ],
+  hitCount: 1,
+  unsure: [],
+  unsureCount: 0,
+  indexedSince: { seq: 0, at: '2026-11-01T00:00:00.000Z' },
+  damaged: [],
 };
 
 const LEAVER: z.input<typeof leaverSchema> = {
@@ -131,6 +162,12 @@ export function sessionOf(letter: string, principal: Principal, openIndex: numbe
   };
 }
 
+const TREE = [
+  ['public', 'patients', 'id'],
+  ['public', 'patients', 'ssn'],
+  ['public', 'patients_view', 'x'],
+  ['stats', 'daily', 'n'],
+].map(([schema = '', relation = '', column = '']) => ({ schema, relation, relationKind: 'table' as const, column, type: 'text' }));
 const COUNTS = { statements: 4, held: 1, denied: 1, rows: 3, maskedCells: 3 };
 const ACTIVITY: Activity = {
   totals: COUNTS,
@@ -172,9 +209,12 @@ export interface Fakes {
   readonly sessions: SessionRow[];
   readonly entries: EntryHeader[];
   readonly activityAsked: ActivityFilter[];
+  readonly ended: { readonly id: string; readonly by: string; readonly reason: string | undefined }[];
   readonly sessionsAsked: SessionFilter[];
   readonly exported: { readonly by: string; readonly request: object }[];
   readonly appended: { readonly entry: EntryDraft; readonly payloads: readonly Payload[] }[];
+  readonly resets: { readonly by: string; readonly to: string | number }[];
+  readonly searched: (SubjectWish & { readonly by: string })[];
   readonly reviewed: { readonly by: string; readonly period: ReviewPeriod; readonly finding: string }[];
   readonly explained: Principal[];
   readonly checked: { readonly proposals: string; readonly by: string }[];
@@ -194,8 +234,11 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
   const sessions: SessionRow[] = [];
   const entries: EntryHeader[] = [];
   const activityAsked: ActivityFilter[] = [];
+  const ended: Fakes['ended'] = [];
   const sessionsAsked: SessionFilter[] = [];
+  const resets: Fakes['resets'] = [];
   const reviewed: Fakes['reviewed'] = [];
+  const searched: Fakes['searched'] = [];
   const exported: Fakes['exported'] = [];
   const appended: Fakes['appended'] = [];
   const explained: Principal[] = [];
@@ -212,6 +255,16 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
   const access = createAccessFakes(rolesOf);
   const tools = createPolicyToolFakes(POLICY);
   const deps: ApiDeps = {
+    gateway: {
+      replica: 'main',
+      listeners: () => [{ protocol: 'postgres', host: '127.0.0.1', port: 6432, isTls: true }],
+      anchors: () => [{ name: 'beside', kind: 'file', size: 3, lagMs: 0, keptAtMs: NOW_MS, alarms: [] }],
+      endSession: async ({ id }, by, reason) => {
+        if (fail.audit) throw new SallyportError('SP_AUDIT_UNWRITABLE', 'x');
+        ended.push({ id, by: by.subject, reason });
+        return sessions.find((row) => row.id === id)?.closedAtMs === null;
+      },
+    },
     ...access.surfaces,
     policyTools: tools.surface,
     authenticator: {
@@ -346,7 +399,12 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
           if (fail.analyse) throw new Error(`parser fell over ${text}`);
           return { facts: FACTS, forward: 'SELECT mask(ssn) FROM patients' };
         },
-        protectedColumns: async () => new Map(),
+        protectedColumns: async () =>
+          new Map([
+            ['public.patients.ssn', ['phi.ssn']],
+            ['public.patients_view.x', ['phi.ssn']],
+          ]),
+        tree: async () => TREE,
         under: () => ({ analyse: async () => ({ facts: FACTS, forward: null }), protectedColumns: async () => new Map() }),
         knowsColumn: async () => true,
         columns: async () => [],
@@ -357,6 +415,25 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
       current: () => ({ sha256: POLICY, files: [{ path: 'policy.yaml', source: 'version: 1\n' }] }),
       hasAccess: (principal) => rolesOf(principal).includes('reporting-agent'),
       masksFor: () => MASKS,
+      masksOfRole: (role) => (role === 'reporting-agent' ? { 'phi.ssn': 'null' } : null),
+      patternsOf: (_target, name) => (name.startsWith('public.patients') ? new Map([['phi.ssn', 'public.patients.ssn']]) : new Map()),
+      outline: () => ({
+        roles: [{ role: 'reporting-agent', members: ['issuer corp, group ai-agents'] }],
+        classes: ['phi.ssn'],
+        // oxlint-disable-next-line unicorn/no-thenable -- the word of the policy file
+        rules: [{ rule: 'bulk', then: 'hold', when: 'request.unbounded', pack: null }],
+      }),
+      matrix: () => ({
+        cells: [
+          {
+            role: 'reporting-agent',
+            target: CLINIC,
+            effects: [{ effect: 'read', outcome: 'allow', by: 'standing', rules: [] }],
+            masks: { 'phi.ssn': 'redact' },
+          },
+        ],
+        isCut: false,
+      }),
       explain: (principal) => {
         explained.push(principal);
         const base = { reasons: ['rule'] as const, rules: ['bulk'], policySha256: POLICY, masks: MASKS, roles: [] };
@@ -413,6 +490,11 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
       leavers: async (gone) => gone.map((who) => ({ ...LEAVER, ...who, isClear: who.subject !== 'agent-1' })),
       coverage: async () => COVERAGE,
       destinations: () => [{ name: 'soc', kind: 'syslog', next: 5, lag: 2, sent: 5, failures: 1, fault: 'unreachable' }],
+      async reset(by, destination, to) {
+        if (destination !== 'soc') throw new SallyportError('SP_API_NOT_FOUND', 'no such destination');
+        resets.push({ by: by.subject, to });
+        return { name: 'soc', kind: 'syslog', next: 3, lag: 4, sent: 5, failures: 1, fault: null };
+      },
     },
     changes: {
       subscribe: (listener) => {
@@ -423,6 +505,15 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
     console: null,
     consoleFolder: null,
     publicUrl: null,
+    subjects: {
+      list: () => [{ target: 'clinic', name: 'patient', columns: ['public.patients.id'] }],
+      search: async (by, wish) => {
+        searched.push({ by: by.subject, ...wish });
+        if (wish.subject !== 'patient') throw new SallyportError('SP_SUBJECT_UNKNOWN', 'no such subject');
+        const { target, subject } = wish;
+        return { ...SUBJECT_SEARCH, target, subject };
+      },
+    },
     metrics: new Registry(),
     metricsAccess: 'loopback',
     readiness: async () => ({ ready: true, checks: { audit: 'ok' } }),
@@ -451,10 +542,13 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
     sessions,
     entries,
     activityAsked,
+    ended,
     sessionsAsked,
     exported,
     appended,
+    resets,
     reviewed,
+    searched,
     explained,
     checked,
     logged,

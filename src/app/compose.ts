@@ -17,6 +17,7 @@ import { type Policy, type PolicyText, rolesOf } from '../policy/index.ts';
 import type { PostgresAdapter } from '../protocols/postgres/adapter.ts';
 import { resolveSecret } from '../secrets/index.ts';
 import { claimDigests } from '../session/identity-facts.ts';
+import { createSessionControl, endedByPerson } from '../session/session-control.ts';
 import { createSessionSlots, createSlotMemory } from '../session/session-slots.ts';
 import { createParser } from '../sql/parser.ts';
 import { lockDataDirectory, openStore } from '../store/index.ts';
@@ -40,8 +41,10 @@ import { createPolicySurface } from './policy-surface.ts';
 import { createPolicyTools } from './policy-tools.ts';
 import { type RetentionRunner, runRetention } from './retention-runner.ts';
 import { startSessionIndexer } from './session-indexer.ts';
+import { createSubjectSearch, openSubjects, subjectRetention } from './subjects.ts';
 import { createReviews } from './reviews.ts';
-import { createGatewaySiem, readSiem } from './siem.ts';
+import { readSiem } from './siem-settings.ts';
+import { createGatewaySiem } from './siem.ts';
 import { ThreadPolicy } from './thread-policy.ts';
 import { readTokenKeys } from './token-keys.ts';
 import { authenticatorOf, catalogueChecks, createTraffic, policySettingOf, readServerTls, readTrafficSettings } from './traffic.ts';
@@ -101,11 +104,12 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   const policyTexts = await readFiles();
   const policyOfFiles = requirePolicy(policyTexts, setting);
   requireRoles(policyOfFiles, [...document.api.auditors, ...document.api.operators]);
-  const { retiringKey: retiring } = document.audit;
-  const [signingKey, retiringKey, tokenKeys] = await Promise.all([
+  const { retiringKey: retiring, subjectKeys = [] } = document.audit;
+  const [signingKey, retiringKey, tokenKeys, configuredSubjectKeys] = await Promise.all([
     secret(document.audit.signingKey),
     retiring === undefined ? undefined : secret(retiring),
     readTokenKeys(document, secret),
+    Promise.all(subjectKeys.map(secret)),
   ]);
   const threads = threadsOf(document.limits.workers);
   const claimKey = claimKeyOf(signingKey);
@@ -150,8 +154,9 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   const starting = await startingPolicy(policyOfFiles, policyTexts, { versions: store.policies, setting, logger });
   requireRoles(starting.policy, requiredRoles(document));
   await recordStart(starting, { versions: store.policies, audit, clock });
-  const settings = { ...ofFiles, policySource: starting.policy.source };
   const changes = createChanges();
+  const opened = await openSubjects(document, configuredSubjectKeys, { dataDirectory, from: audit.size(), clock });
+  const settings = { ...ofFiles, policySource: starting.policy.source, subjects: opened.settings };
   const threadPolicy = new ThreadPolicy(starting.policy, document.targets);
   const runtime = new PolicyRuntime({
     policy: starting.policy,
@@ -226,7 +231,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     onDeath: ports.onFatal,
   });
   undo.push(() => workers.close());
-  const { gate, adapter, metrics, usePolicy, listen } = createTraffic({
+  const { gate, adapter, metrics, usePolicy, listen, closeSubjects } = createTraffic({
     settings,
     policy: threadPolicy,
     parser,
@@ -239,11 +244,13 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     failures: failures.limiter,
     cancelElsewhere: (pid, key) => workers.cancel({ pid, key }),
     onSessionClosed: (id) => audit.forgetSession(id),
+    onSubjectFault: ports.onFatal,
     thread: 0,
     clock,
     random,
     logger,
   });
+  undo.push(() => closeSubjects());
   undo.push(() => gate.close());
   undo.push(() => adapter.close());
   await adapter.start();
@@ -254,12 +261,20 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   }
   const connectors = watchConnectors({ status: () => adapter.analysts().map((analyst) => analyst.status()), audit, logger });
   undo.push(() => connectors.stop());
+  const siem = createGatewaySiem(
+    destinations,
+    { auditDirectory, origin: document.audit.origin, cursors: store.siemCursors, audit, clock, random, logger },
+    registry,
+  );
+  undo.push(() => siem.stop());
+  await siem.start();
   const { payloads: payloadsMs, headers: headersMs } = document.audit.retention ?? {};
   const ofLog = { dir: auditDirectory, log: audit, clock, logger, ...disk };
   const retention: RetentionRunner = runRetention(
     [
       ...(payloadsMs === undefined ? [] : [createRetention({ ...ofLog, rules: { payloadsMs } })]),
-      ...(headersMs === undefined ? [] : [createPruning({ ...ofLog, headersMs })]),
+      ...(headersMs === undefined ? [] : [createPruning({ ...ofLog, headersMs, wantedFrom: () => siem.wantedFrom() })]),
+      ...subjectRetention(opened.dir, document, clock),
     ],
     logger,
   );
@@ -267,9 +282,6 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   const sessions = tellingIndex(store.sessions, audit.size(), changes);
   const indexer = startSessionIndexer({ reader: audit, index: sessions, logger });
   undo.push(() => indexer.stop());
-  const siem = createGatewaySiem(destinations, { source: audit, cursors: store.siemCursors, audit, clock, random, logger }, registry);
-  undo.push(() => siem.stop());
-  await siem.start();
 
   const evidence = await createEvidence({
     audit,
@@ -279,6 +291,11 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     versions: store.policies,
   });
 
+  const sessionControl = createSessionControl({
+    threads: [(id) => gate.endSession(id, endedByPerson()), (id) => workers.endSession(id)],
+    audit,
+  });
+  const listeners: RunningGateway['listeners'][number][] = [];
   const console = createGatewayConsole({
     document,
     clients: consoleClients,
@@ -289,6 +306,12 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     random,
   });
   const api = createApi({
+    gateway: {
+      replica: document.replica,
+      listeners: () => listeners.map((listener, index) => ({ ...listener, isTls: document.listeners[index]?.tls !== undefined })),
+      anchors: () => anchors.status(),
+      endSession: (session, by, reason) => sessionControl.end(session, by, reason),
+    },
     authenticator,
     rolesOf: (principal) => rolesOf(principal, runtime.policy),
     approvals,
@@ -339,9 +362,18 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
       approvals,
       delegations: access.delegations,
       locks: access.locks,
-      destinations: () => siem.status(),
+      siem,
       anchors: () => anchors.status(),
       targets: [...targets.keys()],
+      clock,
+    }),
+    subjects: createSubjectSearch({
+      document,
+      opened,
+      tokenKeys,
+      classNames: () => runtime.policy.classNames,
+      audit,
+      reader: audit,
       clock,
     }),
     metrics: registry,
@@ -355,7 +387,6 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   });
   undo.push(() => api.close());
 
-  const listeners: RunningGateway['listeners'][number][] = [];
   for (const [index, { protocol, address }] of document.listeners.entries()) {
     const listening = await listen(index, threads === 1 ? {} : { sharing: 'first' });
     // A port that is busy now is tried again; the workers follow once it is ours.
@@ -394,6 +425,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
         () => notifications.stop(),
         () => api.close(),
         () => gate.close(),
+        () => closeSubjects(),
         () => indexer.stop().catch(() => undefined),
         () => siem.stop(),
         () => store.close(),

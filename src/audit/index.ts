@@ -17,3 +17,5 @@ export { createPruning } from './pruning.ts';
 export { createRetention } from './retention.ts';
 export type { Retention, RetentionRules } from './retention.ts';
 export { publishedLog } from './log-files.ts';
+export { publishedLeaves } from './published-leaves.ts';
+export type { PublishedLeaves } from './published-leaves.ts';

@@ -23,6 +23,8 @@ export function createPruning(deps: {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly disk?: Disk;
+  /** Entries from it on stay, however old: somebody has not got them yet. Default: none are wanted. */
+  readonly wantedFrom?: () => number;
 }): Retention {
   const { headersMs, log, clock, logger } = deps;
   const disk = deps.disk ?? nodeDisk;
@@ -32,7 +34,9 @@ export function createPruning(deps: {
   /** @returns the new minimum index; the old one when nothing is due. */
   const raise = async (minimum: number, next: number): Promise<number> => {
     const published = Number(splitNote(await log.publish()).text.split('\n')[1]);
-    const due = Math.min(next, published);
+    const wanted = deps.wantedFrom?.() ?? Infinity;
+    if (wanted < next) logger.warn({ wanted, due: next }, 'retention: headers that are due stay until every SIEM destination has them');
+    const due = Math.min(next, published, wanted);
     const before = due - (due % TILE_WIDTH);
     if (before <= minimum) return minimum;
     await log.append({
