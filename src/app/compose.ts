@@ -116,7 +116,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   const configured = await readAnchors(config, { auditDirectory, secret, random, ...disk });
   const destinations = await readSiem(config, secret);
   const personas = ports.personas ?? [];
-  const consoleClients = await readConsoleClients(document, personas, secret);
+  const consoleClients = await readConsoleClients(document, secret);
   const apiTls = document.api.tls === undefined ? null : await readServerTls(config, document.api.tls);
   const authenticator = authenticatorOf(document, { clock, logger });
   const parser = await createParser();

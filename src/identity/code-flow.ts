@@ -48,8 +48,6 @@ export interface CodeFlowProvider {
   readonly resource: string | null;
   /** Which of the tokens carries the audience that the gateway asks for. */
   readonly token: 'access' | 'id';
-  /** Asks who it is every time, although the provider may know. */
-  readonly isAlwaysAsked: boolean;
 }
 
 export interface CodeFlow {
@@ -98,7 +96,6 @@ export function createCodeFlow(deps: CodeFlowDeps): CodeFlow {
         code_challenge: await calculatePKCECodeChallenge(verifier),
         code_challenge_method: 'S256',
         ...(provider.resource === null ? {} : { resource: provider.resource }),
-        ...(provider.isAlwaysAsked ? { prompt: 'login' } : {}),
         ...(hint === null ? {} : { login_hint: hint }),
       });
       if (!isUsable(url, provider)) throw unavailable(provider, 'its authorization endpoint is not safe');
