@@ -39,7 +39,13 @@ export async function admit(principal: Principal, surface: Surface, request: Fas
 }
 
 /** Counts and records what was refused. */
-export async function recordRefusal(fault: string, surface: Surface, request: FastifyRequest, failures: LoginFailures, deps: ApiDeps): Promise<void> {
+export async function recordRefusal(
+  fault: string,
+  surface: Surface,
+  request: FastifyRequest,
+  failures: LoginFailures,
+  deps: ApiDeps,
+): Promise<void> {
   await failures.record(request);
   await deps.audit.log.append({ type: 'auth.fail', detail: { surface, fault, address: request.ip } });
 }

@@ -27,7 +27,9 @@ export interface ConsoleSessionsSurface {
   find(
     value: string,
   ): Promise<
-    { readonly state: 'live'; readonly id: string; readonly principal: Principal } | { readonly state: 'over' } | { readonly state: 'unknown' }
+    | { readonly state: 'live'; readonly id: string; readonly principal: Principal }
+    | { readonly state: 'over' }
+    | { readonly state: 'unknown' }
   >;
   end(id: string): Promise<void>;
   /** @returns ends that */

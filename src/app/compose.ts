@@ -279,7 +279,15 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     versions: store.policies,
   });
 
-  const console = createGatewayConsole({ document, clients: consoleClients, personas, store: store.consoleSessions, signingKey, clock, random });
+  const console = createGatewayConsole({
+    document,
+    clients: consoleClients,
+    personas,
+    store: store.consoleSessions,
+    signingKey,
+    clock,
+    random,
+  });
   const api = createApi({
     authenticator,
     rolesOf: (principal) => rolesOf(principal, runtime.policy),

@@ -69,7 +69,10 @@ export async function startDevProvider(options: DevProviderOptions): Promise<Dev
     throw new SallyportError('SP_CONFIG_INVALID', `the development identity provider serves 127.0.0.1 or ::1 only, not ${host}`);
   }
   const byName = new Map(personas.map((persona) => [persona.name, persona]));
-  if (byName.size !== personas.length || personas.some(({ name }) => !/^[a-z][a-z0-9-]*$/.test(name) || [DEV_CLIENT_ID, DEV_CONSOLE_CLIENT_ID].includes(name))) {
+  if (
+    byName.size !== personas.length ||
+    personas.some(({ name }) => !/^[a-z][a-z0-9-]*$/.test(name) || [DEV_CLIENT_ID, DEV_CONSOLE_CLIENT_ID].includes(name))
+  ) {
     throw new SallyportError('SP_CONFIG_INVALID', 'personas need different names of lower-case letters, digits and hyphens');
   }
   const people = personas.filter((persona) => persona.kind === 'person');

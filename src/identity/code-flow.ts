@@ -98,7 +98,6 @@ export function createCodeFlow(deps: CodeFlowDeps): CodeFlow {
         ...(provider.resource === null ? {} : { resource: provider.resource }),
         ...(hint === null ? {} : { login_hint: hint }),
       });
-      if (!isUsable(url, provider)) throw unavailable(provider, 'its authorization endpoint is not safe');
       return { url: url.href, transaction: transactions.seal({ provider: name, state, nonce, verifier, returnTo }) };
     },
 
@@ -146,6 +145,8 @@ function configurer(provider: CodeFlowProvider, { clock, fetch: fetching = fetch
           execute: [enableNonRepudiationChecks, ...(provider.issuer.startsWith('http:') ? [allowInsecureRequests] : [])],
         },
       );
+      const { authorization_endpoint: authorization, token_endpoint: token, jwks_uri: keys } = configuration.serverMetadata();
+      for (const endpoint of [authorization, token, keys]) requireUsable(endpoint, provider);
       known = { configuration, atMs: clock.monotonicMs() };
       return configuration;
     } catch (cause) {
@@ -173,8 +174,11 @@ function clientAuthOf({ clientSecret }: CodeFlowProvider): ClientAuth {
   };
 }
 
-function isUsable(url: URL, { issuer }: CodeFlowProvider): boolean {
-  return isSafeUrl(url) && (url.protocol === 'https:' || issuer.startsWith('http:'));
+/** @throws SP_AUTH_UNAVAILABLE */
+function requireUsable(endpoint: string | undefined, provider: CodeFlowProvider): URL {
+  const url = endpoint === undefined ? null : URL.parse(endpoint);
+  if (url !== null && isSafeUrl(url) && (url.protocol === 'https:' || provider.issuer.startsWith('http:'))) return url;
+  throw unavailable(provider, 'one of its endpoints is not safe');
 }
 
 async function bounded(
@@ -183,8 +187,7 @@ async function bounded(
   provider: CodeFlowProvider,
   fetching: typeof fetch,
 ): Promise<Response> {
-  const target = URL.parse(url);
-  if (target === null || !isUsable(target, provider)) throw unavailable(provider, 'one of its endpoints is not safe');
+  const target = requireUsable(url, provider);
   let response: Response;
   const chunks: Uint8Array[] = [];
   try {
@@ -214,6 +217,7 @@ function refused(cause?: unknown): SallyportError {
 function faultOf(fault: unknown, provider: CodeFlowProvider): SallyportError {
   for (let cause = fault; cause instanceof Error; cause = cause.cause) if (cause instanceof SallyportError) return cause;
   // The provider said no, to the person or to the code, or its answer does not belong to this log-in.
-  if (fault instanceof AuthorizationResponseError || fault instanceof ResponseBodyError || fault instanceof ClientError) return refused(fault);
+  if (fault instanceof AuthorizationResponseError || fault instanceof ResponseBodyError || fault instanceof ClientError)
+    return refused(fault);
   return unavailable(provider, 'the code could not be exchanged', fault);
 }

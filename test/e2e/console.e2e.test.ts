@@ -88,7 +88,10 @@ describe('console', () => {
     assert.equal(asked.searchParams.get('code_challenge_method'), 'S256');
     for (const name of ['state', 'nonce', 'code_challenge']) assert.match(asked.searchParams.get(name) ?? '', /^[\w-]{40,}$/, name);
     assert.equal(asked.searchParams.get('redirect_uri'), `${api()}/console/callback`);
-    assert.match(String(begun.headers['set-cookie']), /^__Host-sallyport-login=[\w-]+; Max-Age=600; Path=\/; HttpOnly; Secure; SameSite=Lax$/);
+    assert.match(
+      String(begun.headers['set-cookie']),
+      /^__Host-sallyport-login=[\w-]+; Max-Age=600; Path=\/; HttpOnly; Secure; SameSite=Lax$/,
+    );
 
     const { url } = await browser.follow(asked, {}, isCallback);
     const back = await browser.ask(url);
@@ -183,7 +186,11 @@ describe('console', () => {
     for (const headers of [asConsole, { 'sallyport-console': '1', origin: self }]) assert.equal((await post(headers)).status, 200);
     const preflight = await browser.ask(`${self}/v1/whoami`, {
       method: 'OPTIONS',
-      headers: { origin: 'https://evil.example', 'access-control-request-method': 'GET', 'access-control-request-headers': 'sallyport-console' },
+      headers: {
+        origin: 'https://evil.example',
+        'access-control-request-method': 'GET',
+        'access-control-request-headers': 'sallyport-console',
+      },
     });
     assert.equal(preflight.status, 404);
     assert.equal(preflight.headers['access-control-allow-origin'], undefined);
@@ -277,10 +284,13 @@ describe('console', () => {
     assert.equal((await whoami(clerk)).status, 401, 'what was ended stays so');
     assert.equal((await whoami(await loggedIn('carl'))).status, 200);
     await until('the officer was told of both', () => watching.seen.filter(({ event }) => event === 'lock').length === 2);
-    assert.deepEqual(watching.seen.filter(({ event }) => event === 'lock').map(({ data }) => data), [
-      { kind: 'principal', name: 'corp/carl', state: 'set' },
-      { kind: 'principal', name: 'corp/carl', state: 'lifted' },
-    ]);
+    assert.deepEqual(
+      watching.seen.filter(({ event }) => event === 'lock').map(({ data }) => data),
+      [
+        { kind: 'principal', name: 'corp/carl', state: 'set' },
+        { kind: 'principal', name: 'corp/carl', state: 'lifted' },
+      ],
+    );
     watching.close();
   });
 
