@@ -193,11 +193,14 @@ test('the console needs openid, a client, and an address that browsers reach by 
   );
   assert.match(await faultsOf(withConsole('{ scopes: [openid] }')), /console\.clientId/);
   assert.match(await faultsOf(withConsole('{ clientId: console, scopes: [profile] }')), /openid is missing/);
-  assert.match(await faultsOf(withConsole('{ clientId: console, clientSecret: s3cret }')), /a secret is never written here itself/);
+  assert.match(await faultsOf(withConsole('{ clientId: console, clientSecret: s3cret }')), /console\.clientSecret: has none of the forms/);
   assert.match(
     await faultsOf(withConsole('{ clientId: console }', '  publicUrl: http://gate.example.com\n')),
-    /api\.publicUrl expected https/,
+    /api\.publicUrl: expected https/,
   );
-  assert.match(await faultsOf(withConsole('{ clientId: console }').replace('127.0.0.1:8443', '0.0.0.0:8443')), /api\.publicUrl is missing/);
+  assert.match(
+    await faultsOf(withConsole('{ clientId: console }').replace('127.0.0.1:8443', '0.0.0.0:8443')),
+    /api\.publicUrl: is missing/,
+  );
   assert.equal(await faultsOf(good.replace('127.0.0.1:8443', '0.0.0.0:8443')), '', 'without a console nobody comes back');
 });

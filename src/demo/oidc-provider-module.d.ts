@@ -29,7 +29,7 @@ declare module 'oidc-provider' {
 
   export interface ClientModel {
     readonly clientId: string;
-    redirectUriAllowed(uri: string): boolean;
+    redirectUriAllowed: (this: ClientModel, uri: string) => boolean;
   }
 
   export class Provider {

@@ -251,7 +251,8 @@ describe('log-ins to the console', () => {
     await first.consoleSessions.end('b', 7);
     await first.close();
     await assert.rejects(first.consoleSessions.get('a'), code('SP_STORE_UNAVAILABLE'));
-    const { consoleSessions, close } = await openStore({ dir });
+    const second = await openStore({ dir });
+    const { consoleSessions } = second;
     assert.deepEqual(await consoleSessions.get('a'), { ...row('a', 1), seenAtMs: 5, endedAtMs: null });
     assert.deepEqual(await consoleSessions.get('b'), { ...row('b', 2), sealed: '', seenAtMs: 2, endedAtMs: 6 });
     await consoleSessions.create(row('c', 3));
@@ -261,6 +262,6 @@ describe('log-ins to the console', () => {
     assert.ok(await consoleSessions.get('a'));
     await consoleSessions.prune(9_001);
     assert.equal(await consoleSessions.get('a'), null);
-    await close();
+    await second.close();
   });
 });

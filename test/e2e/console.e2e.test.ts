@@ -316,7 +316,7 @@ describe('console', () => {
     const resumed = await events(officer, { 'last-event-id': last });
     const ofApproval = () => resumed.seen.find(({ event }) => event === 'approval');
     await until('what was missed is told', ofApproval);
-    assert.equal((ofApproval()?.data as { id: string }).id, approval?.id);
+    assert.equal((ofApproval()?.data as { id: string } | undefined)?.id, approval?.id);
     assert.ok(!resumed.seen.some(({ event }) => event === 'reset'));
     const answer = await officer.ask(`${api()}/v1/approvals/${approval?.id ?? ''}/answer`, {
       method: 'POST',
