@@ -9,7 +9,7 @@ import { test } from 'node:test';
 const root = resolve(import.meta.dirname, '..');
 const src = join(root, 'src');
 
-const engines = ['wire', 'sql', 'policy', 'masking', 'recognisers', 'audit/tlog'] as const;
+const engines = ['wire', 'sql', 'policy', 'masking', 'recognisers', 'ocsf', 'audit/tlog'] as const;
 const services = [
   'store',
   'identity',
@@ -32,6 +32,7 @@ const table: Record<string, readonly string[]> = {
   policy: ['core'],
   masking: ['core'],
   recognisers: [],
+  ocsf: ['core'],
   'audit/tlog': ['core'],
   session: ['core', ...engines],
   transport: ['core', ...engines],
@@ -50,6 +51,7 @@ const nodeModules: Record<string, readonly string[]> = {
   policy: ['node:crypto'],
   masking: ['node:crypto'],
   recognisers: [],
+  ocsf: [],
   sql: ['node:crypto'],
   'audit/tlog': ['node:crypto'],
 };

@@ -5,6 +5,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { configKeys } from '../scripts/config-keys.ts';
+import { consoleTypes } from '../scripts/console-types.ts';
 import { errorsDocument } from '../scripts/errors-doc.ts';
 
 const root = resolve(import.meta.dirname, '..');
@@ -12,6 +13,10 @@ const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 
 test('docs/errors.md lists exactly the codes of the code table', () => {
   assert.equal(read('docs/errors.md'), errorsDocument());
+});
+
+test('the console has the types of the API as it is: node scripts/console-types.ts', async () => {
+  assert.equal(read('console/src/api/types.ts'), await consoleTypes());
 });
 
 test('docs/dependencies.md has a row for every dependency and for nothing else', () => {

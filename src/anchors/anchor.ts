@@ -13,7 +13,8 @@ export interface Checkpoint {
 
 /** Closed words: they go into entries and metrics. */
 export type Outcome =
-  | { readonly kind: 'kept' }
+  /** `forgot`: it knew nothing of this log, or less than it had confirmed before. */
+  | { readonly kind: 'kept'; readonly forgot?: boolean }
   /** Tried again later. */
   | { readonly kind: 'failed'; readonly fault: string }
   /** The anchor saw a longer log. */

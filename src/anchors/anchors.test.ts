@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { grownLog } from '../../test/support/grown-log.ts';
 import { startWitness, witnessSigner } from '../../test/support/witness.ts';
+import { SallyportError } from '../core/error.ts';
 import { openCheckpoint, openCosignature, parseVerifierKey, parseWitnessKey } from '../audit/tlog/index.ts';
 import type { Send } from './anchor.ts';
 import { createFileAnchor } from './file-anchor.ts';
@@ -34,10 +35,11 @@ test('a file anchor has the newest checkpoint and tells a shorter log, another l
   const path = join(root, 'beside', 'deep', 'checkpoint');
   const log = grownLog();
   const anchor = createFileAnchor({ name: 'beside', path }, log);
-  assert.deepEqual(await anchor.compare?.(null), { kind: 'kept' });
+  assert.deepEqual(await anchor.compare?.(null), { kind: 'kept', forgot: true });
   const five = log.at(5);
   for (const checkpoint of [five, log.at(300), log.at(70_000)]) {
-    assert.deepEqual(await anchor.submit(checkpoint, signal), { kind: 'kept' });
+    const outcome = checkpoint === five ? { kind: 'kept', forgot: true } : { kind: 'kept' };
+    assert.deepEqual(await anchor.submit(checkpoint, signal), outcome);
     assert.equal(readFileSync(path, 'utf8'), checkpoint.note);
   }
   assert.deepEqual(await anchor.compare?.(null), { kind: 'shorter', size: 70_000 });
@@ -58,6 +60,26 @@ test('a file anchor has the newest checkpoint and tells a shorter log, another l
   });
   const below = join(path, 'below-a-file');
   assert.equal((await createFileAnchor({ name: 'x', path: below }, log).submit(five, signal)).kind, 'failed');
+});
+
+test('THREAT a link where the file of an anchor is about to be written leads nowhere', async () => {
+  const folder = join(root, 'linked');
+  mkdirSync(folder);
+  const [path, victim] = [join(folder, 'checkpoint'), join(folder, 'victim')];
+  writeFileSync(victim, 'precious');
+  symlinkSync(victim, `${path}.tmp`);
+  const log = grownLog();
+  const anchor = createFileAnchor({ name: 'beside', path }, log);
+  const five = log.at(5);
+  assert.equal((await anchor.submit(five, signal)).kind, 'kept');
+  assert.deepEqual([readFileSync(victim, 'utf8'), readFileSync(path, 'utf8')], ['precious', five.note]);
+  // The file itself: replaced, not written through.
+  rmSync(path);
+  writeFileSync(victim, five.note);
+  symlinkSync(victim, path);
+  const six = log.at(6);
+  assert.deepEqual(await anchor.submit(six, signal), { kind: 'kept' });
+  assert.deepEqual([readFileSync(victim, 'utf8'), readFileSync(path, 'utf8')], [five.note, six.note]);
 });
 
 test('an https anchor is given the note as it is; 409 is a rollback, or another log when no longer one is named', async () => {
@@ -145,6 +167,28 @@ test('THREAT rollback: a witness that saw more answers 409, and a fork of the sa
       assert.deepEqual(await fresh(fork, `c${size}`).submit(fork.at(size), signal), { kind: 'different' }, `${size}`);
     }
     assert.equal(witness.head.size, 400);
+  } finally {
+    await witness.close();
+  }
+});
+
+test('a witness that knows less than it cosigned has lost its memory, and says so; tiles that cannot be read are not its fault', async () => {
+  const log = grownLog();
+  const witness = await startWitness(() => log.vkey);
+  const proofs = createProofStore(join(root, 'memory'));
+  const settings = { name: 'w', key: parseWitnessKey(witness.vkey), everyMs: 0 };
+  try {
+    assert.deepEqual(await createWitnessAnchor(settings, log, sendTo(witness.url), proofs).submit(log.at(400), signal), { kind: 'kept' });
+    witness.head = { size: 0, root: log.at(1).root };
+    const anchor = createWitnessAnchor(settings, log, sendTo(witness.url), proofs);
+    assert.deepEqual(await anchor.submit(log.at(401), signal), { kind: 'kept', forgot: true });
+    assert.deepEqual(await anchor.submit(log.at(402), signal), { kind: 'kept' });
+    const pruned = {
+      ...log,
+      readTile: () => Promise.reject(new SallyportError('SP_AUDIT_CORRUPT', 'tile 0/0 is missing')),
+    };
+    const blind = createWitnessAnchor(settings, pruned, sendTo(witness.url), proofs);
+    assert.deepEqual(await blind.submit(log.at(700), signal), { kind: 'failed', fault: 'SP_AUDIT_CORRUPT' });
   } finally {
     await witness.close();
   }

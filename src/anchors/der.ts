@@ -16,6 +16,8 @@ export const TAG = {
 export interface Element {
   readonly tag: number;
   readonly content: Buffer;
+  /** With tag and length. */
+  readonly raw: Buffer;
 }
 
 export function encode(tag: number, ...parts: readonly Uint8Array[]): Buffer {
@@ -38,7 +40,7 @@ export function decodeAll(bytes: Buffer): Element[] | null {
     const length = lengthBytes === 0 ? first : bytes.readUIntBE(at + 2, lengthBytes);
     const start = at + 2 + lengthBytes;
     if (start + length > bytes.length) return null;
-    elements.push({ tag, content: bytes.subarray(start, start + length) });
+    elements.push({ tag, content: bytes.subarray(start, start + length), raw: bytes.subarray(at, start + length) });
     at = start + length;
   }
   return elements;

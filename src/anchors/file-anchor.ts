@@ -35,7 +35,7 @@ export function createFileAnchor({ name, path }: FileAnchorSettings, log: Anchor
     const head = await seen();
     if (head === 'unreadable') return { kind: 'failed', fault: head };
     if (head === 'not-ours') return { kind: 'different' };
-    return head === null ? { kind: 'kept' } : extended(head, checkpoint, log);
+    return head === null ? { kind: 'kept', forgot: true } : extended(head, checkpoint, log);
   };
   return {
     name,

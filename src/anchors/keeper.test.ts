@@ -126,6 +126,26 @@ test('THREAT rollback: the gateway does not start on a log that an anchor saw lo
   }
 });
 
+test('THREAT an anchor that has lost what it knew is an entry each time, at the start and later; of a log that begins nobody knew', async () => {
+  const { state, anchors } = world(() => ({ kind: 'kept', forgot: true }));
+  await anchors.start();
+  assert.deepEqual(codes(state.entries), [], 'the first checkpoint of all');
+  for (const [size, times] of [
+    [5, 1],
+    [9, 2],
+  ] as const) {
+    state.grow(size);
+    await until(() => state.entries.length === times);
+    assert.deepEqual(state.entries[times - 1]?.detail, { code: 'anchor-forgot', anchor: 'one', size });
+  }
+  await anchors.stop(0);
+  const later = world(() => ({ kind: 'kept', forgot: true }));
+  later.state.grow(2);
+  await later.anchors.start();
+  assert.deepEqual(codes(later.state.entries), ['alarm anchor-forgot']);
+  await later.anchors.stop(0);
+});
+
 test('what can be compared is compared before anything is written: also an empty log with an anchor that saw one', async () => {
   const log = grownLog();
   const seen: (number | null)[] = [];

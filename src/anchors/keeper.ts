@@ -136,6 +136,11 @@ export function createAnchors(deps: AnchorsDeps): Anchors {
   };
 
   const settle = async (lane: Lane, outcome: Outcome, size: number): Promise<void> => {
+    // Nothing is wrong with the log, but until now nobody could have told: an entry each time. Of a log that begins nobody knew.
+    if (outcome.kind === 'kept' && outcome.forgot === true && size > 1) {
+      await alarm(lane, 'anchor-forgot', { size });
+      lane.alarms.delete('anchor-forgot');
+    }
     if (outcome.kind === 'shorter') return alarm(lane, 'anchor-rollback', { size, seen: outcome.size });
     if (outcome.kind === 'different') return alarm(lane, 'anchor-fork', { size });
     if (outcome.kind === 'kept' && lane.alarms.delete('anchor-behind') && audit.writable)
@@ -170,10 +175,12 @@ export function createAnchors(deps: AnchorsDeps): Anchors {
       if (checkpoint !== null) {
         const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(START_MS)]);
         const outcomes = await Promise.all(lanes.map((lane) => submit(lane, checkpoint, signal)));
-        for (const [at, { anchor }] of lanes.entries()) {
+        for (const [at, lane] of lanes.entries()) {
+          const { anchor } = lane;
           const outcome = outcomes[at];
           if (outcome === undefined) continue;
           requireAgreement(anchor, outcome, checkpoint.size);
+          if (outcome.kind === 'kept') await settle(lane, outcome, checkpoint.size);
           if (outcome.kind === 'failed') {
             logger.warn({ anchor: anchor.name, fault: outcome.fault }, 'audit anchor: could not be asked at the start; it is tried again');
             await audit.append({ type: 'alarm', detail: { code: 'anchor-not-asked', anchor: anchor.name, fault: outcome.fault } });

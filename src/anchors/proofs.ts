@@ -17,7 +17,9 @@ export interface ProofStore {
 
 /** Creates or replaces; a crash leaves the old or the new content. Survives power loss on resolve. */
 export async function replaceDurably(path: string, content: string | Uint8Array): Promise<void> {
-  const file = await open(`${path}.tmp`, 'w', 0o600);
+  // A place that others can write to may hold a link of that name: none is followed.
+  await rm(`${path}.tmp`, { force: true });
+  const file = await open(`${path}.tmp`, 'wx', 0o600);
   try {
     await file.writeFile(content);
     await file.datasync();

@@ -1,7 +1,8 @@
-// RFC 3161: request for a stamp over a SHA-256 digest, and what an answer says. That the stamp covers our digest and answers our request
-// is checked here; its signature and chain are for the auditor (`openssl ts -verify`), who has to trust the authority, not us.
+// RFC 3161: request for a stamp over a SHA-256 digest, and what an answer says. That the stamp covers our digest, answers our request and is
+// signed by a certificate for stamps is checked here; who issued that one is for the auditor (`openssl ts -verify`), who has to trust it, not us.
 
 import { decodeAll, encode, inside, TAG } from './der.ts';
+import { signatureFault, type SignatureFault } from './stamp-signature.ts';
 
 const SHA256_OID = Buffer.from('608648016503040201', 'hex');
 const SIGNED_DATA_OID = Buffer.from('2a864886f70d010702', 'hex');
@@ -26,7 +27,7 @@ export function stampRequest(digest: Uint8Array, nonce: Uint8Array): Buffer {
   );
 }
 
-export type StampFault = 'answer-malformed' | 'refused' | 'other-digest' | 'other-nonce';
+export type StampFault = 'answer-malformed' | 'refused' | 'other-digest' | 'other-nonce' | SignatureFault;
 
 /** @returns null when the answer holds a stamp over `digest` for the request with `nonce`. */
 export function stampFault(answer: Uint8Array, digest: Uint8Array, nonce: Uint8Array): StampFault | null {
@@ -50,6 +51,18 @@ export function stampFault(answer: Uint8Array, digest: Uint8Array, nonce: Uint8A
   const [algorithm, hashed] = inside(info?.[2], TAG.sequence) ?? [];
   const oid = inside(algorithm, TAG.sequence)?.[0];
   if (info === null || oid?.tag !== TAG.oid || hashed?.tag !== TAG.octets || info[4]?.tag !== TAG.time) return 'answer-malformed';
+  const atMs = timeOf(info[4].content.toString('latin1'));
+  if (atMs === null || signedData === null || octets === undefined) return 'answer-malformed';
   if (!oid.content.equals(SHA256_OID) || !hashed.content.equals(digest)) return 'other-digest';
-  return info.slice(5).some(({ tag, content }) => tag === TAG.integer && content.equals(positive(nonce))) ? null : 'other-nonce';
+  if (!info.slice(5).some(({ tag, content }) => tag === TAG.integer && content.equals(positive(nonce)))) return 'other-nonce';
+  return signatureFault(signedData, TST_INFO_OID, octets.content, atMs);
+}
+
+/** GeneralizedTime in UTC, with or without a fraction. */
+function timeOf(text: string): number | null {
+  const match = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:\.\d{1,9})?Z$/.exec(text);
+  if (match === null) return null;
+  const [year = '', month = '', day = '', hour = '', minute = '', second = ''] = match.slice(1);
+  const ms = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
+  return Number.isNaN(ms) ? null : ms;
 }

@@ -37,7 +37,7 @@ export function createWitnessAnchor({ name, key, everyMs }: WitnessSettings, log
     if (answer.status === 422) return { kind: 'different' };
     if (answer.status !== 200) return { kind: 'failed', fault: FAULTS[answer.status] ?? `status-${answer.status}` };
     const cosigned = checkpoint.note + answer.body;
-    openCosignature(cosigned, key);
+    if (!isCosigned(cosigned, key)) return { kind: 'failed', fault: 'answer-not-cosigned' };
     await proofs.put(`${prefix}${checkpoint.size}${SUFFIX}`, cosigned);
     await proofs.thin(prefix, SUFFIX);
     known = checkpoint.size;
@@ -56,17 +56,25 @@ export function createWitnessAnchor({ name, key, everyMs }: WitnessSettings, log
         if (first.kind !== 'conflict') return first;
         if (first.size > checkpoint.size) return { kind: 'shorter', size: first.size };
         // Our proofs were lost, or its answer did not come through: it says what it knows.
+        const confirmed = known;
         const second = await add(checkpoint, first.size, signal);
+        if (second.kind === 'kept' && first.size < confirmed) return { kind: 'kept', forgot: true };
         if (second.kind !== 'conflict') return second;
         // The same size with another root is a conflict, too.
         return second.size === first.size && first.size === checkpoint.size ? { kind: 'different' } : { kind: 'failed', fault: 'conflict' };
       } catch (error) {
-        const isAnswer = error instanceof SallyportError && error.code === 'SP_AUDIT_CORRUPT';
-        return {
-          kind: 'failed',
-          fault: isAnswer ? 'answer-not-cosigned' : error instanceof Error && 'code' in error ? String(error.code) : 'fault',
-        };
+        return { kind: 'failed', fault: error instanceof Error && 'code' in error ? String(error.code) : 'fault' };
       }
     },
   };
+}
+
+function isCosigned(note: string, key: NoteVerifier): boolean {
+  try {
+    openCosignature(note, key);
+    return true;
+  } catch (error) {
+    if (error instanceof SallyportError) return false;
+    throw error;
+  }
 }

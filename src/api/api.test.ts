@@ -221,8 +221,8 @@ describe('API', () => {
   test('sessions: own ones for a principal, all for overseers; others are not found', async () => {
     const ids = async (who: string) => (await get('/v1/sessions', who)).json().sessions.map((row: { id: string }) => row.id);
     assert.deepEqual(await ids('agent'), [sessionId('a')]);
-    assert.deepEqual(await ids('auditor'), [sessionId('a'), sessionId('b')]);
-    assert.deepEqual(await ids('operator'), [sessionId('a'), sessionId('b')]);
+    assert.deepEqual(await ids('auditor'), [sessionId('b'), sessionId('a')]);
+    assert.deepEqual(await ids('operator'), [sessionId('b'), sessionId('a')]);
     assert.deepEqual(await ids('officer'), []);
     assert.equal((await get(`/v1/sessions/${sessionId('b')}`, 'agent')).statusCode, 404);
     assert.equal((await get('/v1/sessions?live=false', 'auditor')).json().sessions.length, 0);
@@ -305,6 +305,10 @@ describe('API', () => {
     assert.equal((await get('/log/log.vkey', 'agent')).body, 'A');
     assert.equal((await get('/log/tile/0/000.p/3', 'auditor')).body, 'A');
     assert.equal((await get('/log/tile/0/001', 'auditor')).statusCode, 404);
+    assert.equal((await get('/log/minimum-index', 'agent')).body, 'A');
+    assert.equal((await get('/log/rotations/0000000000000007.note', 'agent')).body, 'A');
+    for (const path of ['overlap', '7.note', '..%2flog.vkey', '0000000000000007.note%2f..%2fx'])
+      assert.ok([400, 404].includes((await get(`/log/rotations/${path}`, 'auditor')).statusCode), path);
   });
 
   test('a tile path that is not one is refused before it reaches the disk', async () => {

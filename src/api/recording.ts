@@ -44,11 +44,18 @@ export function actorOf(viewer: Viewer): ActorRef {
   return { issuer, subject, kind };
 }
 
-/** Sealed payloads of whole entries, in order, until a page is full. `next` is the entry to go on after. */
-export async function recordingPage(reader: AuditReader, indexes: readonly number[], signal: AbortSignal): Promise<RecordingPage> {
+/** Sealed payloads of whole entries, in order, until a page is full. `next` is the entry to go on after.
+ *  @param session entries of others are left out: the index says where to look, the log what it is. Null = any */
+export async function recordingPage(
+  reader: AuditReader,
+  indexes: readonly number[],
+  session: string | null,
+  signal: AbortSignal,
+): Promise<RecordingPage> {
   const items: RecordingItem[] = [];
   let bytes = 0;
   for await (const entry of entriesAt(reader, indexes, signal)) {
+    if (session !== null && entry.session !== session) continue;
     for (const ref of entry.sealed ?? []) {
       const blob = await reader.sealed(ref);
       bytes += blob?.ciphertext.length ?? 0;
@@ -92,12 +99,14 @@ export async function recordUnsealed(
   payloads: readonly Payload[] = [],
 ): Promise<void> {
   const { session, target, access, unseal } = about;
+  const { onBehalfOf } = viewer.principal;
   const approval = unseal?.answers.find(({ verdict }) => verdict === 'approve');
   const given = page.items.filter(({ ciphertext }) => ciphertext !== null);
   await log.append(
     {
       type: 'payload.unsealed',
       principal: actorOf(viewer),
+      ...(onBehalfOf === null ? {} : { onBehalfOf: { issuer: onBehalfOf.issuer, subject: onBehalfOf.subject, kind: onBehalfOf.kind } }),
       ...(session === undefined ? {} : { session }),
       resource: { target, objects: given.map(({ seq, sealed }) => `entry/${seq}/${sealed.kind}`) },
       ...(approval === undefined ? {} : { answer: { by: approval.by, verdict: 'approve' as const } }),

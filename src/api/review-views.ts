@@ -83,6 +83,8 @@ export const siemSchema = z.object({
   fault: z.string().nullable(),
 });
 
+export const siemPlace = z.union([z.enum(['beginning', 'now']), index]).describe('Log index of the next entry to be sent, or an end');
+
 export interface ReviewPeriod {
   readonly sinceMs: number;
   /** Exclusive; null = now. */
@@ -101,4 +103,7 @@ export interface ReviewsSurface {
   coverage(period: ReviewPeriod, signal: AbortSignal): Promise<z.input<typeof coverageSchema>>;
   /** SIEM destinations. */
   destinations(): readonly z.input<typeof siemSchema>[];
+  /** A destination goes on elsewhere in the log, after an entry says by whom.
+   *  @throws SP_API_NOT_FOUND, SP_API_BAD_REQUEST when the log has no such entry, SP_AUDIT_UNWRITABLE */
+  reset(by: Principal, destination: string, to: z.output<typeof siemPlace>): Promise<z.input<typeof siemSchema>>;
 }

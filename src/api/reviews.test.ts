@@ -66,4 +66,17 @@ describe('the review routes', () => {
       destinations: [{ name: 'soc', kind: 'syslog', next: 5, lag: 2, sent: 5, failures: 1, fault: 'unreachable' }],
     });
   });
+
+  it('let operators reset an export, and nobody else; a place that is none and a name that is unknown are refused', async () => {
+    const reset = (who: string, name: string, body: object) => post(who, `/v1/siem/${name}/reset`, body);
+    for (const who of ['auditor', 'agent', 'officer']) assert.equal((await reset(who, 'soc', { from: 'now' })).statusCode, 403);
+    for (const body of [{}, { from: 'then' }, { from: -1 }, { from: 1.5 }, { from: '3' }, { from: 'now', leaf: 'x' }])
+      assert.equal((await reset('operator', 'soc', body)).statusCode, 400, JSON.stringify(body));
+    assert.equal((await reset('operator', 'other', { from: 'now' })).statusCode, 404);
+    assert.deepEqual(fakes.resets, []);
+    const answer = await reset('operator', 'soc', { from: 3 });
+    assert.equal(answer.statusCode, 200);
+    assert.equal((answer.json() as { next: number }).next, 3);
+    assert.deepEqual(fakes.resets, [{ by: 'otto', to: 3 }]);
+  });
 });

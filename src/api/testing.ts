@@ -10,7 +10,7 @@ import type { Principal } from '../core/identity.ts';
 import { principalKey } from '../core/identity.ts';
 import type { ApprovalId, SessionId, Sha256Hex, TargetName } from '../core/ids.ts';
 import type { RowSample } from '../core/preview.ts';
-import type { Approval, QueuedNotification, SessionRow } from '../core/ports.ts';
+import type { Activity, ActivityFilter, Approval, QueuedNotification, SessionFilter, SessionRow } from '../core/ports.ts';
 import { factsOf } from '../core/testing.ts';
 import type { ApiChange, ApiDeps, PolicyFile } from './ports.ts';
 import type { coverageSchema, leaverSchema, ReviewPeriod } from './review-views.ts';
@@ -124,8 +124,29 @@ export function sessionOf(letter: string, principal: Principal, openIndex: numbe
     held: 0,
     rows: 3,
     openIndex,
+    maskedCells: 3,
+    classes: ['phi.ssn'],
+    lastAtMs: NOW_MS,
+    isWaiting: false,
   };
 }
+
+const COUNTS = { statements: 4, held: 1, denied: 1, rows: 3, maskedCells: 3 };
+const ACTIVITY: Activity = {
+  totals: COUNTS,
+  points: [{ atMs: NOW_MS, ...COUNTS }],
+  principals: [
+    {
+      ...COUNTS,
+      principal: { issuer: 'corp', subject: 'agent-1', kind: 'agent' },
+      onBehalfOf: null,
+      classes: ['phi.ssn'],
+      points: [{ atMs: NOW_MS, ...COUNTS }],
+    },
+  ],
+  targets: [{ ...COUNTS, target: CLINIC, lastAtMs: NOW_MS }],
+  classes: [{ class: 'phi.ssn', masked: 3, clear: 0 }],
+};
 
 export const FACTS = factsOf({
   columns: ['public.patients.ssn'],
@@ -137,6 +158,7 @@ export const FACTS = factsOf({
   fingerprint: 'f1',
 });
 
+const LOG_FILES = new Set(['tile/0/000.p/3', 'log.vkey', 'minimum-index', 'rotations/0000000000000007.note']);
 const PLACE = { file: 'policy.yaml', line: 3, column: 5 };
 export const MASKS: MaskSet = { id: 'm1', byClass: { 'phi.ssn': 'partial' } };
 
@@ -149,8 +171,11 @@ export interface Fakes {
   readonly samples: Map<string, RowSample>;
   readonly sessions: SessionRow[];
   readonly entries: EntryHeader[];
+  readonly activityAsked: ActivityFilter[];
+  readonly sessionsAsked: SessionFilter[];
   readonly exported: { readonly by: string; readonly request: object }[];
   readonly appended: { readonly entry: EntryDraft; readonly payloads: readonly Payload[] }[];
+  readonly resets: { readonly by: string; readonly to: string | number }[];
   readonly reviewed: { readonly by: string; readonly period: ReviewPeriod; readonly finding: string }[];
   readonly explained: Principal[];
   readonly checked: { readonly proposals: string; readonly by: string }[];
@@ -169,6 +194,9 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
   const samples = new Map<string, RowSample>();
   const sessions: SessionRow[] = [];
   const entries: EntryHeader[] = [];
+  const activityAsked: ActivityFilter[] = [];
+  const sessionsAsked: SessionFilter[] = [];
+  const resets: Fakes['resets'] = [];
   const reviewed: Fakes['reviewed'] = [];
   const exported: Fakes['exported'] = [];
   const appended: Fakes['appended'] = [];
@@ -243,11 +271,32 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
       clear: async () => undefined,
       position: async () => entries.length,
       get: async (id) => sessions.find((row) => row.id === id) ?? null,
-      list: async ({ target, live, limit }) =>
-        sessions
+      list: async (filter) => {
+        sessionsAsked.push(filter);
+        const { target, live, owner, before = Number.MAX_SAFE_INTEGER, limit } = filter;
+        return sessions
           .filter((row) => target === undefined || row.target === target)
           .filter((row) => live === undefined || (row.closedAtMs === null) === live)
-          .slice(0, limit),
+          .filter(
+            (row) =>
+              owner === undefined ||
+              [row.principal, ...(row.onBehalfOf === null ? [] : [row.onBehalfOf])].some((actor) => principalKey(actor) === owner),
+          )
+          .filter((row) => row.openIndex < before)
+          .toSorted((a, b) => b.openIndex - a.openIndex)
+          .slice(0, limit);
+      },
+      live: async () => new Map([[CLINIC, sessions.length]]),
+      entriesOfType: async (wanted, { from, to, limit }) =>
+        wanted.startsWith('request.')
+          ? null
+          : entries.flatMap(({ type, seq }) => (type === wanted && seq >= from && seq < to ? [seq] : [])).slice(0, limit),
+      newestOfType: async (wanted) => entries.findLast(({ type }) => type === wanted)?.seq ?? null,
+      activity: async (filter) => {
+        activityAsked.push(filter);
+        return ACTIVITY;
+      },
+      prune: async () => undefined,
       entriesOf: async (id) => entries.filter((entry) => entry.session === id).map((entry) => entry.seq),
     },
     audit: {
@@ -274,7 +323,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
         onProgress({ done: 2, total: 4 });
         return entries.length;
       },
-      file: async (path) => (path === 'tile/0/000.p/3' || path === 'log.vkey' ? new Uint8Array([65]) : null),
+      file: async (path) => (LOG_FILES.has(path) ? new Uint8Array([65]) : null),
     },
     evidence: {
       async export(by, request) {
@@ -366,6 +415,11 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
       leavers: async (gone) => gone.map((who) => ({ ...LEAVER, ...who, isClear: who.subject !== 'agent-1' })),
       coverage: async () => COVERAGE,
       destinations: () => [{ name: 'soc', kind: 'syslog', next: 5, lag: 2, sent: 5, failures: 1, fault: 'unreachable' }],
+      async reset(by, destination, to) {
+        if (destination !== 'soc') throw new SallyportError('SP_API_NOT_FOUND', 'no such destination');
+        resets.push({ by: by.subject, to });
+        return { name: 'soc', kind: 'syslog', next: 3, lag: 4, sent: 5, failures: 1, fault: null };
+      },
     },
     changes: {
       subscribe: (listener) => {
@@ -403,8 +457,11 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
     samples,
     sessions,
     entries,
+    activityAsked,
+    sessionsAsked,
     exported,
     appended,
+    resets,
     reviewed,
     explained,
     checked,

@@ -20,22 +20,32 @@ async function open(rule: { role: string; count: number } | null) {
       ...(seq === 2 ? {} : { session: sessionId('a'), resource: { target: 'clinic' }, sealed }),
     });
   let nowMs = NOW_MS;
+  let monotonicMs = 0;
   let calls = 0;
   const unseals = createUnsealDesk({
     audit: fakes.deps.audit.log,
-    clock: { nowMs: () => nowMs, monotonicMs: () => 0 },
+    clock: { nowMs: () => nowMs, monotonicMs: () => monotonicMs },
     random: { bytes: (length) => new Uint8Array(length).fill((calls += 1)) },
     approvers: rule,
     authoritiesOf: (principal, role) => (fakes.deps.rolesOf(principal).includes(role) ? [{ kind: 'role', role }] : []),
   });
   PEOPLE['auditor2'] = principalOf('alan', ['audit']);
   PEOPLE['robot'] = principalOf('robo', ['audit', 'privacy'], 'agent');
+  for (const [name, subject] of [
+    ['robotForAda', 'ada'],
+    ['robotForAlan', 'alan'],
+  ] as const)
+    PEOPLE[name] = { ...principalOf('robo', ['audit'], 'agent'), onBehalfOf: { issuer: 'corp', subject, kind: 'person' } };
   const app = await buildApi({ ...fakes.deps, unseals }, null);
   const headers = (who: string) => ({ authorization: `Bearer ${who}` });
   return {
     fakes,
     app,
-    wait: (ms: number) => (nowMs += ms),
+    wait: (ms: number) => {
+      nowMs += ms;
+      monotonicMs += ms;
+    },
+    setBack: (ms: number) => (nowMs -= ms),
     get: (url: string, who: string) => app.inject({ url, headers: headers(who) }),
     post: (url: string, who: string, payload: object) => app.inject({ method: 'POST', url, headers: headers(who), payload }),
   };
@@ -131,5 +141,52 @@ test('without a rule the auditor alone opens, still with a purpose and an entry 
   assert.deepEqual(types(fakes), ['unseal.requested', 'payload.unsealed']);
   assert.deepEqual(fakes.appended[1]?.entry.resource?.objects, ['entry/0/statement']);
   assert.equal('answer' in fakes.appended[1]!.entry, false);
+  await app.close();
+});
+
+test('THREAT what an agent asked for one person is not opened for another, nor for itself, and the entry says for whom it was', async () => {
+  const { app, fakes, get, post } = await open({ role: 'privacy-officer', count: 1 });
+  const asked = (await post('/v1/unseals', 'robotForAda', wish)).json();
+  assert.equal((await post(`/v1/unseals/${asked.id}/answer`, 'officer', { verdict: 'approve' })).json().state, 'approved');
+  const recording = `/v1/sessions/${sessionId('a')}/recording?purpose=incident&unseal=${asked.id}`;
+  for (const who of ['robotForAlan', 'robot', 'auditor', 'auditor2'])
+    for (const url of [`/v1/unseals/${asked.id}/payloads`, recording])
+      assert.equal((await get(url, who)).json().code, 'SP_UNSEAL_NOT_APPROVED', `${who} ${url}`);
+  assert.deepEqual(types(fakes), ['unseal.requested', 'unseal.answered']);
+  assert.equal((await get(`/v1/unseals/${asked.id}/payloads`, 'robotForAda')).statusCode, 200);
+  assert.deepEqual(
+    [fakes.appended[2]?.entry.principal?.subject, fakes.appended[2]?.entry.onBehalfOf],
+    ['robo', { issuer: 'corp', subject: 'ada', kind: 'person' }],
+  );
+  await app.close();
+});
+
+test('THREAT an index that names entries of another session opens none of them', async () => {
+  const { app, fakes, get, post } = await open(null);
+  fakes.entries.push({ ...fakes.entries[0]!, seq: 3, session: sessionId('b') });
+  fakes.deps.sessions.entriesOf = async () => [0, 1, 3];
+  const asked = (await post('/v1/unseals', 'auditor', wish)).json();
+  for (const url of [`/v1/unseals/${asked.id}/payloads`, `/v1/sessions/${sessionId('a')}/recording?purpose=incident`])
+    assert.deepEqual(
+      (await get(url, 'auditor')).json().items.map(({ seq }: { seq: number }) => seq),
+      [0, 1],
+      url,
+    );
+  await app.close();
+});
+
+test('THREAT a clock that is set back lets no request live longer', async () => {
+  const { app, get, post, wait, setBack } = await open({ role: 'privacy-officer', count: 1 });
+  const asked = (await post('/v1/unseals', 'auditor', wish)).json();
+  const late = (await post('/v1/unseals', 'auditor', wish)).json();
+  await post(`/v1/unseals/${asked.id}/answer`, 'officer', { verdict: 'approve' });
+  wait(3_500_000);
+  setBack(3_000_000);
+  assert.equal((await get(`/v1/unseals/${asked.id}/payloads`, 'auditor')).statusCode, 200);
+  wait(100_000);
+  assert.equal((await get(`/v1/unseals/${asked.id}/payloads`, 'auditor')).statusCode, 403);
+  setBack(48 * 3_600_000);
+  wait(24 * 3_600_000);
+  assert.equal((await post(`/v1/unseals/${late.id}/answer`, 'officer', { verdict: 'approve' })).json().code, 'SP_UNSEAL_NOT_APPROVED');
   await app.close();
 });

@@ -110,7 +110,11 @@ export const sessionSchema = z.object({
   denied: z.int(),
   held: z.int(),
   rows: z.int(),
-  openIndex: z.int(),
+  openIndex: z.int().describe('Log index of its first entry; the `before` of the next page'),
+  maskedCells: z.int().describe('Released rows times masked columns'),
+  classes: z.array(z.string()).describe('Classes that came out, masked or not'),
+  lastActivityAt: time,
+  state: z.enum(['live', 'waiting', 'closed']).describe('`waiting`: its newest statement waits for an approval'),
 });
 
 /** An entry of the log. The log writes allow-listed fields only, so it passes through as it is. */
@@ -172,8 +176,15 @@ export function approvalDetailView(
 }
 
 export function sessionView(session: SessionRow): z.infer<typeof sessionSchema> {
-  const { openedAtMs, closedAtMs, ...rest } = session;
-  return { ...rest, openedAt: at(openedAtMs), closedAt: closedAtMs === null ? null : at(closedAtMs) };
+  const { openedAtMs, closedAtMs, lastAtMs, isWaiting, classes, ...rest } = session;
+  return {
+    ...rest,
+    openedAt: at(openedAtMs),
+    closedAt: closedAtMs === null ? null : at(closedAtMs),
+    classes: [...classes],
+    lastActivityAt: at(lastAtMs),
+    state: closedAtMs !== null ? 'closed' : isWaiting ? 'waiting' : 'live',
+  };
 }
 
 export function targetView(status: TargetStatus, viewer: Viewer): z.infer<typeof targetSchema> {

@@ -1,7 +1,7 @@
 // Grants, locks and delegations of this gateway: the services, the watch over their store, and the table that the main thread's
 // gate reads. Workers get the same content by message (worker-messages.ts).
 
-import { Gauge, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import type { ApprovalsService } from '../approvals/index.ts';
 import { SallyportError } from '../core/error.ts';
 import type { AccessSnapshot, Lock } from '../core/grant.ts';
@@ -31,6 +31,7 @@ import { AccessTable } from '../session/access-table.ts';
 import { RowBudgets } from '../session/row-budgets.ts';
 import type { ConfigDocument } from './config-schema.ts';
 import { lastUses, type LastUsesDeps } from './last-uses.ts';
+import { readGauge } from './read-metrics.ts';
 
 export interface GatewayAccessDeps {
   readonly document: ConfigDocument;
@@ -213,27 +214,13 @@ function concernedBy({ kind, name }: Pick<Lock, 'kind' | 'name'>): NonNullable<P
 }
 
 function registerMetrics(registry: Registry, watch: AccessWatch): void {
-  const gauge = <Label extends string>(name: string, help: string, labelNames: Label[], collect: (gauge: Gauge<Label>) => void): void => {
-    registry.registerMetric(
-      new Gauge({
-        name,
-        help,
-        labelNames,
-        registers: [],
-        collect() {
-          this.reset();
-          collect(this);
-        },
-      }),
-    );
-  };
-  gauge('sallyport_grants', 'Grants by state: requested = waits for answers, active = in force', ['state'], (metric) => {
+  const help = 'Grants by state: requested = waits for answers, active = in force';
+  readGauge(registry, { name: 'sallyport_grants', help, labelNames: ['state'] }, (gauge) => {
     for (const state of ['requested', 'active'] as const) {
-      metric.set({ state }, watch.known.grants.filter((grant) => grant.state === state).length);
+      gauge.set({ state }, watch.known.grants.filter((grant) => grant.state === state).length);
     }
   });
-  gauge('sallyport_locks', 'Locks that stand', [], (metric) => metric.set(watch.known.locks.length));
-  gauge('sallyport_access_known', '1 = the store of grants answers; 0 = grants are suspended', [], (metric) =>
-    metric.set(watch.known.isKnown ? 1 : 0),
-  );
+  readGauge(registry, { name: 'sallyport_locks', help: 'Locks that stand' }, (gauge) => gauge.set(watch.known.locks.length));
+  const known = '1 = the store of grants answers; 0 = grants are suspended';
+  readGauge(registry, { name: 'sallyport_access_known', help: known }, (gauge) => gauge.set(watch.known.isKnown ? 1 : 0));
 }

@@ -1,6 +1,6 @@
 // The anchors of the configuration, with what they need, and their metrics.
 
-import { Counter, Gauge, type Registry } from 'prom-client';
+import { Counter, type Registry } from 'prom-client';
 import {
   type Anchor,
   type AnchoredLog,
@@ -21,6 +21,7 @@ import type { Secret } from '../core/secret.ts';
 import { delayAfter, type EgressRules, post, systemEgress } from '../notify/index.ts';
 import type { AnchorConfig } from './anchors-schema.ts';
 import { type LoadedConfig, readCa } from './config.ts';
+import { readGauge } from './read-metrics.ts';
 
 export interface GatewayAnchors {
   readonly anchors: readonly Anchor[];
@@ -101,24 +102,13 @@ export function keepAnchors(
     delayAfter: (failed) => delayAfter(failed, (deps.random.bytes(1)[0] ?? 0) / 255),
     counted: (anchor, outcome) => attempts.inc({ anchor, outcome }),
   });
-  const gauge = (metric: string, help: string, value: (status: ReturnType<Anchors['status']>[number]) => number): void => {
-    registry.registerMetric(
-      new Gauge({
-        name: metric,
-        help,
-        labelNames: ['anchor'],
-        registers: [],
-        collect() {
-          for (const status of kept.status()) this.set({ anchor: status.name }, value(status));
-        },
-      }),
-    );
-  };
-  gauge(
-    'sallyport_anchor_lag_seconds',
-    'For how long there has been a checkpoint that the anchor does not have',
-    ({ lagMs }) => lagMs / 1000,
-  );
-  gauge('sallyport_anchor_entries', 'Entries under the newest checkpoint that the anchor has', ({ size }) => size);
+  const lag = 'For how long there has been a checkpoint that the anchor does not have';
+  readGauge(registry, { name: 'sallyport_anchor_lag_seconds', help: lag, labelNames: ['anchor'] }, (gauge) => {
+    for (const { name, lagMs } of kept.status()) gauge.set({ anchor: name }, lagMs / 1000);
+  });
+  const entries = 'Entries under the newest checkpoint that the anchor has';
+  readGauge(registry, { name: 'sallyport_anchor_entries', help: entries, labelNames: ['anchor'] }, (gauge) => {
+    for (const { name, size } of kept.status()) gauge.set({ anchor: name }, size);
+  });
   return kept;
 }

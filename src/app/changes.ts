@@ -36,7 +36,12 @@ export function tellingIndex(index: SessionIndex, from: number, changes: Pick<Ch
     position: () => index.position(),
     get: (id) => index.get(id),
     list: (filter) => index.list(filter),
+    live: (owner) => index.live(owner),
     entriesOf: (id) => index.entriesOf(id),
+    entriesOfType: (type, range) => index.entriesOfType(type, range),
+    newestOfType: (type) => index.newestOfType(type),
+    activity: (filter) => index.activity(filter),
+    prune: (before) => index.prune(before),
   };
 }
 

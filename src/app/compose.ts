@@ -41,7 +41,8 @@ import { createPolicyTools } from './policy-tools.ts';
 import { type RetentionRunner, runRetention } from './retention-runner.ts';
 import { startSessionIndexer } from './session-indexer.ts';
 import { createReviews } from './reviews.ts';
-import { createGatewaySiem, readSiem } from './siem.ts';
+import { readSiem } from './siem-settings.ts';
+import { createGatewaySiem } from './siem.ts';
 import { ThreadPolicy } from './thread-policy.ts';
 import { readTokenKeys } from './token-keys.ts';
 import { authenticatorOf, catalogueChecks, createTraffic, policySettingOf, readServerTls, readTrafficSettings } from './traffic.ts';
@@ -254,12 +255,19 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   }
   const connectors = watchConnectors({ status: () => adapter.analysts().map((analyst) => analyst.status()), audit, logger });
   undo.push(() => connectors.stop());
+  const siem = createGatewaySiem(
+    destinations,
+    { auditDirectory, origin: document.audit.origin, cursors: store.siemCursors, audit, clock, random, logger },
+    registry,
+  );
+  undo.push(() => siem.stop());
+  await siem.start();
   const { payloads: payloadsMs, headers: headersMs } = document.audit.retention ?? {};
   const ofLog = { dir: auditDirectory, log: audit, clock, logger, ...disk };
   const retention: RetentionRunner = runRetention(
     [
       ...(payloadsMs === undefined ? [] : [createRetention({ ...ofLog, rules: { payloadsMs } })]),
-      ...(headersMs === undefined ? [] : [createPruning({ ...ofLog, headersMs })]),
+      ...(headersMs === undefined ? [] : [createPruning({ ...ofLog, headersMs, wantedFrom: () => siem.wantedFrom() })]),
     ],
     logger,
   );
@@ -267,9 +275,6 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   const sessions = tellingIndex(store.sessions, audit.size(), changes);
   const indexer = startSessionIndexer({ reader: audit, index: sessions, logger });
   undo.push(() => indexer.stop());
-  const siem = createGatewaySiem(destinations, { source: audit, cursors: store.siemCursors, audit, clock, random, logger }, registry);
-  undo.push(() => siem.stop());
-  await siem.start();
 
   const evidence = await createEvidence({
     audit,
@@ -339,7 +344,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
       approvals,
       delegations: access.delegations,
       locks: access.locks,
-      destinations: () => siem.status(),
+      siem,
       anchors: () => anchors.status(),
       targets: [...targets.keys()],
       clock,

@@ -58,6 +58,10 @@ function logOf(...opened: { who: Parameters<typeof principalOf>[0]; target?: str
       held: 0,
       rows: 0,
       openIndex: index,
+      maskedCells: 0,
+      classes: [],
+      lastAtMs: 0,
+      isWaiting: false,
     });
   });
   return {

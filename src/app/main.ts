@@ -6,12 +6,16 @@ import { processIo, runCli } from '../cli/index.ts';
 import { environment } from './config.ts';
 import { evidenceTools } from './evidence-tools.ts';
 import { systemClock } from './ports.ts';
+import { isSiemThreadData } from './siem-messages.ts';
 import { VERSION } from './version.ts';
 import { isWorkerData } from './worker-messages.ts';
 
 if (isWorkerData(workerData)) {
   const { runWorker } = await import('./worker.ts');
   runWorker();
+} else if (isSiemThreadData(workerData)) {
+  const { runSiemThread } = await import('./siem-thread.ts');
+  runSiemThread();
 } else {
   process.exitCode = await runProgram();
 }

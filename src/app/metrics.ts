@@ -1,8 +1,9 @@
 // Metrics of the gateway. Labels are names of targets and closed vocabularies; never a principal, a statement or a value.
 
-import { AggregatorRegistry, Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { AggregatorRegistry, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import type { Decision } from '../core/decision.ts';
 import type { GateMetrics } from '../session/gate.ts';
+import { readCounter } from './read-metrics.ts';
 import type { MetricsSnapshot } from './worker-messages.ts';
 
 /** How often a plan was asked for, by how it was found. */
@@ -53,40 +54,27 @@ export function createMetrics({ planLookups, thread }: MetricsDeps): GatewayMetr
     if (tally === undefined) tallies.set(target, (tally = { allow: 0, hold: 0, deny: 0, repeated: 0, rows: 0 }));
     return tally;
   };
-  const counted = <Label extends string>(
-    name: string,
-    help: string,
-    labelNames: Label[],
-    count: (counter: Counter<Label>) => void,
-  ): void => {
-    registry.registerMetric(
-      new Counter({
-        name,
-        help,
-        labelNames,
-        registers: [],
-        collect() {
-          this.reset();
-          count(this);
-        },
-      }),
-    );
-  };
-  counted('sallyport_decisions_total', 'Requests decided', ['target', 'outcome'], (counter) => {
+  readCounter(registry, { name: 'sallyport_decisions_total', help: 'Requests decided', labelNames: ['target', 'outcome'] }, (counter) => {
     for (const [target, tally] of tallies) for (const outcome of OUTCOMES) counter.inc({ target, outcome }, tally[outcome]);
   });
-  counted(
-    'sallyport_decisions_repeated_total',
-    'Requests allowed by a decision that the session had kept: same statement, masks, parameter types and policy version',
-    ['target'],
+  readCounter(
+    registry,
+    {
+      name: 'sallyport_decisions_repeated_total',
+      help: 'Requests allowed by a decision that the session had kept: same statement, masks, parameter types and policy version',
+      labelNames: ['target'],
+    },
     (counter) => {
       for (const [target, { repeated }] of tallies) counter.inc({ target }, repeated);
     },
   );
-  counted(
-    'sallyport_plans_total',
-    'Statement texts planned, by how the plan was found: text = seen before, shape = differs in literals only, made = planned anew',
-    ['target', 'found'],
+  readCounter(
+    registry,
+    {
+      name: 'sallyport_plans_total',
+      help: 'Statement texts planned, by how the plan was found: text = seen before, shape = differs in literals only, made = planned anew',
+      labelNames: ['target', 'found'],
+    },
     (counter) => {
       for (const { target, texts, shapes, misses } of planLookups()) {
         counter.inc({ target, found: 'text' }, texts);
@@ -95,7 +83,7 @@ export function createMetrics({ planLookups, thread }: MetricsDeps): GatewayMetr
       }
     },
   );
-  counted('sallyport_rows_total', 'Result rows released', ['target'], (counter) => {
+  readCounter(registry, { name: 'sallyport_rows_total', help: 'Result rows released', labelNames: ['target'] }, (counter) => {
     for (const [target, { rows }] of tallies) counter.inc({ target }, rows);
   });
   const seconds = new Histogram({

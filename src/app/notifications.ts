@@ -2,7 +2,7 @@
 // refuses to start; then channels, queue and clicks are put together.
 
 import type { Counter as CounterType, Registry } from 'prom-client';
-import { Counter, Gauge } from 'prom-client';
+import { Counter } from 'prom-client';
 import type { NotificationsSurface } from '../api/index.ts';
 import type { ApprovalsService } from '../approvals/index.ts';
 import { SallyportError } from '../core/error.ts';
@@ -34,6 +34,7 @@ import {
 import { type LoadedConfig, readCa } from './config.ts';
 import { createMailer } from './mailer.ts';
 import type { NotificationChannelConfig } from './notifications-schema.ts';
+import { readGauge } from './read-metrics.ts';
 import { VERSION } from './version.ts';
 
 type ReadSecret = (source: { env: string } | { file: string } | { command: string[] }) => Promise<Secret>;
@@ -162,20 +163,11 @@ export function createGatewayNotifications(deps: NotificationsDeps, registry: Re
     metrics: { counted: (channel, outcome) => counter.inc({ channel, outcome }) },
     publicUrl: deps.publicUrl?.replace(/\/+$/, '') ?? null,
   });
-  registry.registerMetric(
-    new Gauge({
-      name: 'sallyport_notifications_queued',
-      help: 'Notifications that wait to be sent',
-      labelNames: ['channel'],
-      registers: [],
-      async collect() {
-        this.reset();
-        // All other metrics are wanted most when the store cannot be used.
-        const channels = await service.channels().catch(() => []);
-        for (const { name, queued } of channels) this.set({ channel: name }, queued);
-      },
-    }),
-  );
+  const queued = { name: 'sallyport_notifications_queued', help: 'Notifications that wait to be sent', labelNames: ['channel'] } as const;
+  readGauge(registry, queued, async (gauge) => {
+    // All other metrics are wanted most when the store cannot be used.
+    for (const each of await service.channels().catch(() => [])) gauge.set({ channel: each.name }, each.queued);
+  });
   const unsubscribe = tellApprovals(approvals, service);
   const stopping = new AbortController();
   /** What people can be asked about, told apart by the id. */

@@ -6,7 +6,7 @@ import type { Logger } from '../core/ports.ts';
 
 const EVERY_MS = 3_600_000;
 /** After the start, which has more urgent things to do. */
-const FIRST_MS = 60_000;
+const FIRST_MS = 10_000;
 
 export interface RetentionRunner {
   /** Resolves when nothing is being destroyed any more. */

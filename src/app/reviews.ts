@@ -4,8 +4,8 @@ import type { GrantsSurface, ReviewsSurface } from '../api/index.ts';
 import type { Delegation, Lock } from '../core/grant.ts';
 import type { Approval, ApprovalState, AuditLog, AuditReader, Clock } from '../core/ports.ts';
 import { coverageReport, leaverReports, listReviews, signReview } from '../reports/index.ts';
-import type { ExporterStatus } from '../siem/index.ts';
 import type { AnchorStatus } from '../anchors/index.ts';
+import type { GatewaySiem, SiemStatus } from './siem.ts';
 
 /** Leavers are looked for among so many of each. */
 const MAX_LISTED = 10_000;
@@ -17,7 +17,7 @@ export function createReviews(deps: {
   readonly approvals: { list(filter: { readonly state?: ApprovalState; readonly limit: number }): Promise<Approval[]> };
   readonly delegations: { list(): Promise<Delegation[]> };
   readonly locks: { list(): Promise<Lock[]> };
-  readonly destinations: () => readonly ExporterStatus[];
+  readonly siem: Pick<GatewaySiem, 'status' | 'reset'>;
   readonly anchors: () => readonly AnchorStatus[];
   readonly targets: readonly string[];
   readonly clock: Clock;
@@ -44,15 +44,16 @@ export function createReviews(deps: {
     coverage: ({ sinceMs, untilMs }, signal) =>
       coverageReport(
         { sinceMs, untilMs: until(untilMs) },
-        { reader, targets: deps.targets, anchors: [...anchorsOf(deps.destinations()), ...keptBy(deps.anchors())] },
+        { reader, targets: deps.targets, anchors: [...anchorsOf(deps.siem.status()), ...keptBy(deps.anchors())] },
         signal,
       ),
-    destinations: deps.destinations,
+    destinations: () => deps.siem.status(),
+    reset: (by, destination, to) => deps.siem.reset(by, destination, to),
   };
 }
 
 /** Destinations that have all of the log up to their cursor, on another machine: not a file here, and not what was begun later. */
-function anchorsOf(destinations: readonly ExporterStatus[]): { name: string; kind: string; upTo: number }[] {
+function anchorsOf(destinations: readonly SiemStatus[]): { name: string; kind: string; upTo: number }[] {
   return destinations
     .filter(({ kind, startAt }) => kind !== 'file' && kind !== 'stdout' && startAt === 'beginning')
     .map(({ name, kind, next }) => ({ name, kind: `siem:${kind}`, upTo: next }));

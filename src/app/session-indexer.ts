@@ -30,11 +30,17 @@ export function startSessionIndexer(deps: {
   let isStopped = false;
   /** Size of the log at the last look. */
   let indexed = reader.size();
+  /** Activity of entries before this one is forgotten. */
+  let prunedBefore = 0;
 
   const apply = async (onProgress?: (done: number, total: number) => void): Promise<void> => {
     // A new index over a pruned log.
     if ((await index.position()) < reader.firstIndex) await index.clear(reader.firstIndex);
     const from = await index.position();
+    if (prunedBefore < reader.firstIndex) {
+      await index.prune(reader.firstIndex);
+      prunedBefore = reader.firstIndex;
+    }
     const to = reader.size();
     if (from >= to) return;
     let group: EntryOutline[] = [];

@@ -1,120 +1,197 @@
-// SIEM destinations from the configuration: secrets and certificates are read before anything starts, and a wrong one refuses to start;
-// then destinations, cursors and metrics are put together. Only the main thread exports.
+// The main thread's side of the SIEM export: the thread that does it, cursors, alarms, metrics. A thread that ends unasked is started
+// again: the cursors are in the store, and statements have no part in it.
 
-import { randomUUID } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { Counter, Gauge, type Registry } from 'prom-client';
+import { Worker } from 'node:worker_threads';
+import type { Registry } from 'prom-client';
 import { SallyportError } from '../core/error.ts';
+import type { ActorRef } from '../core/identity.ts';
 import type { AuditLog, Clock, Logger, Random } from '../core/ports.ts';
-import type { Secret } from '../core/secret.ts';
-import { acceptedAddresses, delayAfter, type EgressRules, post, systemEgress } from '../notify/index.ts';
-import {
-  createFileDestination,
-  createHttpsDestination,
-  createOtlpDestination,
-  createSplunkDestination,
-  createStdoutDestination,
-  createSyslogDestination,
-  type CursorStore,
-  type Destination,
-  type EventContext,
-  Exporter,
-  type ExporterStatus,
-  type LeafSource,
-  type Post,
-  type WriteOut,
-} from '../siem/index.ts';
-import type { LoadedConfig } from './config.ts';
-import type { SiemDestinationConfig } from './siem-schema.ts';
+import { delayAfter } from '../notify/index.ts';
+import type { CursorStore, ExporterState } from '../siem/index.ts';
+import { readCounter, readGauge } from './read-metrics.ts';
+import type { SiemMainCalls, SiemThreadCalls, SiemThreadData } from './siem-messages.ts';
+import { plainSettings, type SiemSettings } from './siem-settings.ts';
+import { type Handlers, ThreadCalls } from './thread-calls.ts';
 import { VERSION } from './version.ts';
+import { workerSource } from './worker-source.ts';
 
-type ReadSecret = (source: { env: string } | { file: string } | { command: string[] }) => Promise<Secret>;
-const SYSLOG_MS = 30_000;
-
-export interface ConfiguredDestination {
-  readonly destination: Destination;
-  readonly startAt: 'beginning' | 'now';
-  readonly maxBatch: number;
+export interface SiemStatus extends ExporterState {
+  /** Entries of the log that were not taken yet. */
+  readonly lag: number;
 }
 
-/** @throws SP_CONFIG_INVALID, without any secret in it */
-export async function readSiem(config: LoadedConfig, secret: ReadSecret, write: WriteOut = writeStdout): Promise<ConfiguredDestination[]> {
-  const context: EventContext = { origin: config.document.audit.origin, version: VERSION };
-  const read: ConfiguredDestination[] = [];
-  for (const item of config.document.siem) {
-    const { startAt, maxBatch } = item;
-    read.push({ destination: await readDestination(item, config, context, secret, write), startAt, maxBatch });
-  }
-  return read;
+/** Where a destination is to go on: an index, or one of the ends. */
+export type ResetTo = 'beginning' | 'now' | number;
+
+export interface GatewaySiem {
+  status(): readonly SiemStatus[];
+  /** Entries from it on are wanted by a destination, the last one that it has taken among them; Infinity = none is wanted. */
+  wantedFrom(): number;
+  /** Goes on elsewhere, after an entry says by whom. @throws SP_API_NOT_FOUND, SP_API_BAD_REQUEST, SP_AUDIT_UNWRITABLE */
+  reset(by: ActorRef, destination: string, to: ResetTo): Promise<SiemStatus>;
+  /** @throws SP_STORE_UNAVAILABLE */
+  start(): Promise<void>;
+  stop(): Promise<void>;
 }
 
-async function readDestination(
-  item: SiemDestinationConfig,
-  config: LoadedConfig,
-  context: EventContext,
-  secret: ReadSecret,
-  write: WriteOut,
-): Promise<Destination> {
-  const common = { name: item.name, context };
-  switch (item.kind) {
-    case 'file':
-      return createFileDestination({ ...common, path: config.path(item.path), maxBytes: item.maxBytes, keep: item.keep });
-    case 'stdout':
-      return createStdoutDestination(common, write);
-    case 'syslog': {
-      const client =
-        item.client === undefined
-          ? null
-          : {
-              certificate: await readPem(item, config.path(item.client.certificate)),
-              key: await readPem(item, config.path(item.client.key)),
-            };
-      const rules = await rulesOf(item, config);
-      const { host, port, maxMessageBytes } = item;
-      return createSyslogDestination(
-        { ...common, host, port, maxMessageBytes, client, ca: rules.ca, deadlineMs: SYSLOG_MS },
-        (name, signal) => acceptedAddresses(name, false, rules, systemEgress, signal),
-      );
-    }
-    default: {
-      const rules = await rulesOf(item, config);
-      const send: Post = (url, message, signal) => post(url, message, rules, systemEgress, signal);
-      const token = item.token === undefined ? null : await readToken(item, item.token, secret);
-      const url = new URL(item.url);
-      if (item.kind === 'https') return createHttpsDestination({ ...common, url, token }, send);
-      if (item.kind === 'otlp') return createOtlpDestination({ ...common, url, token }, send);
-      if (token === null) throw refused(item, 'token: it is missing');
-      const { index, sourcetype, ack, ackMs } = item;
-      return createSplunkDestination({ ...common, url, token, index: index ?? null, sourcetype, ack, ackMs, channel: randomUUID() }, send);
-    }
-  }
+export interface SiemDeps {
+  /** The directory given to `openAuditLog`. */
+  readonly auditDirectory: string;
+  readonly origin: string;
+  readonly audit: Pick<AuditLog, 'append'> & { readonly firstIndex: number; size(): number; publish(): Promise<string> };
+  readonly cursors: CursorStore;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Default: standard output. */
+  readonly write?: (text: string) => Promise<void>;
 }
 
-async function readToken(item: SiemDestinationConfig, source: Parameters<ReadSecret>[0], secret: ReadSecret): Promise<Secret> {
-  const token = await secret(source);
-  // It becomes a header.
-  if (!/^[\x21-\x7e]+$/.test(token.reveal())) throw refused(item, 'token: it holds characters that no token has');
-  return token;
+const STOP_MS = 15_000;
+const LONGEST_RESTART_MS = 60_000;
+
+interface Thread {
+  readonly worker: Worker;
+  readonly calls: ThreadCalls<SiemThreadCalls, SiemMainCalls>;
+  readonly ended: Promise<void>;
 }
 
-async function rulesOf(item: Extract<SiemDestinationConfig, { allowPrivate: boolean }>, config: LoadedConfig): Promise<EgressRules> {
-  return {
-    allowPrivate: item.allowPrivate,
-    insecure: 'insecure' in item && item.insecure === true,
-    ca: item.ca === undefined ? null : await readPem(item, config.path(item.ca)),
+export function createGatewaySiem(settings: readonly SiemSettings[], deps: SiemDeps, registry: Registry): GatewaySiem {
+  const { audit, cursors, clock, random, logger } = deps;
+  let states: readonly ExporterState[] = settings.map(({ name, kind, startAt }) => ({
+    name,
+    kind,
+    startAt,
+    next: 0,
+    sent: 0,
+    failures: 0,
+    fault: null,
+  }));
+  let thread: Thread | null = null;
+  let isStopping = false;
+  let deaths = 0;
+  let restart: NodeJS.Timeout | null = null;
+  let resetting: Promise<unknown> = Promise.resolve();
+  /** What threads before this one have counted. */
+  let before = new Map<string, ExporterState>();
+
+  const handlers: Handlers<SiemMainCalls> = {
+    load: (destination) => cursors.load(destination),
+    save: ({ destination, cursor }) => cursors.save(destination, cursor, clock.nowMs()),
+    alarm: async (detail) => void (await audit.append({ type: 'alarm', detail })),
+    write: deps.write ?? writeStdout,
+    states: async (told) => {
+      states = told.map((state) => {
+        const { sent = 0, failures = 0 } = before.get(state.name) ?? {};
+        return { ...state, sent: sent + state.sent, failures: failures + state.failures };
+      });
+    },
+    log: async ({ level, fields, message }) => logger[level](fields, message),
   };
-}
 
-async function readPem(item: SiemDestinationConfig, path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (cause) {
-    throw new SallyportError('SP_CONFIG_INVALID', `siem ${item.name}: ${path} cannot be read`, { cause });
-  }
-}
+  const startThread = async (): Promise<void> => {
+    const data: SiemThreadData = {
+      role: 'siem',
+      settings: settings.map(plainSettings),
+      context: { origin: deps.origin, version: VERSION },
+      auditDirectory: deps.auditDirectory,
+    };
+    const worker = new Worker(workerSource, { name: 'siem', argv: [], workerData: data });
+    const calls = new ThreadCalls<SiemThreadCalls, SiemMainCalls>(worker, handlers);
+    let cause: unknown = null;
+    worker.on('error', (error) => (cause = error));
+    const ended = new Promise<void>((resolve) => {
+      worker.once('exit', () => {
+        calls.end(new SallyportError('SP_INTERNAL', 'the thread of the SIEM export has ended'));
+        resolve();
+        if (!isStopping && thread?.worker === worker) died(cause);
+      });
+    });
+    thread = { worker, calls, ended };
+    try {
+      await calls.call('start', null);
+    } catch (fault) {
+      // Seen by `exit`, as any other end.
+      await worker.terminate();
+      throw fault;
+    }
+  };
 
-function refused({ name }: SiemDestinationConfig, why: string): SallyportError {
-  return new SallyportError('SP_CONFIG_INVALID', `siem ${name}: ${why}`);
+  const died = (cause: unknown): void => {
+    thread = null;
+    deaths += 1;
+    states = states.map((state) => ({ ...state, failures: state.failures + 1, fault: 'internal' }));
+    before = new Map(states.map((state) => [state.name, state]));
+    const [chance = 0] = random.bytes(1);
+    const waitMs = Math.min(LONGEST_RESTART_MS, delayAfter(deaths, chance / 255));
+    logger.error(
+      { cause: cause instanceof Error ? cause.name : 'none', waitMs },
+      'the thread of the SIEM export has ended; it is started again',
+    );
+    restart = setTimeout(() => void startThread().catch(() => undefined), waitMs);
+    restart.unref();
+  };
+
+  const status = (): readonly SiemStatus[] => states.map((state) => ({ ...state, lag: Math.max(0, audit.size() - state.next) }));
+  const statusOf = (name: string): SiemStatus => {
+    const found = status().find((each) => each.name === name);
+    if (found === undefined) throw new SallyportError('SP_API_NOT_FOUND', `no SIEM destination ${name}`);
+    return found;
+  };
+
+  const reset = async (by: ActorRef, destination: string, to: ResetTo): Promise<SiemStatus> => {
+    const { next: previous, fault } = statusOf(destination);
+    const size = audit.size();
+    const next = to === 'beginning' ? audit.firstIndex : to === 'now' ? size : to;
+    if (next < audit.firstIndex || next > size)
+      throw new SallyportError('SP_API_BAD_REQUEST', `the log has the entries ${audit.firstIndex} to ${size - 1}`);
+    if (thread === null) throw new SallyportError('SP_INTERNAL', 'the SIEM export does not run just now');
+    const { issuer, subject, kind } = by;
+    await audit.append({
+      type: 'config.changed',
+      principal: { issuer, subject, kind },
+      detail: { change: 'siem-reset', destination, from: next, previous, fault: fault ?? 'none' },
+    });
+    // What it goes on from must be published, or the log would seem shorter than that.
+    await audit.publish();
+    await thread.calls.call('reset', { destination, next });
+    return statusOf(destination);
+  };
+
+  registerMetrics(registry, status);
+  return {
+    status,
+    wantedFrom: () => Math.min(Infinity, ...states.map(({ next }) => Math.max(0, next - 1))),
+    reset(by, destination, to) {
+      const done = resetting.then(() => reset(by, destination, to));
+      resetting = done.catch(() => undefined);
+      return done;
+    },
+    async start() {
+      if (settings.length === 0) return;
+      // What was sent before a crash is in the log, but perhaps not under a checkpoint yet.
+      await audit.publish();
+      try {
+        await startThread();
+      } catch (fault) {
+        isStopping = true;
+        if (restart !== null) clearTimeout(restart);
+        throw fault;
+      }
+    },
+    async stop() {
+      isStopping = true;
+      if (restart !== null) clearTimeout(restart);
+      if (thread === null) return;
+      const { worker, calls, ended } = thread;
+      const late = setTimeout(() => void worker.terminate(), STOP_MS);
+      await calls.call('stop', null).catch(() => undefined);
+      clearTimeout(late);
+      await worker.terminate();
+      await ended;
+      thread = null;
+    },
+  };
 }
 
 function writeStdout(text: string): Promise<void> {
@@ -123,82 +200,16 @@ function writeStdout(text: string): Promise<void> {
   });
 }
 
-export interface GatewaySiem {
-  status(): readonly ExporterStatus[];
-  /** @throws SP_STORE_UNAVAILABLE */
-  start(): Promise<void>;
-  stop(): Promise<void>;
-}
-
-export function createGatewaySiem(
-  configured: readonly ConfiguredDestination[],
-  deps: {
-    readonly source: LeafSource;
-    readonly cursors: CursorStore;
-    readonly audit: Pick<AuditLog, 'append'>;
-    readonly clock: Clock;
-    readonly random: Random;
-    readonly logger: Logger;
-  },
-  registry: Registry,
-): GatewaySiem {
-  const exporters = configured.map(
-    (options) =>
-      new Exporter(options, {
-        ...deps,
-        delayAfter,
-        onRollback: async (destination) => {
-          await deps.audit.append({ type: 'alarm', detail: { code: 'log-rolled-back', destination } });
-        },
-      }),
-  );
-  const started: Exporter[] = [];
-  const status = (): readonly ExporterStatus[] => exporters.map((exporter) => exporter.status());
-  registerMetrics(registry, status);
-  return {
-    status,
-    async start() {
-      for (const exporter of exporters) {
-        await exporter.start();
-        started.push(exporter);
-      }
-    },
-    async stop() {
-      await Promise.all(started.splice(0).map((exporter) => exporter.stop()));
-    },
-  };
-}
-
-function registerMetrics(registry: Registry, status: () => readonly ExporterStatus[]): void {
+function registerMetrics(registry: Registry, status: () => readonly SiemStatus[]): void {
   const labelNames = ['destination'] as const;
-  const gauge = (name: string, help: string, valueOf: (status: ExporterStatus) => number): void => {
-    registry.registerMetric(
-      new Gauge({
-        name,
-        help,
-        labelNames,
-        registers: [],
-        collect() {
-          this.reset();
-          for (const each of status()) this.set({ destination: each.name }, valueOf(each));
-        },
-      }),
-    );
-  };
-  const counter = (name: string, help: string, valueOf: (status: ExporterStatus) => number): void => {
-    registry.registerMetric(
-      new Counter({
-        name,
-        help,
-        labelNames,
-        registers: [],
-        collect() {
-          this.reset();
-          for (const each of status()) this.inc({ destination: each.name }, valueOf(each));
-        },
-      }),
-    );
-  };
+  const gauge = (name: string, help: string, valueOf: (status: SiemStatus) => number): void =>
+    readGauge(registry, { name, help, labelNames }, (metric) => {
+      for (const each of status()) metric.set({ destination: each.name }, valueOf(each));
+    });
+  const counter = (name: string, help: string, valueOf: (status: SiemStatus) => number): void =>
+    readCounter(registry, { name, help, labelNames }, (metric) => {
+      for (const each of status()) metric.inc({ destination: each.name }, valueOf(each));
+    });
   gauge('sallyport_siem_lag_entries', 'Entries of the audit log that a SIEM destination has not taken yet', ({ lag }) => lag);
   gauge('sallyport_siem_up', '1 = the last attempt was taken', ({ fault }) => (fault === null ? 1 : 0));
   counter('sallyport_siem_sent_total', 'Entries taken by a SIEM destination since the start', ({ sent }) => sent);

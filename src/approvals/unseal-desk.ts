@@ -1,10 +1,11 @@
 // Requests to open sealed payloads and the two-person rule for them. They live in memory: a restart voids them, and they are asked anew.
-// INVARIANT: nobody approves what they asked for, or what was asked on their behalf; an answer is durable before it counts.
+// INVARIANT: nobody approves what they asked for, or what was asked on their behalf; an answer is durable before it counts; a clock that is
+// set back makes no request live longer.
 
 import { type Authority, authorityOf, refusalOf, verdictOf } from '../core/answering.ts';
 import { SallyportError } from '../core/error.ts';
 import type { Payload } from '../core/event.ts';
-import { type ActorRef, type Principal, principalKey } from '../core/identity.ts';
+import { type ActorRef, boundPrincipal, type Principal } from '../core/identity.ts';
 import { unsealId, type UnsealId } from '../core/ids.ts';
 import type { AuditLog, Clock, Random } from '../core/ports.ts';
 import { createTurns } from '../core/turns.ts';
@@ -27,12 +28,19 @@ export interface UnsealDeskDeps {
   readonly authoritiesOf: (principal: Principal, role: string, askedAtMs: number) => readonly Authority[];
 }
 
+interface Kept {
+  readonly request: UnsealRequest;
+  /** Monotonic. */
+  readonly endsAtMs: number;
+}
+
 export function createUnsealDesk({ audit, clock, random, approvers, authoritiesOf }: UnsealDeskDeps): UnsealDesk {
-  const requests = new Map<UnsealId, UnsealRequest>();
+  const requests = new Map<UnsealId, Kept>();
   const turns = createTurns();
 
-  const now = (request: UnsealRequest): UnsealRequest =>
-    clock.nowMs() >= request.expiresAtMs && (request.state === 'pending' || request.state === 'approved')
+  const now = ({ request, endsAtMs }: Kept): UnsealRequest =>
+    (clock.nowMs() >= request.expiresAtMs || clock.monotonicMs() >= endsAtMs) &&
+    (request.state === 'pending' || request.state === 'approved')
       ? { ...request, state: 'expired' }
       : request;
   const get = (id: UnsealId): UnsealRequest | null => {
@@ -40,7 +48,12 @@ export function createUnsealDesk({ audit, clock, random, approvers, authoritiesO
     return found === undefined ? null : now(found);
   };
   const forgetOld = (): void => {
-    for (const [id, { expiresAtMs }] of requests) if (clock.nowMs() - expiresAtMs > KEEP_MS) requests.delete(id);
+    for (const [id, { endsAtMs }] of requests) if (clock.monotonicMs() - endsAtMs > KEEP_MS) requests.delete(id);
+    // Those that are over give way: who asks a lot must not keep others from asking.
+    for (const [id, kept] of requests) {
+      if (requests.size < MAX_REQUESTS) break;
+      if (['denied', 'expired'].includes(now(kept).state)) requests.delete(id);
+    }
     if (requests.size >= MAX_REQUESTS) throw new SallyportError('SP_API_RATE_LIMITED', 'too many requests to open are kept');
   };
 
@@ -70,7 +83,7 @@ export function createUnsealDesk({ audit, clock, random, approvers, authoritiesO
         { type: 'unseal.requested', ...who(request), ...whatOf(request), detail: { unseal: id, purpose, state: request.state } },
         justification(reason),
       );
-      requests.set(id, request);
+      requests.set(id, { request, endsAtMs: clock.monotonicMs() + request.expiresAtMs - nowMs });
       return request;
     },
 
@@ -88,18 +101,32 @@ export function createUnsealDesk({ audit, clock, random, approvers, authoritiesO
         const lentBy = authority.kind === 'delegation' ? { lentBy: authority.from } : {};
         const answers = [...request.answers, { by, verdict, atMs: clock.nowMs(), ...lentBy }];
         const state = verdictOf(request, answers);
+        const { role, count } = request.approvers;
+        const detail = {
+          unseal: id,
+          state,
+          role,
+          count,
+          ...(authority.kind === 'role' && authority.role !== role ? { as: authority.role } : {}),
+          ...(authority.kind === 'delegation' ? { delegation: authority.id } : {}),
+        };
         await audit.append(
-          { type: 'unseal.answered', ...who(request), ...whatOf(request), answer: { by, verdict }, detail: { unseal: id, state } },
+          { type: 'unseal.answered', ...who(request), ...whatOf(request), answer: { by, verdict }, detail },
           justification(reason),
         );
-        const answered = { ...request, answers, state, ...(state === 'approved' ? { expiresAtMs: clock.nowMs() + USE_MS } : {}) };
-        requests.set(id, answered);
+        const isOpening = state === 'approved';
+        const answered = { ...request, answers, state, ...(isOpening ? { expiresAtMs: clock.nowMs() + USE_MS } : {}) };
+        const endsAtMs = isOpening ? clock.monotonicMs() + USE_MS : requests.get(id)?.endsAtMs;
+        requests.set(id, { request: answered, endsAtMs: endsAtMs ?? 0 });
         return answered;
       }),
 
     authorised(id, principal) {
       const request = get(id);
-      if (request === null || principalKey(request.requester) !== principalKey(principal) || request.state !== 'approved')
+      // An agent for Alice is not the same agent for Bob.
+      const isTheirs =
+        request !== null && boundPrincipal({ ...request.requester, onBehalfOf: request.onBehalfOf }) === boundPrincipal(principal);
+      if (request === null || !isTheirs || request.state !== 'approved')
         throw new SallyportError('SP_UNSEAL_NOT_APPROVED', 'no approved request of this principal to open this');
       return request;
     },

@@ -3,7 +3,7 @@
 
 import { SallyportError } from '../core/error.ts';
 import type { EntryHeader } from '../core/event.ts';
-import type { AuditReader } from '../core/ports.ts';
+import type { AuditReader, Clock } from '../core/ports.ts';
 import type { Disk } from './disk.ts';
 import { readWhole, replaceFile } from './disk.ts';
 
@@ -16,6 +16,14 @@ export interface Aged {
 }
 
 const SCAN_ENTRIES = 4096;
+/** What a clock that is being corrected may gain on the one that only counts. */
+const SLACK_MS = 3_600_000;
+
+/** The wall clock, but never further ahead than the time that has passed since: set forward while the process runs it makes nothing old. */
+export function passedTime(clock: Clock): () => number {
+  const offsetMs = clock.nowMs() - clock.monotonicMs();
+  return () => Math.min(clock.nowMs(), clock.monotonicMs() + offsetMs + SLACK_MS);
+}
 
 /** Entries from `from.next` on, up to the first that is not older than `cutoffMs`, each with where a walk after it begins. */
 export async function* entriesOlderThan(

@@ -18,8 +18,10 @@ export interface WriterTemplate {
   readonly session: string;
   /** Constant members, from `","replica"` on. */
   readonly head: Buffer;
-  /** Payloads not sealed yet; null once they are. */
-  payloads: readonly Payload[] | null;
+  /** Kept: they are sealed anew for entries that come when the key has had its time. Null = none. */
+  readonly payloads: readonly Payload[] | null;
+  /** Monotonic time from which on they have to be. */
+  sealedUntilMs: number;
   /** References of later entries to the sealed payloads: JSON, comma-separated. */
   refs: string;
 }

@@ -6,8 +6,9 @@ import { SallyportError } from '../core/error.ts';
 import type { Clock, Random } from '../core/ports.ts';
 import type { Disk } from './disk.ts';
 import { readWhole, replaceFile } from './disk.ts';
+import { DATA_KEY_BYTES } from './blob-format.ts';
 import type { DataKey } from './sealing.ts';
-import { DATA_KEY_BYTES, dataKey, isKeyId, keyId, wipe, wrapDataKey } from './sealing.ts';
+import { dataKey, isKeyId, keyId, wipe, wrapDataKey } from './sealing.ts';
 
 /** Made at a time: their files are written side by side. */
 const BATCH_KEYS = 8;
@@ -60,6 +61,7 @@ export class DataKeys {
     }
     const key = this.#pool.shift();
     if (key === undefined) return null;
+    key.untilMs = nowMs + KEY_LIFE_MS;
     this.#bySession.set(owner, { key, sinceMs: nowMs, usedAtMs: nowMs });
     if (this.#pool.length < this.#deps.readyKeys / 2) this.refill().catch(this.#deps.onFault);
     return key;

@@ -38,6 +38,11 @@ export function isAbsent(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }
 
+/** What a fault is called in logs; never its text. */
+export function faultCode(cause: unknown): string {
+  return cause instanceof Error && 'code' in cause ? String(cause.code) : cause instanceof Error ? cause.name : 'unknown';
+}
+
 export const nodeDisk: Disk = {
   async open(path, mode) {
     const handle = await open(path, FLAGS[mode], 0o600);

@@ -29,7 +29,9 @@ export function auditDirs(dir: string) {
 
 /** True for paths below `log/` that exist in this format; anything else (`..`, absolute paths) is none of ours. */
 export function isLogPath(path: string): boolean {
-  return /^(?:checkpoint|log\.vkey|tile\/(?:entries|[0-9]|[1-5][0-9])\/(?:x[0-9]{3}\/)*[0-9]{3}(?:\.p\/[1-9][0-9]{0,2})?)$/.test(path);
+  return /^(?:checkpoint|log\.vkey|minimum-index|rotations\/[0-9]{16}\.note|tile\/(?:entries|[0-9]|[1-5][0-9])\/(?:x[0-9]{3}\/)*[0-9]{3}(?:\.p\/[1-9][0-9]{0,2})?)$/.test(
+    path,
+  );
 }
 
 /** Once a tile is full its partial forms are removed, so the full one answers for them. */

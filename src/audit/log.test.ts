@@ -190,7 +190,7 @@ test('sealed payloads open with the recipient key only, before and after their s
     const [ref] = sealed;
     const found = await log.sealed(ref!);
     const opened = await unseal(found!.ciphertext, found!.wrappedKey, identity.identity, ref);
-    assert.equal(opened.bytes.toString(), statement.bytes.toString());
+    assert.deepEqual(Buffer.from(opened.bytes), Buffer.from(statement.bytes));
     await assert.rejects(unseal(found!.ciphertext, found!.wrappedKey, stranger.identity), hasCode('SP_AUDIT_CORRUPT'));
   }
   await log.close();

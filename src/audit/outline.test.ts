@@ -16,12 +16,24 @@ const encoded = (draft: EntryDraft): Buffer => encodeHeader(encodeDraft(draft, 0
 /** What the header itself says of the members that an outline may have. */
 function expected(bytes: Buffer): object {
   const { seq, ts, type, session, result } = decodeHeader(bytes, stamp.seq);
-  return { seq, ts, type, session, ...(result === undefined ? {} : { result: { rows: result.rows } }) };
+  return {
+    seq,
+    ts,
+    type,
+    session,
+    ...(result === undefined
+      ? {}
+      : { result: { rows: result.rows, ...(result.columns === undefined ? {} : { columns: result.columns }) } }),
+  };
 }
 
 describe('outlines of headers', () => {
   it('tells of statements and results what the header says, whatever names stand in it', () => {
-    const columns = [{ name: '"rows":5', classes: ['phi.ssn'], mask: 'redact' }];
+    const columns = [
+      { name: '"rows":5', classes: ['phi.ssn'], mask: 'redact' },
+      { name: '],"code":"é"]', classes: [], mask: 'clear' },
+      { name: '],"rows":7', classes: [], mask: 'clear' },
+    ];
     for (const draft of [
       {
         type: 'request.intent',
@@ -40,12 +52,18 @@ describe('outlines of headers', () => {
 
   it('reads a result whose columns come before its rows, as posted entries have them', () => {
     const parts = encodeTemplate(
-      { type: 'request.result', principal, session: 'ses_a', result: { columns: [{ name: '"rows":5', classes: [], mask: 'clear' }] } },
+      {
+        type: 'request.result',
+        principal,
+        session: 'ses_a',
+        result: { columns: ['"rows":5', '],"rows":6', 'é'].map((name) => ({ name, classes: [], mask: 'clear' })) },
+      },
       0,
     );
     const variables = encodeVariables(parts, { n: 1, intent: 0 as never, result: { rows: 42, bytes: 1, code: 'ok', ms: 1 } });
     const bytes = encodeHeader({ members: parts.head + variables, type: parts.type, session: parts.session }, stamp, []);
-    assert.deepEqual(decodeOutline(bytes, stamp.seq), { ...expected(bytes), result: { rows: 42 } });
+    assert.deepEqual(decodeOutline(bytes, stamp.seq), expected(bytes));
+    assert.equal(decodeOutline(bytes, stamp.seq).result?.rows, 42);
   });
 
   it('gives every other header whole', () => {

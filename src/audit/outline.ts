@@ -9,6 +9,9 @@ import { decodeHeader } from './entry.ts';
 const SEARCHED: ReadonlySet<string> = new Set<EntryType>(['request.intent', 'request.result']);
 const SESSION = ',"session":"';
 const ROWS = '"rows":';
+const COLUMNS = '"columns":';
+/** Length of `,"result":{`. */
+const RESULT_CHARS = 11;
 
 /** @throws SP_AUDIT_CORRUPT when the bytes are no header with this index. */
 export function decodeOutline(bytes: Buffer, seq: number): EntryOutline {
@@ -21,9 +24,37 @@ export function decodeOutline(bytes: Buffer, seq: number): EntryOutline {
   const ts = textAfter(text, '"ts":"', 0);
   if (session === null || ts === null) return decodeHeader(bytes, seq);
   if (type === 'request.intent') return { seq, ts, type, session };
-  const at = text.indexOf(ROWS, text.indexOf(',"result":{'));
-  const rows = at < 0 ? Number.NaN : Number.parseInt(text.slice(at + ROWS.length, at + ROWS.length + 17), 10);
-  return Number.isSafeInteger(rows) ? { seq, ts, type: 'request.result', session, result: { rows } } : decodeHeader(bytes, seq);
+  const from = text.indexOf(',"result":{');
+  const columns = from < 0 ? undefined : columnsAfter(bytes, text, from);
+  const at = text.indexOf(ROWS, columns?.isFirst === true ? columns.end : from);
+  const rows = from < 0 || at < 0 ? Number.NaN : Number.parseInt(text.slice(at + ROWS.length, at + ROWS.length + 17), 10);
+  if (!Number.isSafeInteger(rows)) return decodeHeader(bytes, seq);
+  return { seq, ts, type: 'request.result', session, result: columns === undefined ? { rows } : { rows, columns: columns.value } };
+}
+
+type Columns = NonNullable<NonNullable<EntryOutline['result']>['columns']>;
+
+/** Columns of answers by their JSON: the answers of one statement have the same. */
+const known = new Map<string, Columns>();
+const MAX_KNOWN = 500;
+const MAX_KNOWN_CHARS = 4096;
+
+/** `columns` of the result that begins at `from`: as its first member, as posted entries have it, or before `code`.
+ *  No string of JSON holds a bare quote, so what ends the list is nothing that stands in it. */
+function columnsAfter(bytes: Buffer, text: string, from: number): { isFirst: boolean; end: number; value: Columns } | undefined {
+  const isFirst = text.startsWith(COLUMNS, from + RESULT_CHARS);
+  const start = isFirst ? from + RESULT_CHARS : text.indexOf(`,${COLUMNS}[`, from) + 1;
+  if (start === 0) return undefined;
+  const close = text.indexOf(isFirst ? '],"rows":' : '],"code":', start);
+  if (close < 0) return undefined;
+  const key = text.slice(start + COLUMNS.length, close + 1);
+  let value = known.get(key);
+  if (value === undefined) {
+    value = JSON.parse(bytes.toString('utf8', start + COLUMNS.length, close + 1)) as Columns;
+    if (known.size >= MAX_KNOWN) known.clear();
+    if (key.length <= MAX_KNOWN_CHARS) known.set(key, value);
+  }
+  return { isFirst, end: close, value };
 }
 
 /** What stands between `opening` and the next quote; both ends are codes, in which nothing is escaped. */

@@ -4,7 +4,7 @@
 
 import { dirname, join } from 'node:path';
 import type { AuditReader, AuditLog, Clock, Logger } from '../core/ports.ts';
-import { entriesOlderThan, loadNumbers, saveNumbers } from './aging.ts';
+import { entriesOlderThan, loadNumbers, passedTime, saveNumbers } from './aging.ts';
 import type { Disk } from './disk.ts';
 import { nodeDisk, replaceFile } from './disk.ts';
 import { auditDirs, readMinimumIndex } from './log-files.ts';
@@ -23,15 +23,20 @@ export function createPruning(deps: {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly disk?: Disk;
+  /** Entries from it on stay, however old: somebody has not got them yet. Default: none are wanted. */
+  readonly wantedFrom?: () => number;
 }): Retention {
   const { headersMs, log, clock, logger } = deps;
   const disk = deps.disk ?? nodeDisk;
   const dirs = auditDirs(deps.dir);
+  const nowMs = passedTime(clock);
 
   /** @returns the new minimum index; the old one when nothing is due. */
   const raise = async (minimum: number, next: number): Promise<number> => {
     const published = Number(splitNote(await log.publish()).text.split('\n')[1]);
-    const due = Math.min(next, published);
+    const wanted = deps.wantedFrom?.() ?? Infinity;
+    if (wanted < next) logger.warn({ wanted, due: next }, 'retention: headers that are due stay until every SIEM destination has them');
+    const due = Math.min(next, published, wanted);
     const before = due - (due % TILE_WIDTH);
     if (before <= minimum) return minimum;
     await log.append({
@@ -69,7 +74,7 @@ export function createPruning(deps: {
       const minimum = await readMinimumIndex(disk, dirs);
       const done = await loadNumbers(disk, dirs.pruning, ['next', 'newestMs', 'removed']);
       let aged = { next: Math.max(done.next, minimum), newestMs: done.newestMs };
-      for await (const one of entriesOlderThan(log, aged, clock.nowMs() - headersMs, signal)) ({ aged } = one);
+      for await (const one of entriesOlderThan(log, aged, nowMs() - headersMs, signal)) ({ aged } = one);
       const before = await raise(minimum, aged.next);
       await remove(done.removed, before, signal);
       await saveNumbers(disk, dirs.root, dirs.pruning, { ...aged, removed: before });

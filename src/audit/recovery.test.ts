@@ -249,7 +249,7 @@ test('a payload that entries share is there after rotation, packing, a crash bet
     assert.equal(new Set(sealed.map(({ sha256 }) => sha256)).size, 1, name);
     for (const ref of sealed) {
       const found = await again.sealed(ref);
-      assert.equal((await unseal(found!.ciphertext, found!.wrappedKey, identity, ref)).bytes.toString(), 'select 1', name);
+      assert.equal(Buffer.from((await unseal(found!.ciphertext, found!.wrappedKey, identity, ref)).bytes).toString(), 'select 1', name);
     }
     await again.close();
     const verdict = await verifyLog('/audit', { vkey: key.vkey, disk: state });

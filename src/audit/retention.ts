@@ -6,7 +6,7 @@
 import { join } from 'node:path';
 import type { AuditLog, AuditReader, Clock, Logger } from '../core/ports.ts';
 import type { Aged } from './aging.ts';
-import { entriesOlderThan, loadNumbers, saveNumbers } from './aging.ts';
+import { entriesOlderThan, loadNumbers, passedTime, saveNumbers } from './aging.ts';
 import { KEY_LIFE_MS } from './data-keys.ts';
 import type { Disk } from './disk.ts';
 import { nodeDisk, writeAll } from './disk.ts';
@@ -40,6 +40,7 @@ export function createRetention(deps: {
   const { rules, log, clock, logger } = deps;
   const disk = deps.disk ?? nodeDisk;
   const dirs = auditDirs(deps.dir);
+  const nowMs = passedTime(clock);
   const keyFile = (id: string): string => join(dirs.keys, `${id}.age`);
 
   /** Its bytes are written over first; on disks that write elsewhere that is all that can be done. */
@@ -78,7 +79,7 @@ export function createRetention(deps: {
 
   return {
     async run(signal) {
-      const cutoffMs = clock.nowMs() - rules.payloadsMs - KEY_LIFE_MS;
+      const cutoffMs = nowMs() - rules.payloadsMs - KEY_LIFE_MS;
       const start: Aged = await loadNumbers(disk, dirs.retention, ['next', 'newestMs']);
       let reached = start;
       let ids = new Set<string>();

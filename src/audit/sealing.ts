@@ -2,23 +2,24 @@
 // Format: docs/formats/sealing.md. The commitment authenticates a blob, and binds the plaintext to the key, which GCM would not.
 // WHY one cipher per data key: a GCM object for each payload cost more than everything else that is done to record a statement.
 
-import { createCipheriv, createDecipheriv, hash, hkdfSync, timingSafeEqual } from 'node:crypto';
+import { createCipheriv, hash, hkdfSync } from 'node:crypto';
 import type { Cipheriv } from 'node:crypto';
-import { armor, Decrypter, Encrypter } from 'age-encryption';
+import { armor, Encrypter } from 'age-encryption';
 import { SallyportError } from '../core/error.ts';
-import type { Payload, PayloadKind, SealedRef } from '../core/event.ts';
-import type { Secret } from '../core/secret.ts';
-import { sha256 } from './tlog/index.ts';
+import type { Payload, SealedRef } from '../core/event.ts';
+import {
+  BLOCK_BYTES,
+  commitInfo,
+  COMMITMENT_BYTES,
+  CONTAINER_BYTES,
+  CONTAINER_VERSION,
+  DATA_KEY_BYTES,
+  KIND_CODES,
+  MAGIC,
+  TRUNCATED,
+} from './blob-format.ts';
 
-export const DATA_KEY_BYTES = 32;
-const MAGIC = Buffer.from('SPB2');
 const CIPHER = 'aes-256-ctr';
-const BLOCK_BYTES = 16;
-const COMMITMENT_BYTES = 32;
-const CONTAINER_BYTES = 11;
-const CONTAINER_VERSION = 1;
-const TRUNCATED = 1;
-const KIND_CODES = { statement: 1, parameters: 2, messages: 3, result: 4, justification: 5 } as const satisfies Record<PayloadKind, number>;
 const KEY_ID = /^[0-9a-f]{14}-[0-9a-f]{16}$/;
 
 /** A data key in use. OpenSSL clears the memory of a cipher when it is freed; `wipe` clears the rest. */
@@ -28,6 +29,8 @@ export interface DataKey {
   readonly commitKey: CommitKey;
   /** What every blob under this key begins with. */
   readonly prefix: Buffer;
+  /** Monotonic time of the end of its use. */
+  untilMs: number;
   /** Block that the cipher encrypts next; a key never outlives its process, so no block is used twice. */
   block: bigint;
 }
@@ -35,16 +38,6 @@ export interface DataKey {
 export interface SealedBlob {
   readonly ref: SealedRef;
   readonly blob: Buffer;
-}
-
-export interface Unsealed {
-  readonly kind: PayloadKind;
-  readonly bytes: Buffer;
-  /** True when the payload was longer than the gateway keeps: `bytes` is its beginning. */
-  readonly truncated: boolean;
-  readonly originalBytes: number;
-  /** Keyed commitment computed from what was opened, hex; equals the header's when it is the recorded payload. */
-  readonly commitment: string;
 }
 
 export function isKeyId(text: string): boolean {
@@ -70,7 +63,7 @@ const HMAC_BLOCK_BYTES = 64;
 const HASH_BYTES = 32;
 
 function commitKeyOf(id: string, key: Uint8Array): CommitKey {
-  const commitKey = new Uint8Array(hkdfSync('sha256', key, new Uint8Array(), `sallyport/v2/commit/${id}`, DATA_KEY_BYTES));
+  const commitKey = new Uint8Array(hkdfSync('sha256', key, new Uint8Array(), commitInfo(id), DATA_KEY_BYTES));
   const padded = (pad: number, room: number): Buffer => {
     const block = Buffer.alloc(HMAC_BLOCK_BYTES + room, pad);
     for (const [at, byte] of commitKey.entries()) block[at] = byte ^ pad;
@@ -81,9 +74,9 @@ function commitKeyOf(id: string, key: Uint8Array): CommitKey {
 
 /** A data key ready for use. The caller wipes `key`. */
 export function dataKey(id: string, key: Uint8Array): DataKey {
-  const prefix = Buffer.concat([MAGIC, Buffer.of(id.length), Buffer.from(id)]);
+  const prefix = Buffer.concat([Buffer.from(MAGIC), Buffer.of(id.length), Buffer.from(id)]);
   const cipher = createCipheriv(CIPHER, key, counterOf(0n));
-  return { id, cipher, commitKey: commitKeyOf(id, key), prefix, block: 0n };
+  return { id, cipher, commitKey: commitKeyOf(id, key), prefix, untilMs: Infinity, block: 0n };
 }
 
 function counterOf(block: bigint): Buffer {
@@ -163,50 +156,4 @@ export async function checkRecipients(recipients: readonly string[]): Promise<vo
   } catch (cause) {
     throw new SallyportError('SP_CONFIG_INVALID', 'a recipient of sealed payloads is not an age public key (age1...)', { cause });
   }
-}
-
-/** Opens one payload.
- *  @param identity the private age identity (`AGE-SECRET-KEY-1...`) of one recipient.
- *  @param ref the header's reference; when given, hash, length, kind, key and commitment must agree with it.
- *  @throws SP_AUDIT_CORRUPT when the blob is not intact, not under this key, or not the one the header names. */
-export async function unseal(ciphertext: Uint8Array, wrappedKey: string, identity: Secret, ref?: SealedRef): Promise<Unsealed> {
-  const refuse = (what: string, cause?: unknown): SallyportError =>
-    new SallyportError('SP_AUDIT_CORRUPT', `sealed payload: ${what}`, { cause });
-  if (ref !== undefined && (ciphertext.length !== ref.bytes || sha256(ciphertext).toString('hex') !== ref.sha256)) {
-    throw refuse('the ciphertext is not the one the entry names');
-  }
-  const blob = Buffer.from(ciphertext.buffer, ciphertext.byteOffset, ciphertext.length);
-  const idLength = blob.length > MAGIC.length ? blob.readUInt8(MAGIC.length) : 0;
-  const headerEnd = MAGIC.length + 1 + idLength;
-  if (!blob.subarray(0, MAGIC.length).equals(MAGIC) || blob.length < headerEnd + BLOCK_BYTES + CONTAINER_BYTES + COMMITMENT_BYTES) {
-    throw refuse('unknown format');
-  }
-  const id = blob.toString('latin1', MAGIC.length + 1, headerEnd);
-  if (ref !== undefined && id !== ref.key) throw refuse('it is under another key than the entry names');
-  let key: Uint8Array;
-  try {
-    const decrypter = new Decrypter();
-    decrypter.addIdentity(identity.reveal());
-    key = await decrypter.decrypt(armor.decode(wrappedKey));
-  } catch (cause) {
-    throw refuse('its data key cannot be opened with this identity', cause);
-  }
-  if (key.length !== DATA_KEY_BYTES) throw refuse('its data key has a wrong length');
-  const counter = blob.subarray(headerEnd, headerEnd + BLOCK_BYTES);
-  const plaintext = createDecipheriv(CIPHER, key, counter).update(blob.subarray(headerEnd + BLOCK_BYTES, -COMMITMENT_BYTES));
-  const commitment = commitmentOf(commitKeyOf(id, key), Buffer.concat([Buffer.alloc(HMAC_BLOCK_BYTES), plaintext]));
-  if (!timingSafeEqual(Buffer.from(commitment, 'hex'), blob.subarray(-COMMITMENT_BYTES))) {
-    throw refuse('it was altered, or this is not its data key');
-  }
-  const kind = (Object.keys(KIND_CODES) as PayloadKind[]).find((name) => KIND_CODES[name] === plaintext[1]);
-  if (plaintext[0] !== CONTAINER_VERSION || kind === undefined) throw refuse('unknown container version or kind');
-  if (ref !== undefined && (commitment !== ref.commitment || kind !== ref.kind))
-    throw refuse('the plaintext is not the one the entry commits to');
-  return {
-    kind,
-    bytes: plaintext.subarray(CONTAINER_BYTES),
-    truncated: (plaintext.readUInt8(2) & TRUNCATED) !== 0,
-    originalBytes: Number(plaintext.readBigUInt64BE(3)),
-    commitment,
-  };
 }

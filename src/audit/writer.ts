@@ -12,7 +12,7 @@ import type { ProducerEnd, WriterTemplate } from './connection.ts';
 import { Connection } from './connection.ts';
 import { DataKeys } from './data-keys.ts';
 import type { Disk } from './disk.ts';
-import { readWhole } from './disk.ts';
+import { faultCode, readWhole } from './disk.ts';
 import { decodeHeader, encodeDraft, encodeRef, encodeRefs } from './entry.ts';
 import type { AuditDirs } from './log-files.ts';
 import { isLogPath, readBundle } from './log-files.ts';
@@ -108,9 +108,8 @@ export class LogWriter {
     const { recovered, logger, segments, options } = this.#deps;
     const size = this.size();
     this.#toldSize = size;
-    const last = this.#tail.at(-1);
-    const lastType = size === 0 ? null : last === undefined ? await this.#typeOf(size - 1) : decodeHeader(last, size - 1).type;
-    const previous = lastType === null ? 'none' : lastType === 'log.closed' ? 'closed' : 'crashed';
+    const [last] = size === 0 ? [] : await this.read(size - 1, size);
+    const previous = last === undefined ? 'none' : decodeHeader(last, size - 1).type === 'log.closed' ? 'closed' : 'crashed';
     const { cutBytes } = recovered;
     if (cutBytes > 0) logger.warn({ bytes: cutBytes, size }, 'audit log: cut an unacknowledged tail');
     try {
@@ -295,7 +294,14 @@ export class LogWriter {
         const session = records.text();
         const head = Buffer.from(`","replica":"${this.#deps.options.replica}",${records.text()}`);
         const payloads = records.payloads().map(({ kind, bytes }) => ({ kind, bytes: Uint8Array.from(bytes) }));
-        connection.templates.set(id, { type, session, head, payloads: payloads.length === 0 ? null : payloads, refs: '' });
+        connection.templates.set(id, {
+          type,
+          session,
+          head,
+          payloads: payloads.length === 0 ? null : payloads,
+          sealedUntilMs: 0,
+          refs: '',
+        });
         return true;
       }
       case RECORDS.release:
@@ -324,11 +330,12 @@ export class LogWriter {
     const variables = records.view();
     const payloads = records.payloads();
     let key: DataKey | null = null;
-    if (payloads.length > 0 || template.payloads !== null) {
+    const isToSeal = template.payloads !== null && this.#deps.clock.monotonicMs() >= template.sealedUntilMs;
+    if (payloads.length > 0 || isToSeal) {
       key = this.#keys.take(template.session);
       if (key === null) return false;
     }
-    const refs = this.#refsOf(template, payloads, key);
+    const refs = this.#refsOf(template, payloads, key, isToSeal);
     const seq = this.#begin(atMs);
     this.#group.copy(template.head);
     this.#group.copy(variables);
@@ -365,15 +372,16 @@ export class LogWriter {
   }
 
   /** References of an entry: those of its template first, then its own. */
-  #refsOf(template: WriterTemplate, payloads: readonly Payload[], key: DataKey | null): string {
+  #refsOf(template: WriterTemplate, payloads: readonly Payload[], key: DataKey | null, isToSeal: boolean): string {
     if (key === null) return template.refs;
     let shared = template.refs;
-    if (template.payloads !== null) {
+    if (isToSeal && template.payloads !== null) {
       const refs = this.#seal(template.payloads, key);
       shared = refs.map((ref) => encodeRef(ref)).join();
       // Whoever names them later says with which entry they lie.
       template.refs = refs.map((ref) => encodeRef(ref, this.#nextSeq())).join();
-      template.payloads = null;
+      // Retention counts from the first use of a key: no entry may rest on an older one.
+      template.sealedUntilMs = key.untilMs;
     }
     const own = encodeRefs(this.#seal(payloads, key));
     return shared === '' || own === '' ? shared + own : `${shared},${own}`;
@@ -477,11 +485,6 @@ export class LogWriter {
     }
   }
 
-  async #typeOf(seq: number): Promise<string | null> {
-    const [entry] = await this.read(seq, seq + 1);
-    return entry === undefined ? null : decodeHeader(entry, seq).type;
-  }
-
   #fail(what: string, cause: unknown): void {
     if (this.#fault !== null) return;
     const fault = new SallyportError('SP_AUDIT_UNWRITABLE', `audit log: ${what}`, { cause });
@@ -491,8 +494,4 @@ export class LogWriter {
     for (const connection of this.#connections) connection.end.failed(fault);
     this.#deps.onFault(fault);
   }
-}
-
-function faultCode(cause: unknown): string {
-  return cause instanceof Error && 'code' in cause ? String(cause.code) : cause instanceof Error ? cause.name : 'unknown';
 }

@@ -59,8 +59,12 @@ export const coverageAnswer = z.object({
 });
 export type CoverageView = z.infer<typeof coverageAnswer>;
 
-export const siemAnswer = z.object({
-  destinations: z.array(
-    z.object({ name: z.string(), kind: z.string(), next: z.number(), lag: z.number(), sent: z.number(), fault: z.string().nullable() }),
-  ),
+export const siemDestinationAnswer = z.object({
+  name: z.string(),
+  kind: z.string(),
+  next: z.number(),
+  lag: z.number(),
+  sent: z.number(),
+  fault: z.string().nullable(),
 });
+export const siemAnswer = z.object({ destinations: z.array(siemDestinationAnswer) });

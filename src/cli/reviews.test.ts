@@ -106,4 +106,17 @@ describe('reviews on the command line', () => {
     api.answer = () => ({ body: { destinations: [{ ...destination, fault: null }] } });
     assert.equal((await call(['siem'])).code, 0);
   });
+
+  test('siem reset says where a destination is to go on, and takes no other word for it', async () => {
+    const destination = { name: 'so c', kind: 'syslog', next: 12, lag: 2, sent: 5, fault: null };
+    api.answer = () => ({ body: destination });
+    const { code, out } = await call(['siem', 'reset', 'so c', '--from', '12']);
+    assert.deepEqual([code, out], [0, 'so c goes on from entry 12\n']);
+    assert.deepEqual([api.last?.path, api.last?.body], ['/v1/siem/so%20c/reset', { from: 12 }]);
+    await call(['siem', 'reset', 'soc', '--from', 'beginning']);
+    assert.deepEqual(api.last?.body, { from: 'beginning' });
+    assert.deepEqual(JSON.parse((await call(['siem', 'reset', 'soc', '--from', 'now', '--json'])).out), destination);
+    for (const argv of [['soc'], ['soc', '--from', 'then'], ['soc', '--from', '-1'], ['--from', '1']])
+      assert.equal((await call(['siem', 'reset', ...argv])).code, 2, argv.join(' '));
+  });
 });

@@ -182,7 +182,7 @@ export interface EntryHeader extends EntryDraft {
 
 /** What an index of sessions needs of a header; a whole one will do. */
 export type EntryOutline = Pick<EntryHeader, 'seq' | 'ts' | 'type' | 'session' | 'principal' | 'onBehalfOf' | 'resource' | 'detail'> & {
-  readonly result?: Pick<NonNullable<EntryHeader['result']>, 'rows'>;
+  readonly result?: Pick<NonNullable<EntryHeader['result']>, 'rows' | 'columns'>;
 };
 
 export type PayloadKind = 'statement' | 'parameters' | 'messages' | 'result' | 'justification';

@@ -204,37 +204,6 @@ export interface ApprovalStore {
   find(binding: ApprovalBinding, state: ApprovalState): Promise<Approval[]>;
 }
 
-export interface SessionRow {
-  readonly id: SessionId;
-  readonly target: TargetName;
-  readonly principal: ActorRef;
-  readonly onBehalfOf: ActorRef | null;
-  readonly openedAtMs: number;
-  readonly closedAtMs: number | null;
-  readonly closeReason: string | null;
-  readonly statements: number;
-  readonly denied: number;
-  readonly held: number;
-  readonly rows: number;
-  /** Log index of the `session.open` entry. */
-  readonly openIndex: number;
-}
-
-/** Index of sessions; rebuildable from the log, never the record itself. */
-export interface SessionIndex {
-  /** Applies consecutive log entries, all of them or none. Idempotent by `seq`; calls come in log order.
-   *  @throws SP_INTERNAL when entries before them were never applied. */
-  apply(entries: readonly EntryOutline[]): Promise<void>;
-  /** Forgets everything: the index is built anew from this entry. */
-  clear(from: number): Promise<void>;
-  /** Log index up to which entries were applied (exclusive). */
-  position(): Promise<number>;
-  get(id: SessionId): Promise<SessionRow | null>;
-  list(filter: { readonly target?: TargetName; readonly live?: boolean; readonly limit: number }): Promise<SessionRow[]>;
-  /** Log indexes of the session's entries, ascending. */
-  entriesOf(id: SessionId): Promise<number[]>;
-}
-
 /** A version that came into force. */
 export interface PolicyApplication {
   readonly sha256: Sha256Hex;
@@ -475,3 +444,4 @@ export interface StoredColumn {
 }
 
 export type { Principal };
+export type * from './session-index.ts';

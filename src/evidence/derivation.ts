@@ -4,7 +4,7 @@
 import type { Header } from './fields.ts';
 
 /** Number of the rules by which records, sessions and report are made. */
-export const DERIVATION = 1;
+export const DERIVATION = 2;
 
 /** One entry of the range. */
 export interface RangeEntry {

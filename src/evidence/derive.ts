@@ -6,7 +6,9 @@ import type { Part, RangeEntry, Scope, Sink } from './derivation.ts';
 import { EventTables } from './event-tables.ts';
 import { actorOf, memberOf, objectOf, textOf } from './fields.ts';
 import { IdentityTable } from './identity-table.ts';
-import { renderReport } from './report.ts';
+import { renderHtml } from './html.ts';
+import { renderPdf } from './report-pdf.ts';
+import { reportOf } from './report.ts';
 import { RequestsTable } from './requests-table.ts';
 import { Samples } from './samples.ts';
 import { sha256Hex } from './sums.ts';
@@ -62,7 +64,9 @@ export class Derivation {
     for (const part of this.#parts) part.end();
     const controls = new Controls(this.#findings);
     this.#sink.write('controls/hipaa.csv', controls.csv());
-    this.#sink.write('report.html', renderReport(this.#findings, controls));
+    const report = reportOf(this.#findings, controls);
+    this.#sink.write('report.html', renderHtml(report));
+    this.#sink.write('report.pdf', renderPdf(report));
     this.#sink.write('README.html', renderReadme(this.#scope));
     this.#sink.write('VERIFY.md', renderVerifyGuide(this.#scope));
   }

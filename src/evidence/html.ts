@@ -1,11 +1,16 @@
-// HTML by hand: text is escaped where it is put in, and nothing a page holds can run or fetch anything.
+// Pages as HTML: text is escaped where it is put in, and nothing a page holds can run or fetch anything.
 
-/** Text for element content and quoted attributes. Characters that reorder or hide text become visible. */
+import { type Bar, type Plot, stackOf } from './plots.ts';
+import { type Block, type Cell, type Column, type Report, spansOf, type Text } from './report-model.ts';
+import { STYLE } from './style.ts';
+import { grouped, visible } from './words.ts';
+
+/** Size of a plot in its own units, and the margins of its axes. */
+const PLOT = { width: 900, height: 220, left: 60, top: 12, bottom: 26 } as const;
+
+/** Text for element content and quoted attributes. */
 export function h(text: string | number): string {
-  return String(text)
-    .replace(/[\p{Cc}\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/gu, (mark) =>
-      mark === '\n' ? ' ' : `\\u{${(mark.codePointAt(0) ?? 0).toString(16)}}`,
-    )
+  return visible(String(text).replaceAll('\n', ' '))
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
     .replaceAll('>', '&gt;')
@@ -13,79 +18,25 @@ export function h(text: string | number): string {
     .replaceAll("'", '&#39;');
 }
 
-/** Cells are HTML. Columns named in `numeric` are set to the right. */
-export function table(head: readonly string[], rows: readonly (readonly string[])[], numeric: readonly number[] = []): string {
-  const cell = (tag: 'th' | 'td', html: string, column: number): string =>
-    `<${tag}${numeric.includes(column) ? ' class="n"' : ''}>${html}</${tag}>`;
-  const row = (tag: 'th' | 'td', cells: readonly string[]): string =>
-    `<tr>${cells.map((html, column) => cell(tag, html, column)).join('')}</tr>\n`;
-  return `<table>\n<thead>${row('th', head)}</thead>\n<tbody>\n${rows.map((cells) => row('td', cells)).join('')}</tbody>\n</table>\n`;
+export function renderHtml({ name, title, blocks }: Report): string {
+  const parts = blocks.flatMap((block, at) =>
+    block.kind === 'heading' && block.level === 2 ? [{ id: `part-${at}`, text: block.text }] : [],
+  );
+  const links = parts.map(({ id, text }) => `<a href="#${id}">${h(text)}</a>`).join('\n');
+  const lead = blocks.findIndex(({ kind }) => kind === 'heading');
+  const html = blocks.map((block, at) => htmlOf(block, `part-${at}`));
+  if (parts.length > 3) html.splice(lead, 0, `<nav aria-label="Contents">\n${links}\n</nav>\n`);
+  return page(name, `<h1>${h(title)}</h1>\n${html.join('')}`);
 }
 
-/** `12345` -> `12,345`. */
-export function grouped(value: number): string {
-  return String(Math.round(value)).replace(/\B(?=(?:\d{3})+$)/g, ',');
-}
-
-/** `1 request`, `2 requests`. */
-export function counted(value: number, one: string, many = `${one}s`): string {
-  return `${grouped(value)} ${value === 1 ? one : many}`;
-}
-
-export function durationText(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)} ms`;
-  const seconds = Math.round(ms / 1000);
-  if (seconds < 120) return `${seconds} s`;
-  const minutes = Math.round(seconds / 60);
-  if (minutes < 120) return `${minutes} min`;
-  const hours = Math.round(minutes / 60);
-  return hours < 48 ? `${hours} h` : `${Math.round(hours / 24)} days`;
-}
-
-/** `2026-11-21T12:00:00.000Z` -> `2026-11-21 12:00:00`; always UTC. */
-export function timeText(ts: string): string {
-  return ts.replace('T', ' ').replace(/(?:\.\d+)?Z$/, '');
-}
-
-const STYLE = `
-:root { --ink: #1c2733; --soft: #5b6b7b; --line: #d9e0e7; --pane: #f5f7fa; --run: #2f6db3; --held: #c98a1b; --denied: #c0392b; --rows: #3a8f6f; }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 60rem; padding: 2.5rem 1.5rem 4rem; color: var(--ink); background: #fff;
-  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
-h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .3rem; }
-h2 { font-size: 1.25rem; margin: 2.6rem 0 .6rem; padding-top: .9rem; border-top: 1px solid var(--line); }
-h3 { font-size: 1.02rem; margin: 1.5rem 0 .4rem; }
-p { margin: .4rem 0 .8rem; max-width: 46rem; }
-.lead { color: var(--soft); font-size: 1.05rem; }
-code, .id { font: .86em ui-monospace, SFMono-Regular, Consolas, "Liberation Mono", monospace; overflow-wrap: anywhere; }
-dl.scope { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.2rem; margin: 1.2rem 0; padding: 1rem 1.2rem; background: var(--pane); border-radius: 6px; }
-dl.scope dt { color: var(--soft); } dl.scope dd { margin: 0; overflow-wrap: anywhere; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .8rem; margin: 1.2rem 0; }
-.tile { border: 1px solid var(--line); border-radius: 6px; padding: .8rem 1rem; }
-.tile b { display: block; font-size: 1.55rem; line-height: 1.2; font-weight: 650; } .tile span { color: var(--soft); font-size: .88rem; }
-table { border-collapse: collapse; width: 100%; margin: .6rem 0 1.2rem; font-size: .9rem; }
-th, td { text-align: left; vertical-align: top; padding: .4rem .7rem .4rem 0; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
-th { color: var(--soft); font-weight: 600; border-bottom-color: #b6c2ce; } .n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-ul { padding-left: 1.2rem; max-width: 46rem; } li { margin: .25rem 0; }
-svg { display: block; width: 100%; height: auto; margin: .4rem 0 1rem; } svg text { font: 11px system-ui, Arial, sans-serif; fill: var(--soft); }
-.run { fill: var(--run); } .held { fill: var(--held); } .denied { fill: var(--denied); } .rows { fill: var(--rows); }
-.key { font-size: .88rem; color: var(--soft); } .key i { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin: 0 .35em 0 1em; vertical-align: -.05em; }
-.key i.run { background: var(--run); } .key i.held { background: var(--held); } .key i.denied { background: var(--denied); } .key i.rows { background: var(--rows); }
-ol.story { list-style: none; margin: .4rem 0 1.4rem; padding: 0 0 0 1rem; border-left: 3px solid var(--line); } ol.story li { margin: .35rem 0; }
-ol.story time { display: inline-block; min-width: 10.5rem; color: var(--soft); font-variant-numeric: tabular-nums; } ol.story .id { color: var(--soft); }
-.not { border-left: 3px solid var(--held); padding-left: 1rem; }
-.none { color: var(--soft); font-style: italic; }
-@page { size: A4; margin: 18mm 15mm; }
-@media print { body { max-width: none; padding: 0; font-size: 10.5pt; } h2, h3 { break-after: avoid; } tr, li, .tile, svg { break-inside: avoid; }
-  thead { display: table-header-group; } * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
-`;
-
+/** @param body HTML */
 export function page(title: string, body: string): string {
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>${h(title)}</title>
 <style>${STYLE}</style>
@@ -94,4 +45,84 @@ export function page(title: string, body: string): string {
 ${body}</body>
 </html>
 `;
+}
+
+function htmlOf(block: Block, id: string): string {
+  switch (block.kind) {
+    case 'heading':
+      return block.level === 2 ? `<h2 id="${id}">${h(block.text)}</h2>\n` : `<h3>${h(block.text)}</h3>\n`;
+    case 'paragraph':
+      return `<p${block.tone === undefined ? '' : ` class="${block.tone}"`}>${textHtml(block.text)}</p>\n`;
+    case 'facts':
+      return `<dl class="scope">${block.rows.map(([name, value]) => `<dt>${h(name)}</dt><dd>${textHtml(value)}</dd>`).join('\n')}</dl>\n`;
+    case 'tiles':
+      return `<div class="tiles">${block.tiles.map(([value, label]) => `<div class="tile"><b>${h(value)}</b><span>${h(label)}</span></div>`).join('\n')}</div>\n`;
+    case 'list':
+      return `<ul${block.tone === undefined ? '' : ` class="${block.tone}"`}>\n${block.items.map((item) => `<li>${textHtml(item)}</li>\n`).join('')}</ul>\n`;
+    case 'table':
+      return tableHtml(block.columns, block.rows);
+    case 'plot':
+      return plotHtml(block.plot);
+    case 'story':
+      return storyHtml(block);
+  }
+}
+
+export function textHtml(text: Text): string {
+  return spansOf(text)
+    .map(({ text: plain, style }) => {
+      if (style === 'plain') return h(plain);
+      if (style === 'code') return `<code>${h(plain)}</code>`;
+      return style === 'strong' ? `<b>${h(plain)}</b>` : `<span class="soft">${h(plain)}</span>`;
+    })
+    .join('');
+}
+
+/** Each cell names its column, for screens on which a row is shown as a list. */
+export function tableHtml(columns: readonly Column[], rows: readonly (readonly Cell[])[]): string {
+  const kind = (column: Column | undefined): string => (column?.isNumber === true ? ' class="n"' : '');
+  const head = columns.map((column) => `<th${kind(column)}>${h(column.label)}</th>`).join('');
+  const body = rows.map(
+    (cells) =>
+      `<tr>${cells.map(({ lines }, at) => `<td${kind(columns[at])} data-of="${h(columns[at]?.label ?? '')}"><div>${lines.map(textHtml).join('<br>')}</div></td>`).join('')}</tr>\n`,
+  );
+  return `<table>\n<thead><tr>${head}</tr></thead>\n<tbody>\n${body.join('')}</tbody>\n</table>\n`;
+}
+
+function storyHtml({ title, id, events }: Extract<Block, { kind: 'story' }>): string {
+  const items = events.map(
+    ({ time, text, index }) =>
+      `<li><time>${h(time)}</time><span>${textHtml(text)}${index === null ? '' : ` <span class="id">entry ${grouped(index)}</span>`}</span></li>\n`,
+  );
+  return `<h3>${h(title)} <code class="soft">${h(id)}</code></h3>\n<ol class="story">\n${items.join('')}</ol>\n`;
+}
+
+function plotHtml(plot: Plot): string {
+  const { width, height, left, top, bottom } = PLOT;
+  const room = { x: left, y: top, width: width - left, height: height - top - bottom };
+  const yOf = (fraction: number): string => round(room.y + room.height * (1 - fraction));
+  const grid = plot.lines.map(
+    (value) =>
+      `<line x1="${left}" x2="${width}" y1="${yOf(value / plot.top)}" y2="${yOf(value / plot.top)}"/>` +
+      `<text x="${left - 8}" y="${round(Number(yOf(value / plot.top)) + 4)}" text-anchor="end">${grouped(value)}</text>`,
+  );
+  const rect = ({ kind, x, y, width: w, height: t }: Bar): string =>
+    `<rect class="${kind}" x="${round(room.x + x * room.width)}" y="${yOf(y + t)}" width="${round(w * room.width)}" height="${round(t * room.height)}"/>`;
+  const bars = plot.bars.map(({ label }, at) => {
+    const stack = stackOf(plot, at);
+    return stack.length === 0 ? '' : `<g><title>${h(label)}</title>${stack.map(rect).join('')}</g>`;
+  });
+  const ticks = plot.ticks.map(({ at, label }, nth) => {
+    const x = round(room.x + at * room.width);
+    return `<line class="tick" x1="${x}" x2="${x}" y1="${yOf(0)}" y2="${height - bottom + 5}"/><text x="${x}" y="${height - 6}"${nth % 2 === 1 ? ' class="odd"' : ''}>${h(label)}</text>`;
+  });
+  const key = plot.series.map(({ kind, label }) => `<i class="${kind}"></i>${h(label)}`).join('');
+  return (
+    `<h3>${h(plot.title)}</h3>\n<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${h(plot.title)}">` +
+    `${grid.join('')}${bars.join('')}${ticks.join('')}</svg>\n<p class="key">One bar is ${h(plot.bar)}.${key}</p>\n`
+  );
+}
+
+function round(value: number): string {
+  return String(Math.round(value * 100) / 100);
 }

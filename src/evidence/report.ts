@@ -1,227 +1,212 @@
-// report.html: what happened in the range, for people. One page that prints well; every number is derived from the log.
+// The report: what happened in the range, for people. Every number is derived from the log. It says what; html.ts and report-pdf.ts say how.
 
 import type { Controls } from './controls.ts';
 import type { Findings } from './derive.ts';
 import { actorName } from './fields.ts';
-import { counted, durationText, grouped, h, page, table, timeText } from './html.ts';
-import { barPlot } from './plots.ts';
-import { renderApprovalStory, renderGrantStory } from './stories.ts';
+import { plotOf } from './plots.ts';
+import { type Block, cell, code, heading, none, paragraph, type Report, soft, strong, type Text } from './report-model.ts';
+import { summary } from './report-summary.ts';
+import { approvalStory, grantStory } from './stories.ts';
 import { ranked } from './totals.ts';
+import { counted, durationText, grouped, timeText, wordsOf } from './words.ts';
 
 const MAX_ROWS = 20;
 
-export function renderReport(findings: Findings, controls: Controls): string {
+export function reportOf(findings: Findings, controls: Controls): Report {
   const { scope } = findings;
-  const body = [
-    '<h1>Access to protected data: evidence report</h1>\n',
-    `<p class="lead">What passed the gateway from ${h(timeText(scope.from))} to ${h(timeText(scope.to))} UTC, from its signed audit log.</p>\n`,
-    scopeBox(findings),
-    summary(findings),
-    overTime(findings),
-    identities(findings),
-    protectedData(findings),
-    refusals(findings),
-    stories(findings),
-    coverage(findings),
-    controlMap(controls),
-    limits(findings),
-  ];
-  return page(`Evidence report ${scope.origin}`, body.join(''));
+  return {
+    name: `Evidence report ${scope.origin}`,
+    title: 'Access to protected data: evidence report',
+    blocks: [
+      {
+        kind: 'paragraph',
+        tone: 'lead',
+        text: `What passed the gateway from ${timeText(scope.from)} to ${timeText(scope.to)} UTC, from its signed audit log.`,
+      },
+      about(findings),
+      ...summary(findings),
+      ...overTime(findings),
+      ...identities(findings),
+      ...protectedData(findings),
+      ...refusals(findings),
+      ...stories(findings),
+      ...coverage(findings),
+      ...controlMap(controls),
+      ...limits(findings),
+    ],
+  };
 }
 
-function scopeBox({ scope, totals }: Findings): string {
-  const rows: [string, string][] = [
-    ['Log', `<code>${h(scope.origin)}</code>`],
-    ['Range', `${h(timeText(scope.from))} to ${h(timeText(scope.to))} UTC`],
+function about({ scope, totals }: Findings): Block {
+  const { principal, target } = scope;
+  const rows: [string, Text][] = [
+    ['Log', [code(scope.origin)]],
+    ['Range', `${timeText(scope.from)} to ${timeText(scope.to)} UTC`],
     [
       'Entries',
       scope.end === scope.first
         ? 'none in the range'
-        : `${grouped(scope.end - scope.first)}: index ${scope.first} to ${scope.end - 1} of ${grouped(scope.size)}`,
+        : `${grouped(scope.end - scope.first)}: index ${grouped(scope.first)} to ${grouped(scope.end - 1)} of a log of ${grouped(scope.size)}`,
     ],
-    ['Root', `<code>${h(scope.root)}</code>`],
-    ...(scope.principal === null
-      ? []
-      : [['Only', `principal <code>${h(`${scope.principal.issuer}/${scope.principal.subject}`)}</code>`] as [string, string]]),
-    ...(scope.target === null ? [] : [['Only', `target <code>${h(scope.target)}</code>`] as [string, string]]),
-    ...(scope.principal === null && scope.target === null
-      ? []
-      : [['Told here', counted(totals.entries, 'entry', 'entries')] as [string, string]]),
+    ['Root', [code(scope.root)]],
   ];
-  return `<dl class="scope">${rows.map(([name, html]) => `<dt>${name}</dt><dd>${html}</dd>`).join('\n')}</dl>\n`;
+  if (principal !== null) rows.push(['Only', ['principal ', code(`${principal.issuer}/${principal.subject}`)]]);
+  if (target !== null) rows.push(['Only', ['target ', code(target)]]);
+  if (principal !== null || target !== null) rows.push(['Told here', counted(totals.entries, 'entry', 'entries')]);
+  return { kind: 'facts', rows };
 }
 
-function summary({ totals, identities, samples }: Findings): string {
-  const uses = identities.uses();
-  const people = new Set(uses.map(({ actor }) => `${actor.kind} ${actorName(actor)}`));
-  const clear = new Set(uses.flatMap(({ clear: names }) => [...names]));
-  const tiles: [string, string][] = [
-    [grouped(totals.of('request.intent')), 'requests run'],
-    [grouped(totals.of('request.held')), 'held for approval'],
-    [grouped(totals.of('request.denied')), 'denied'],
-    [grouped(totals.rows), 'rows returned'],
-    [grouped(people.size), 'identities'],
-    [grouped(totals.of('session.open')), 'sessions'],
-    [grouped(totals.of('breakglass.opened')), 'emergency accesses'],
-    [grouped(totals.of('auth.fail')), 'failed log-ins'],
-  ];
-  const median = totals.waits[Math.floor(totals.waits.length / 2)];
-  const lines = [
-    `${counted(totals.verdicts.get('approve') ?? 0, 'answer')} approved and ${counted(totals.verdicts.get('deny') ?? 0, 'answer')} denied a held request; ${counted(totals.of('approval.expired'), 'question')} ended without an answer.${median === undefined ? '' : ` Half of the questions were decided within ${durationText(median)}.`}`,
-    `${counted(totals.of('grant.opened'), 'grant')} opened, ${grouped(totals.of('grant.ended'))} ended; ${counted(totals.of('breakglass.reviewed'), 'emergency access', 'emergency accesses')} reviewed.`,
-    `${counted(totals.writes, 'request')} could change data.`,
-    clear.size === 0 ? 'No protected class was shown unmasked.' : `Shown unmasked: ${h([...clear].toSorted().join(', '))}.`,
-    `${counted(totals.of('policy.applied'), 'time')} a policy version was put into force; ${counted(totals.policies.size, 'version')} decided.`,
-    `${counted(totals.of('review.signed'), 'review')} signed. ${counted(totals.family('payload.'), 'entry', 'entries')} about opened or destroyed payloads; ${counted(samples.sealedPayloads, 'payload')} named.`,
-    ...(totals.alarms.size === 0
-      ? []
-      : [
-          `Alarms: ${h(
-            ranked(totals.alarms)
-              .map(([code, count]) => `${code} (${count})`)
-              .join(', '),
-          )}.`,
-        ]),
-  ];
-  return (
-    `<h2>Summary</h2>\n<div class="tiles">${tiles.map(([value, label]) => `<div class="tile"><b>${value}</b><span>${label}</span></div>`).join('\n')}</div>\n` +
-    `<ul>\n${lines.map((line) => `<li>${line}</li>\n`).join('')}</ul>\n`
-  );
-}
-
-function overTime({ totals }: Findings): string {
+function overTime({ totals }: Findings): Block[] {
   const { buckets, bucketMs } = totals;
-  return (
-    '<h2>Over time</h2>\n' +
-    barPlot('Requests', buckets, bucketMs, [
-      { kind: 'run', label: 'run', value: ({ run }) => run },
-      { kind: 'held', label: 'held', value: ({ held }) => held },
-      { kind: 'denied', label: 'denied', value: ({ denied }) => denied },
-    ]) +
-    barPlot('Rows returned', buckets, bucketMs, [{ kind: 'rows', label: 'rows', value: ({ rows }) => rows }]) +
-    barPlot('Failed log-ins', buckets, bucketMs, [{ kind: 'denied', label: 'failed log-ins', value: ({ failedLogins }) => failedLogins }])
-  );
+  return [
+    heading(2, 'Over time'),
+    {
+      kind: 'plot',
+      plot: plotOf('Requests', buckets, bucketMs, [
+        { kind: 'run', label: 'run', value: ({ run }) => run },
+        { kind: 'held', label: 'held for approval', value: ({ held }) => held },
+        { kind: 'denied', label: 'denied', value: ({ denied }) => denied },
+      ]),
+    },
+    { kind: 'plot', plot: plotOf('Rows returned', buckets, bucketMs, [{ kind: 'rows', label: 'rows', value: ({ rows }) => rows }]) },
+    {
+      kind: 'plot',
+      plot: plotOf('Failed log-ins', buckets, bucketMs, [
+        { kind: 'denied', label: 'failed log-ins', value: ({ failedLogins }) => failedLogins },
+      ]),
+    },
+  ];
 }
 
-function identities({ identities: of }: Findings): string {
+function identities({ identities: of }: Findings): Block[] {
   const all = of.uses();
-  const shown = all.toSorted((a, b) => b.run + b.held + b.denied - (a.run + a.held + a.denied)).slice(0, MAX_ROWS);
-  const rows = shown.map((use) => [
-    `${h(actorName(use.actor))} <span class="key">${h(use.actor.kind)}</span>${use.sponsor === null ? '' : `<br><span class="key">for ${h(actorName(use.sponsor))}</span>`}`,
-    h(use.target || '-'),
-    grouped(use.sessions),
-    grouped(use.run),
-    grouped(use.held),
-    grouped(use.denied),
-    grouped(use.rows),
-    h([...use.clear].toSorted().join(', ') || '-'),
-  ]);
-  const head = ['Identity', 'Target', 'Sessions', 'Run', 'Held', 'Denied', 'Rows', 'Shown unmasked'];
-  const more =
-    all.length > shown.length
-      ? `<p>The ${shown.length} with the most requests of ${all.length}; <code>records/access_by_identity.csv</code> has all.</p>\n`
-      : '';
-  return `<h2>Who used what</h2>\n${all.length === 0 ? none('Nobody opened a session or made a request.') : table(head, rows, [2, 3, 4, 5, 6])}${more}`;
-}
-
-function protectedData({ totals }: Findings): string {
-  const rows = [...totals.masks]
-    .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, masks]) => [
-      h(name),
-      h(
-        ranked(masks)
-          .map(([mask, count]) => `${mask === 'clear' ? 'unmasked' : mask} ${grouped(count)}×`)
-          .join(', '),
-      ),
+  if (all.length === 0) return [heading(2, 'Who used what'), none('Nobody opened a session or made a request.')];
+  const rows = all
+    .toSorted((a, b) => b.run + b.held + b.denied - (a.run + a.held + a.denied))
+    .slice(0, MAX_ROWS)
+    .map((use) => [
+      cell([`${actorName(use.actor)} `, soft(use.actor.kind)], ...(use.sponsor === null ? [] : [[soft(`for ${actorName(use.sponsor)}`)]])),
+      cell(use.target || '-'),
+      ...[use.sessions, use.run, use.held, use.denied, use.rows].map((count) => cell(grouped(count))),
+      cell([...use.clear].toSorted().join(', ') || '-'),
     ]);
-  return `<h2>Protected data in results</h2>\n${rows.length === 0 ? none('No result had a protected column.') : table(['Class', 'Shown as, columns of results'], rows)}`;
+  const numbers = ['Sessions', 'Run', 'Held', 'Denied', 'Rows'].map((label) => ({ label, isNumber: true as const }));
+  const columns = [{ label: 'Identity' }, { label: 'Target' }, ...numbers, { label: 'Shown unmasked' }];
+  return [heading(2, 'Who used what'), { kind: 'table', columns, rows }, ...cut(all.length, 'most requests', 'access_by_identity')];
 }
 
-function refusals({ totals }: Findings): string {
-  const part = (title: string, map: ReadonlyMap<string, number>): string =>
-    map.size === 0
-      ? ''
-      : `<h3>${title}</h3>\n${table(
-          ['Reason', 'Count'],
-          ranked(map)
-            .slice(0, MAX_ROWS)
-            .map(([reason, count]) => [h(reason || '(none)'), grouped(count)]),
-          [1],
-        )}`;
-  const html =
-    part('Denied requests', totals.reasons) + part('Failed log-ins', totals.loginFaults) + part('How sessions ended', totals.closeReasons);
-  return `<h2>Refusals and endings</h2>\n${html || none('Nothing was refused.')}`;
+/** A word about rows that are not on the page. */
+function cut(all: number, order: string, file: string): Block[] {
+  if (all <= MAX_ROWS) return [];
+  return [paragraph([`The ${MAX_ROWS} with the ${order} of ${grouped(all)}; `, code(`records/${file}.csv`), ' has all.'])];
 }
 
-function stories({ samples }: Findings): string {
-  const grants = samples.grants().map(renderGrantStory).join('');
-  const approvals = samples.approvals().map(renderApprovalStory).join('');
-  return (
-    '<h2>Sampled access, from request to end</h2>\n<p>The sample is not chosen by anybody: it is the grants and held requests whose first log entry has the lowest hash.</p>\n' +
-    (grants || none('No grant was asked for in this range.')) +
-    (approvals || none('No request was held in this range.'))
-  );
+function protectedData({ totals }: Findings): Block[] {
+  const all = [...totals.masks].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const rows = all.slice(0, 5 * MAX_ROWS).map(([name, masks]) => {
+    const shown = ranked(masks).map(([mask, count]) => `${mask === 'clear' ? 'unmasked' : mask} ${grouped(count)} times`);
+    return [cell(name), cell(shown.join(', '))];
+  });
+  const columns = [{ label: 'Class' }, { label: 'Columns of results that showed it' }];
+  return [
+    heading(2, 'Protected data in results'),
+    rows.length === 0 ? none('No result had a protected column.') : { kind: 'table', columns, rows },
+    ...(all.length > rows.length ? [paragraph(`and ${grouped(all.length - rows.length)} further classes.`)] : []),
+  ];
 }
 
-function coverage({ coverage: of, totals }: Findings): string {
-  const gateways = of
-    .gateways()
-    .map(([name, gateway]) => [
-      h(name),
-      grouped(gateway.entries),
-      grouped(gateway.starts),
-      grouped(gateway.crashes),
-      grouped(gateway.heartbeats),
-      `${durationText(gateway.longestSilenceMs)}${gateway.silenceUntil === '' ? '' : ` until ${h(timeText(gateway.silenceUntil))}`}`,
-    ]);
-  const targets = of
-    .targets()
-    .map(([name, target]) => [
-      h(name),
-      grouped(target.sessions),
-      grouped(target.identities.size),
-      grouped(target.requests),
-      grouped(target.denied),
-      grouped(target.failedLogins),
-    ]);
-  const clock =
-    totals.backwards.count === 0
-      ? ''
-      : `<p>The clock of a gateway went back ${counted(totals.backwards.count, 'time')}, by ${durationText(totals.backwards.mostMs)} at most.</p>\n`;
-  return (
-    '<h2>Coverage and silence</h2>\n<p>A running gateway writes a heartbeat every 60 seconds. A longer silence means that it could not write, or did not run.</p>\n' +
-    (gateways.length === 0
+function refusals({ totals }: Findings): Block[] {
+  const part = (title: string, words: Parameters<typeof wordsOf>[0], map: ReadonlyMap<string, number>): Block[] => {
+    if (map.size === 0) return [];
+    const rows = ranked(map)
+      .slice(0, MAX_ROWS)
+      .map(([reason, count]) => [cell(reason || '(none)'), cell(wordsOf(words, reason) ?? ''), cell(grouped(count))]);
+    const columns = [{ label: 'Code' }, { label: 'Why' }, { label: 'Count', isNumber: true as const }];
+    return [heading(3, title), { kind: 'table', columns, rows }];
+  };
+  const blocks = [
+    ...part('Denied requests', 'denial', totals.reasons),
+    ...part('Failed log-ins', 'login', totals.loginFaults),
+    ...part('How sessions ended', 'ending', totals.closeReasons),
+  ];
+  return [heading(2, 'Refusals and endings'), ...(blocks.length === 0 ? [none('Nothing was refused.')] : blocks)];
+}
+
+function stories({ samples }: Findings): Block[] {
+  const grants = samples.grants().flatMap((story) => grantStory(story) ?? []);
+  const approvals = samples.approvals().flatMap((story) => approvalStory(story) ?? []);
+  return [
+    heading(2, 'Sampled access, from request to end'),
+    paragraph(
+      'Nobody chose these: they are the grants and held requests whose first log entry has the lowest hash. What people wrote as their reasons is sealed.',
+    ),
+    ...(grants.length === 0 ? [none('No grant was asked for in this range.')] : grants),
+    ...(approvals.length === 0 ? [none('No request was held in this range.')] : approvals),
+  ];
+}
+
+function coverage({ coverage: of, totals }: Findings): Block[] {
+  const numbers = (...labels: readonly string[]) => labels.map((label) => ({ label, isNumber: true as const }));
+  const gateways = of.gateways();
+  const targets = of.targets();
+  const gatewayRows = gateways.slice(0, MAX_ROWS).map(([name, gateway]) => {
+    const until = gateway.silenceUntil === '' ? '' : ` until ${timeText(gateway.silenceUntil)}`;
+    const counts = [gateway.entries, gateway.starts, gateway.crashes, gateway.heartbeats].map((count) => cell(grouped(count)));
+    return [cell(name), ...counts, cell(`${durationText(gateway.longestSilenceMs)}${until}`)];
+  });
+  const targetRows = targets.slice(0, MAX_ROWS).map(([name, target]) => {
+    const counts = [target.sessions, target.identities.size, target.requests, target.denied, target.failedLogins];
+    return [cell(name), ...counts.map((count) => cell(grouped(count)))];
+  });
+  const gatewayColumns = [
+    { label: 'Gateway' },
+    ...numbers('Entries', 'Starts', 'After a crash', 'Heartbeats'),
+    { label: 'Longest silence' },
+  ];
+  const targetColumns = [{ label: 'Target' }, ...numbers('Sessions', 'Identities', 'Requests', 'Denied', 'Failed log-ins')];
+  const clock = `The clock of a gateway went back ${counted(totals.backwards.count, 'time')}, by ${durationText(totals.backwards.mostMs)} at most.`;
+  return [
+    heading(2, 'Coverage and silence'),
+    paragraph(
+      'A running gateway writes a heartbeat every 60 seconds. A longer silence means that it could not write, or did not run and was not stopped in order.',
+    ),
+    gatewayRows.length === 0
       ? none('No gateway wrote an entry in this range.')
-      : table(['Gateway', 'Entries', 'Starts', 'After a crash', 'Heartbeats', 'Longest silence'], gateways, [1, 2, 3, 4])) +
-    (targets.length === 0
-      ? ''
-      : table(['Target', 'Sessions', 'Identities', 'Requests', 'Denied', 'Failed log-ins'], targets, [1, 2, 3, 4, 5])) +
-    clock
-  );
+      : { kind: 'table', columns: gatewayColumns, rows: gatewayRows },
+    ...cut(gateways.length, 'first names', 'coverage'),
+    ...(targetRows.length === 0 ? [] : [{ kind: 'table' as const, columns: targetColumns, rows: targetRows }]),
+    ...cut(targets.length, 'first names', 'coverage'),
+    ...(totals.backwards.count === 0 ? [] : [paragraph(clock)]),
+  ];
 }
 
-function controlMap(controls: Controls): string {
+function controlMap(controls: Controls): Block[] {
   const rows = controls.list.map(({ id, title, count, counted: what, shows, cannotShow }) => [
-    `<b>${h(id)}</b><br>${h(title)}`,
-    `${grouped(count)}<br><span class="key">${h(what)}</span>`,
-    h(shows),
-    h(cannotShow),
+    cell([strong(id)], title),
+    cell(grouped(count), [soft(what)]),
+    cell(shows),
+    cell(cannotShow),
   ]);
-  return `<h2>HIPAA control map</h2>\n<p>Which records speak to which requirement of 45 CFR. This is evidence for an assessment, not a statement that a requirement is met.</p>\n${table(['Requirement', 'Records', 'What they show', 'What they cannot show'], rows)}`;
+  const columns = ['Requirement', 'Records', 'What they show', 'What they cannot show'].map((label) => ({ label }));
+  return [
+    heading(2, 'HIPAA control map'),
+    paragraph(
+      'Which records speak to which requirement of 45 CFR. This is evidence for an assessment, not a statement that a requirement is met.',
+    ),
+    { kind: 'table', columns, rows },
+  ];
 }
 
-function limits({ scope }: Findings): string {
-  return (
-    '<h2>What this report does not show</h2>\n<div class="not">\n<ul>\n' +
-    '<li>What never went through the gateway.</li>\n' +
-    '<li>What sealed payloads hold: exact statements, parameters, results and reasons people gave. They are named by hash and can be opened with keys that the gateway does not have.</li>\n' +
-    '<li>That the clock was right: times are those of the gateway. Anchors, where there are some, bound them.</li>\n' +
-    `<li>That no other log exists: compare the checkpoint of ${grouped(scope.size)} entries with one that you kept or a witness saw.</li>\n` +
-    '</ul>\n</div>\n<p>How to check all of this without its maker: <code>VERIFY.md</code>.</p>\n'
-  );
-}
-
-function none(text: string): string {
-  return `<p class="none">${h(text)}</p>\n`;
+function limits({ scope }: Findings): Block[] {
+  const items = [
+    'What never went through the gateway.',
+    'What sealed payloads hold: exact statements, parameters, results and reasons people gave. They are named by hash and can be opened with keys that the gateway does not have.',
+    'That the clock was right: times are those of the gateway. Anchors, where there are some, bound them.',
+    `That no other log exists: compare the checkpoint of ${counted(scope.size, 'entry', 'entries')} with one that you kept or a witness saw.`,
+  ];
+  return [
+    heading(2, 'What this report does not show'),
+    { kind: 'list', tone: 'caution', items },
+    paragraph(['How to check all of this without its maker: ', code('VERIFY.md'), '.']),
+  ];
 }

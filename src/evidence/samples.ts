@@ -123,7 +123,7 @@ export class Samples implements Part {
       this.#grants.add(grant, entry, type === 'grant.requested' || type === 'breakglass.opened');
     }
     const approval = textOf(header['approval']);
-    if (approval !== '') {
+    if (approval !== '' && type !== 'request.result') {
       this.#approvals.add(approval, entry, type === 'approval.requested');
       if (type === 'request.intent' && this.#approvals.get(approval) !== undefined) this.#intents.set(entry.index, approval);
     }

@@ -2,10 +2,12 @@
 
 import type { Scope } from './derivation.ts';
 import { GO_PROGRAM } from './guide-go.ts';
-import { grouped, h, page, table, timeText } from './html.ts';
+import { h, page, tableHtml } from './html.ts';
+import { cell, code } from './report-model.ts';
+import { grouped, timeText } from './words.ts';
 
 const CONTENTS: readonly (readonly [string, string])[] = [
-  ['report.html', 'The report: start here.'],
+  ['report.html, report.pdf', 'The report, for a screen and for paper: start here. Both say the same.'],
   ['records/*.csv', 'What happened, as tables. Every row names its log index and leaf hash.'],
   ['controls/hipaa.csv', 'HIPAA requirements and the records that speak to them.'],
   ['sessions/*.ndjson', 'The entries of each session, exactly as they are in the log.'],
@@ -20,14 +22,14 @@ const CONTENTS: readonly (readonly [string, string])[] = [
 ];
 
 export function renderReadme(scope: Scope): string {
-  const rows = CONTENTS.map(([name, what]) => [`<code>${h(name)}</code>`, h(what)]);
+  const rows = CONTENTS.map(([name, what]) => [cell([code(name)]), cell(what)]);
   return page(
     `Evidence ${scope.origin}`,
     `<h1>Evidence bundle</h1>
 <p class="lead">${h(timeText(scope.from))} to ${h(timeText(scope.to))} UTC, log <code>${h(scope.origin)}</code>.</p>
-<p>Begin with <a href="report.html">report.html</a>. Everything in it is derived from the signed log in this bundle, and the verifier derives it again.</p>
+<p>Begin with <a href="report.html">report.html</a>, or <a href="report.pdf">report.pdf</a> for paper. Everything in them is derived from the signed log in this bundle, and the verifier derives it again.</p>
 <h2>Contents</h2>
-${table(['File', 'What it is'], rows)}<h2>Verify</h2>
+${tableHtml([{ label: 'File' }, { label: 'What it is' }], rows)}<h2>Verify</h2>
 <p>With Node 22.15 or later, without a network: <code>node verify.mjs . --key KEY</code>, where KEY is the public key of the log that you were given
 before and by another way than this bundle. Better still, use a verifier that did not come with the bundle: <code>sallyport evidence verify</code>.
 <a href="VERIFY.md">VERIFY.md</a> has the way with sha256sum, openssl and Go.</p>

@@ -7,6 +7,7 @@ import { SallyportError } from '../core/error.ts';
 import type { VerdictLine } from './verdict.ts';
 import { describeVerdict } from './verdict.ts';
 import { verifyBundle } from './verify.ts';
+import { visible } from './words.ts';
 
 const USAGE = `Verifies an evidence bundle offline.
 
@@ -50,12 +51,13 @@ async function main(argv: readonly string[]): Promise<number> {
     });
     if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
     if (values.json === true) process.stdout.write(`${JSON.stringify(verdict, null, 2)}\n`);
-    else for (const { tone, text } of describeVerdict(verdict)) process.stdout.write(`${coloured(printable(text), tone)}\n`);
+    // Texts come from a bundle: nothing in them controls the terminal.
+    else for (const { tone, text } of describeVerdict(verdict)) process.stdout.write(`${coloured(visible(text), tone)}\n`);
     return verdict.ok ? 0 : 1;
   } catch (fault) {
     const isUsage = fault instanceof SallyportError || (fault instanceof Error && 'code' in fault);
     if (!isUsage) throw fault;
-    process.stderr.write(`error: ${printable(fault instanceof Error ? fault.message : '')}\n(add --help for usage)\n`);
+    process.stderr.write(`error: ${visible(fault instanceof Error ? fault.message : '')}\n(add --help for usage)\n`);
     return 2;
   }
 }
@@ -76,12 +78,4 @@ function coloured(text: string, tone: VerdictLine['tone']): string {
   const colour = COLOURS[tone];
   const mayColour = process.stdout.isTTY && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb';
   return colour !== '' && mayColour ? `\u001b[${colour}m${text}\u001b[0m` : text;
-}
-
-/** Texts come from a bundle: nothing in them controls the terminal. */
-function printable(text: string): string {
-  return text.replace(
-    /[\p{Cc}\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/gu,
-    (mark) => `\\u{${(mark.codePointAt(0) ?? 0).toString(16)}}`,
-  );
 }

@@ -2,8 +2,7 @@
 // Escaping: in the header `\` and `|`; in values `\`, `=`, and line ends as `\n` and `\r`. Other control characters become spaces.
 // SPEC: https://www.microfocus.com/documentation/arcsight/arcsight-smartconnectors-8.4/cef-implementation-standard/
 
-import { rowOf } from './entry-table.ts';
-import { type EventContext, type Leaf, nameOf } from './ocsf.ts';
+import { type EventContext, type Leaf, nameOf, rowOf } from '../ocsf/index.ts';
 
 /** OCSF severity -> CEF, 0 to 10. */
 const SEVERITIES: Readonly<Record<number, number>> = { 1: 2, 2: 4, 3: 6, 4: 9 };

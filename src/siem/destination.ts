@@ -1,7 +1,7 @@
 // What every kind of destination does: one attempt to hand over one batch. Outcomes are data; nothing here throws for the other
 // side's sake, and a fault is a word of ours, never text of the receiver.
 
-import type { EventContext, Leaf } from './ocsf.ts';
+import type { EventContext, Leaf } from '../ocsf/index.ts';
 
 export type Outcome =
   /** The receiver has taken the whole batch, as firmly as its protocol can say. */

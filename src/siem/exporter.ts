@@ -4,15 +4,16 @@
 
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import type { Clock, Logger, Random } from '../core/ports.ts';
+import type { Leaf } from '../ocsf/index.ts';
 import type { Destination } from './destination.ts';
 import { STEP } from './in-steps.ts';
-import type { Leaf } from './ocsf.ts';
 
 /** The log, read. */
 export interface LeafSource {
-  size(): number;
-  /** Entries [from, to) that are durable, in order. */
-  leaves(from: number, to: number, signal?: AbortSignal): AsyncIterable<Leaf>;
+  /** Entries that can be read now: from `first`, what came before was pruned, to `size`, exclusive. */
+  bounds(): Promise<{ readonly first: number; readonly size: number }>;
+  /** Entries [from, to) in order, with the length of each header in bytes. */
+  leaves(from: number, to: number, signal?: AbortSignal): AsyncIterable<Leaf & { readonly bytes: number }>;
 }
 
 export interface Cursor {
@@ -38,6 +39,10 @@ export interface ExporterDeps {
   readonly delayAfter: (attempts: number, chance: number) => number;
   /** The log is not the one that this destination was told of. */
   readonly onRollback: (destination: string) => Promise<void>;
+  /** Entries [from, to) were pruned before the destination had them: it goes on behind them. */
+  readonly onPruned: (destination: string, from: number, to: number) => Promise<void>;
+  /** Told after every change of `state`. */
+  readonly onChange?: () => void;
 }
 
 export interface ExporterOptions {
@@ -47,13 +52,11 @@ export interface ExporterOptions {
   readonly maxBatch: number;
 }
 
-export interface ExporterStatus {
+export interface ExporterState {
   readonly name: string;
   readonly kind: Destination['kind'];
   readonly startAt: ExporterOptions['startAt'];
   readonly next: number;
-  /** Entries of the log that were not taken yet. */
-  readonly lag: number;
   readonly sent: number;
   readonly failures: number;
   /** Of the last attempt; null = it was taken. */
@@ -62,12 +65,14 @@ export interface ExporterStatus {
 
 const POLL_MS = 250;
 const LONGEST_WAIT_MS = 60_000;
+/** Of headers in one batch; what is made of them is about twice that. */
+const MAX_BATCH_BYTES = 4 * 1024 * 1024;
 const ROLLED_BACK = 'log-rolled-back';
 
 export class Exporter {
   readonly #options: ExporterOptions;
   readonly #deps: ExporterDeps;
-  readonly #stopping = new AbortController();
+  #stopping = new AbortController();
   #running: Promise<void> = Promise.resolve();
   #cursor: Cursor = { next: 0, leaf: null };
   #batch: number;
@@ -86,24 +91,40 @@ export class Exporter {
     const { destination, startAt } = this.#options;
     const { cursors, source, clock } = this.#deps;
     const kept = await cursors.load(destination.name);
-    this.#cursor = kept ?? { next: startAt === 'now' ? source.size() : 0, leaf: null };
+    const { first, size } = await source.bounds();
+    this.#cursor = kept ?? { next: startAt === 'now' ? size : first, leaf: null };
     // "Now" must not move with every start that sends nothing.
     if (kept === null) await cursors.save(destination.name, this.#cursor, clock.nowMs());
     this.#running = this.#run();
   }
 
-  status(): ExporterStatus {
+  state(): ExporterState {
     const { destination, startAt } = this.#options;
     return {
       name: destination.name,
       kind: destination.kind,
       startAt,
       next: this.#cursor.next,
-      lag: Math.max(0, this.#deps.source.size() - this.#cursor.next),
       sent: this.#sent,
       failures: this.#failures,
       fault: this.#fault,
     };
+  }
+
+  /** Goes on from `next`, whatever was sent before: a rollback is settled by it. Breaks off what is under way.
+   *  @param next at most the size of the log. @throws SP_STORE_UNAVAILABLE */
+  async reset(next: number): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+    const cursor = { next, leaf: null };
+    try {
+      await this.#deps.cursors.save(this.#options.destination.name, cursor, this.#deps.clock.nowMs());
+      this.#cursor = cursor;
+      this.#fault = null;
+    } finally {
+      this.#stopping = new AbortController();
+      this.#running = this.#run();
+    }
   }
 
   /** Breaks off what is under way; what was not acknowledged comes again. */
@@ -122,6 +143,7 @@ export class Exporter {
       let wait: number;
       try {
         const outcome = await this.#step(signal);
+        this.#deps.onChange?.();
         if (outcome === 'sent') {
           if (failed > 0) logger.info({ destination: name }, 'a SIEM destination takes entries again');
           failed = 0;
@@ -132,6 +154,7 @@ export class Exporter {
         if (signal.aborted) return;
         // Log or store could not be read or written; the cursor stays.
         this.#failed('internal');
+        this.#deps.onChange?.();
         logger.error({ destination: name, cause: fault instanceof Error ? fault.name : 'unknown' }, 'a SIEM export cannot go on');
         wait = 0;
       }
@@ -150,17 +173,23 @@ export class Exporter {
   async #step(signal: AbortSignal): Promise<'sent' | 'idle' | number> {
     const { source, cursors, clock } = this.#deps;
     const { destination, maxBatch } = this.#options;
+    const { first, size } = await source.bounds();
+    if (size < this.#cursor.next) return this.#rolledBack();
+    // Also when only the entry before is gone: whether the log is still the same cannot be told any more.
+    if (this.#cursor.next - (this.#cursor.leaf === null ? 0 : 1) < first) await this.#behindPruned(first);
     const { next, leaf } = this.#cursor;
-    const size = source.size();
-    // The entry before comes along: it must still be the one that was sent.
-    const first = leaf === null ? next : next - 1;
-    if (size < next) return this.#rolledBack();
     if (size === next) return 'idle';
     const batch: Leaf[] = [];
-    for await (const each of source.leaves(first, Math.min(size, next + this.#batch), signal)) {
+    let bytes = 0;
+    // The entry before comes along: it must still be the one that was sent.
+    for await (const each of source.leaves(leaf === null ? next : next - 1, Math.min(size, next + this.#batch), signal)) {
+      bytes += each.bytes;
+      if (bytes > MAX_BATCH_BYTES && batch.length > 1) break;
       // Entries are parsed as they are read.
       if (batch.push(each) % STEP === 0) await nextTurn();
     }
+    // Pruned meanwhile: the next turn tells.
+    if (batch[0]?.header.seq !== (leaf === null ? next : next - 1)) return 'idle';
     if (leaf !== null && batch.shift()?.hash !== leaf) return this.#rolledBack();
     const last = batch.at(-1);
     if (last === undefined) return 'idle';
@@ -168,7 +197,8 @@ export class Exporter {
     if (!outcome.isTaken) {
       if (signal.aborted) return 0;
       this.#failed(outcome.fault);
-      if (outcome.isTooLarge === true) this.#batch = Math.max(1, Math.floor(this.#batch / 2));
+      // A line that is too slow for the whole of it may be fast enough for half.
+      if (outcome.isTooLarge === true || outcome.fault === 'timeout') this.#batch = Math.max(1, Math.floor(this.#batch / 2));
       return Math.min(LONGEST_WAIT_MS, outcome.retryAfterMs ?? 0);
     }
     const cursor = { next: last.header.seq + 1, leaf: last.hash };
@@ -178,6 +208,16 @@ export class Exporter {
     this.#fault = null;
     this.#batch = Math.min(maxBatch, this.#batch + Math.ceil(maxBatch / 10));
     return 'sent';
+  }
+
+  async #behindPruned(first: number): Promise<void> {
+    const { name } = this.#options.destination;
+    const { next } = this.#cursor;
+    const cursor = { next: Math.max(next, first), leaf: null };
+    this.#deps.logger.error({ destination: name, from: next, to: first }, 'entries were pruned before a SIEM destination had them');
+    await this.#deps.onPruned(name, next, cursor.next);
+    await this.#deps.cursors.save(name, cursor, this.#deps.clock.nowMs());
+    this.#cursor = cursor;
   }
 
   async #rolledBack(): Promise<number> {

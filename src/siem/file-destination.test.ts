@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { Destination } from './destination.ts';
 import { createFileDestination } from './file-destination.ts';
-import { testContext, testLeaf } from './testing.ts';
+import { testContext, testLeaf } from '../ocsf/testing.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'sallyport-siem-file-'));
 after(() => rmSync(root, { recursive: true, force: true }));

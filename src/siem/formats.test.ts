@@ -5,7 +5,7 @@ import { ndjson } from './ndjson.ts';
 import { otlpBody } from './otlp-destination.ts';
 import { hecBody } from './splunk-destination.ts';
 import { syslogFrame } from './syslog.ts';
-import { leafOfEveryType, testContext, testLeaf } from './testing.ts';
+import { leafOfEveryType, testContext, testLeaf } from '../ocsf/testing.ts';
 
 test('CEF: backslashes, bars, equals signs and line ends are escaped where each of them means something', () => {
   const leaf = testLeaf('request.denied', 7, {

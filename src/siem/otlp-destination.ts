@@ -4,10 +4,9 @@
 
 import { z } from 'zod';
 import type { Secret } from '../core/secret.ts';
+import { type EventContext, type Leaf, ocsfEvent, SEVERITY_NAMES } from '../ocsf/index.ts';
 import { type Destination, type DestinationParts, outcomeOf, type Post } from './destination.ts';
-import { SEVERITY_NAMES } from './entry-table.ts';
 import { inSteps } from './in-steps.ts';
-import { type EventContext, type Leaf, ocsfEvent } from './ocsf.ts';
 
 export interface OtlpSettings extends DestinationParts {
   /** The whole address of the logs: `https://collector.example.com/v1/logs`. */

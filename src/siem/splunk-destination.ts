@@ -5,9 +5,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Secret } from '../core/secret.ts';
+import { type EventContext, type Leaf, ocsfEvent } from '../ocsf/index.ts';
 import { type Destination, type DestinationParts, notTaken, type Outcome, outcomeOf, type Post, TAKEN } from './destination.ts';
 import { inSteps } from './in-steps.ts';
-import { type EventContext, type Leaf, ocsfEvent } from './ocsf.ts';
 
 export interface SplunkSettings extends DestinationParts {
   /** Of the collector, without a path: `https://splunk.example.com:8088`. */

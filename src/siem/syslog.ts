@@ -1,8 +1,7 @@
 // RFC 5424 messages with CEF in them, in frames of RFC 6587 (octet counting), which is what RFC 5425 asks for over TLS. Pure.
 
+import { type EventContext, type Leaf, rowOf } from '../ocsf/index.ts';
 import { cefOf } from './cef.ts';
-import { rowOf } from './entry-table.ts';
-import type { EventContext, Leaf } from './ocsf.ts';
 
 /** "log audit". */
 const FACILITY = 13;

@@ -225,6 +225,45 @@ export const INDEX_MIGRATIONS: Migrations = {
       await sql`DELETE FROM position`.execute(db);
     },
   },
+  '003-lists-and-activity': {
+    async up(db: Kysely<unknown>) {
+      for (const [name, definition] of [
+        ['masked_cells', sql`bigint not null default 0`],
+        ['classes', sql`text not null default '[]'`],
+        ['last_at_ms', sql`bigint not null default 0`],
+        ['is_waiting', sql`integer not null default 0`],
+        ['owners', sql`text not null default ''`],
+      ] as const) {
+        await sql`ALTER TABLE sessions ADD COLUMN ${sql.ref(name)} ${definition}`.execute(db);
+      }
+      await db.schema.createIndex('sessions_by_time').on('sessions').columns(['opened_at_ms', 'open_index']).execute();
+      await sql`CREATE TABLE session_facets (
+        facet text NOT NULL, open_index bigint NOT NULL, PRIMARY KEY (facet, open_index)
+      ) WITHOUT ROWID`.execute(db);
+      await db.schema
+        .createTable('actors')
+        .addColumn('key', 'text', (c) => c.primaryKey())
+        .addColumn('actor', 'text', (c) => c.notNull())
+        .addColumn('text', 'text', (c) => c.notNull())
+        .execute();
+      await sql`CREATE TABLE activity (
+        span_ms bigint NOT NULL, at_ms bigint NOT NULL, principal text NOT NULL, on_behalf_of text NOT NULL, target text NOT NULL,
+        statements bigint NOT NULL, held bigint NOT NULL, denied bigint NOT NULL, "rows" bigint NOT NULL, masked_cells bigint NOT NULL,
+        last_at_ms bigint NOT NULL, last_seq bigint NOT NULL,
+        PRIMARY KEY (span_ms, at_ms, principal, on_behalf_of, target)
+      ) WITHOUT ROWID`.execute(db);
+      await sql`CREATE TABLE activity_classes (
+        span_ms bigint NOT NULL, at_ms bigint NOT NULL, principal text NOT NULL, on_behalf_of text NOT NULL, target text NOT NULL,
+        class text NOT NULL, masked bigint NOT NULL, clear bigint NOT NULL,
+        PRIMARY KEY (span_ms, at_ms, principal, on_behalf_of, target, class)
+      ) WITHOUT ROWID`.execute(db);
+      await sql`CREATE TABLE typed_entries (type text NOT NULL, seq bigint NOT NULL, PRIMARY KEY (type, seq)) WITHOUT ROWID`.execute(db);
+      // Built anew from the log.
+      await sql`DELETE FROM sessions`.execute(db);
+      await sql`DELETE FROM session_runs`.execute(db);
+      await sql`DELETE FROM position`.execute(db);
+    },
+  },
 };
 
 /** Brings the database to the newest schema.

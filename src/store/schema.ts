@@ -181,6 +181,60 @@ export interface SessionTable {
   held: number;
   rows: number;
   readonly open_index: number;
+  masked_cells: number;
+  /** JSON: names, sorted. */
+  classes: string;
+  last_at_ms: number;
+  /** 1 = its newest statement waits. */
+  is_waiting: number;
+  /** Lower case, for searches. */
+  readonly owners: string;
+}
+
+/** What lists of sessions are narrowed down to by an index: `facetsOf` has the vocabulary. */
+export interface SessionFacetTable {
+  readonly facet: string;
+  readonly open_index: number;
+}
+
+/** Everybody whose session, or for whom, there was one. */
+export interface ActorTable {
+  /** `principalKey` */
+  readonly key: string;
+  /** JSON */
+  readonly actor: string;
+  /** Lower case, for searches. */
+  readonly text: string;
+}
+
+/** Counts of one principal on one target in one bucket. */
+export interface ActivityTable {
+  readonly span_ms: number;
+  readonly at_ms: number;
+  /** Keys of actors; empty = acts for nobody. */
+  readonly principal: string;
+  readonly on_behalf_of: string;
+  readonly target: string;
+  statements: number;
+  held: number;
+  denied: number;
+  rows: number;
+  masked_cells: number;
+  last_at_ms: number;
+  /** Newest entry that was counted. */
+  last_seq: number;
+}
+
+/** Cells by class in the same buckets. */
+export interface ActivityClassTable {
+  readonly span_ms: number;
+  readonly at_ms: number;
+  readonly principal: string;
+  readonly on_behalf_of: string;
+  readonly target: string;
+  readonly class: string;
+  masked: number;
+  clear: number;
 }
 
 /** Entries of one session that were applied together. */
@@ -189,6 +243,12 @@ export interface SessionRunTable {
   readonly first_seq: number;
   /** JSON: the first log index, then the distance of each to the one before. */
   readonly seqs: string;
+}
+
+/** Entries by type, but those of which every statement has one. */
+export interface TypedEntryTable {
+  readonly type: string;
+  readonly seq: number;
 }
 
 export interface PositionTable {
@@ -200,5 +260,10 @@ export interface PositionTable {
 export interface IndexSchema {
   sessions: SessionTable;
   session_runs: SessionRunTable;
+  session_facets: SessionFacetTable;
+  actors: ActorTable;
+  activity: ActivityTable;
+  activity_classes: ActivityClassTable;
+  typed_entries: TypedEntryTable;
   position: PositionTable;
 }

@@ -155,7 +155,7 @@ test('a change of recipients is an entry; payloads of before open with the old i
     if (ref === undefined) continue;
     const blob = await log.sealed(ref);
     const [right, wrong] = header.seq === seq ? [two, one] : [one, two];
-    assert.equal((await unseal(blob!.ciphertext, blob!.wrappedKey, right.identity, ref)).bytes.toString(), 'select 1');
+    assert.equal(Buffer.from((await unseal(blob!.ciphertext, blob!.wrappedKey, right.identity, ref)).bytes).toString(), 'select 1');
     await assert.rejects(unseal(blob!.ciphertext, blob!.wrappedKey, wrong.identity, ref), SallyportError);
   }
   await log.close();

@@ -89,7 +89,7 @@ test('a stream much larger than the ring arrives whole and in order, its entries
   );
   const ref = headers[6]!.sealed![0]!;
   const found = await log.sealed(ref);
-  assert.ok((await unseal(found!.ciphertext, found!.wrappedKey, identity, ref)).bytes.equals(bytes));
+  assert.ok(bytes.equals((await unseal(found!.ciphertext, found!.wrappedKey, identity, ref)).bytes));
   await log.close();
   await assertVerifies('large');
 });

@@ -194,7 +194,12 @@ test('tampering by somebody without the key is caught by files, manifest and log
     [
       'an edited report',
       'report-altered',
-      (copy) => edit(join(copy, 'report.html'), (text) => text.replace('1 request could', '0 requests could')),
+      (copy) => edit(join(copy, 'report.html'), (text) => text.replace('1 request that ran could', '0 requests that ran could')),
+    ],
+    [
+      'an edited PDF',
+      'report-altered',
+      (copy) => edit(join(copy, 'report.pdf'), (text) => text.replace('1 request that ran could', '0 request that ran could')),
     ],
     ['an added file', 'file-added', (copy) => writeFileSync(join(copy, 'records', 'more.csv'), 'log_index\r\n')],
     ['a removed table', 'file-missing', (copy) => rmSync(join(copy, 'records', 'denials.csv'))],
@@ -271,6 +276,16 @@ test('the holder of the key cannot edit tables or report either: they are derive
     }),
   );
   assert.deepEqual(codes(told), ['report-altered']);
+
+  const printed = await verdictOf(
+    changed((copy) => {
+      edit(join(copy, 'report.pdf'), (text) => text.replace('could change data', 'could erase data'));
+      resigned(copy);
+    }),
+  );
+  assert.deepEqual(codes(printed), ['report-altered']);
+  assert.deepEqual([printed.problemCount, printed.problems[0]!.file], [1, 'report.pdf']);
+  assert.match(printed.problems[0]!.what, /it is not what the log says, first in line \d+/);
 
   const added = await verdictOf(
     changed((copy) => {

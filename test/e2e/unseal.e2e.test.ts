@@ -1,12 +1,14 @@
 // Sealed history: opened by two persons over the command line, and by nothing that lies on the gateway.
 
 import assert from 'node:assert/strict';
-import { createDecipheriv, createHash } from 'node:crypto';
+import { createDecipheriv, createHash, createHmac, hkdfSync } from 'node:crypto';
 import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { openAuditLog, unseal } from '../../src/audit/index.ts';
+import { armor, Decrypter } from 'age-encryption';
+import { createSealingIdentity, openAuditLog, unseal } from '../../src/audit/index.ts';
+import { SallyportError } from '../../src/core/error.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { clerkOf, clinicTests, entriesOf, officerOf } from '../support/clinic-tests.ts';
 import { apiEnvironment, connect, sallyport, until } from '../support/small-clinic.ts';
@@ -85,6 +87,16 @@ function keysIn(bytes: Buffer): Buffer[] {
   );
 }
 
+/** Whether this is the data key of a blob, by the format alone (docs/formats/sealing.md). */
+function isKeyOf(key: Buffer, ciphertext: Buffer, id: string): boolean {
+  const head = 5 + id.length;
+  const counter = ciphertext.subarray(head, head + 16);
+  const plain = createDecipheriv('aes-256-ctr', key, counter).update(ciphertext.subarray(head + 16, -32));
+  if (plain[0] !== 1 || (plain[1] ?? 0) > 5) return false;
+  const commitKey = Buffer.from(hkdfSync('sha256', key, Buffer.alloc(0), `sallyport/v2/commit/${id}`, 32));
+  return createHmac('sha256', commitKey).update(plain).digest().equals(ciphertext.subarray(-32));
+}
+
 test('THREAT stolen gateway: a full copy of its disk, configuration and environment opens nothing of its history', async () => {
   const gateway = await gatewayOf({ start: false });
   const secretOfEnvironment = createHash('sha256').update('an environment').digest('hex');
@@ -106,44 +118,55 @@ test('THREAT stolen gateway: a full copy of its disk, configuration and environm
     assert.ok(environment.includes(secretOfEnvironment), 'the environment is the whole one');
     for (const trace of [canary, 'AGE-SECRET-KEY-']) assert.equal(all.includes(trace), false, trace);
 
+    // Whoever has it can seal to themselves from now on, which is an entry; nothing of before opens.
+    const thief = await createSealingIdentity();
     const log = await openAuditLog({
       dir: join(copy, 'data', 'audit'),
       origin: 'audit.test/e2e',
       replica: 'thief',
       signingKey: new Secret(readFileSync(join(copy, 'keys', 'log.key'), 'utf8')),
-      recipients: [/age1[0-9a-z]{50,70}/.exec(readFileSync(join(copy, 'sallyport.yaml'), 'utf8'))![0]],
+      recipients: [thief.recipient],
       clock: { nowMs: () => Date.now(), monotonicMs: () => performance.now() },
       random: { bytes: (length) => crypto.getRandomValues(new Uint8Array(length)) },
       logger: { info: () => undefined, warn: () => undefined, error: () => undefined },
     });
+    const own = await log.append({ type: 'alarm' }, [{ kind: 'statement', bytes: Buffer.from('of the thief') }]);
     const small = files.filter((file) => statSync(file).size <= 8192 && !file.includes('/tile/')).map((file) => readFileSync(file));
     const keys = [environment, ...small].flatMap(keysIn);
     assert.ok(keys.length > 5000, `${keys.length} keys tried`);
+    const folder = join(copy, 'data', 'audit', 'keys');
+    const foreign = readdirSync(folder).find((name) => name.endsWith('.age') && !files.includes(join(folder, name)));
+    const corrupt = (fault: unknown): boolean => fault instanceof SallyportError && fault.code === 'SP_AUDIT_CORRUPT';
     let opened = 0;
-    let tried = 0;
-    for await (const { sealed } of log.entries(0, log.size())) {
+    let rotated = 0;
+    for await (const { seq, sealed, type, detail } of log.entries(0, log.size())) {
+      if (type === 'key.rotated' && detail?.['of'] === 'recipients') rotated += 1;
       for (const ref of sealed ?? []) {
         const blob = (await log.sealed(ref))!;
         const ciphertext = Buffer.from(blob.ciphertext);
-        const head = 5 + ref.key.length;
-        if (tried++ === 0) {
-          for (const key of keys) {
-            try {
-              const open = createDecipheriv('aes-256-gcm', key, ciphertext.subarray(head, head + 12), { authTagLength: 16 });
-              open.setAAD(ciphertext.subarray(0, head)).setAuthTag(ciphertext.subarray(-16));
-              open.update(ciphertext.subarray(head + 12, -16));
-              open.final();
-              assert.fail('a key of the gateway opened a payload');
-            } catch (error) {
-              if (error instanceof assert.AssertionError) throw error;
-            }
-          }
+        if (seq === own) {
+          assert.equal(Buffer.from((await unseal(ciphertext, blob.wrappedKey, thief.identity, ref)).bytes).toString(), 'of the thief');
+          await assert.rejects(unseal(ciphertext, blob.wrappedKey, gateway.sealingIdentity, ref), corrupt);
+          continue;
         }
-        // The identity that is elsewhere opens all of it.
-        const plain = await unseal(blob.ciphertext, blob.wrappedKey, gateway.sealingIdentity, ref);
-        if (plain.bytes.includes(canary)) opened += 1;
+        assert.equal(
+          keys.some((key) => isKeyOf(key, ciphertext, ref.key)),
+          false,
+          'a key of the gateway opened a payload',
+        );
+        await assert.rejects(unseal(ciphertext, blob.wrappedKey, thief.identity, ref), corrupt);
+        // A data key that the thief can open, in place of the one that cannot be had.
+        const wrapped = readFileSync(join(folder, foreign ?? assert.fail('the thief has data keys')), 'utf8');
+        await assert.rejects(unseal(ciphertext, wrapped, thief.identity, ref), corrupt);
+        // The identity that is elsewhere opens all of it, and what it opens is what was looked for above.
+        const plain = await unseal(ciphertext, blob.wrappedKey, gateway.sealingIdentity, ref);
+        if (Buffer.from(plain.bytes).includes(canary)) opened += 1;
+        const decrypter = new Decrypter();
+        decrypter.addIdentity(gateway.sealingIdentity.reveal());
+        assert.ok(isKeyOf(Buffer.from(await decrypter.decrypt(armor.decode(blob.wrappedKey))), ciphertext, ref.key));
       }
     }
+    assert.equal(rotated, 1);
     assert.ok(opened > 0);
     await log.close();
   } finally {

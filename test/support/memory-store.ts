@@ -15,7 +15,9 @@ import type {
   SessionIndex,
   SessionRow,
 } from '../../src/core/ports.ts';
-import { rowAfter } from '../../src/store/session-row.ts';
+import { activityOf, type ActivityPart, type ClassPart, NO_ACTIVITY, plus, shownBy, summarise } from '../../src/store/activity.ts';
+import { hasTypeIndex, ownersOf, rowAfter, rowLost } from '../../src/store/session-row.ts';
+import { matchesFilter } from './session-filter.ts';
 import { createMemoryAccess, type MemoryAccess } from './memory-access.ts';
 
 export type Fault = 'persist' | 'lose';
@@ -33,6 +35,8 @@ export function createMemoryStore(): MemoryStore {
   const approvals = new Map<string, Approval>();
   const rows = new Map<string, SessionRow>();
   const entries = new Map<string, number[]>();
+  const typed: { readonly type: string; readonly seq: number }[] = [];
+  const happened: { readonly row: SessionRow; readonly entry: EntryOutline }[] = [];
   const policies = new Map<string, Parameters<PolicyVersions['put']>[0]>();
   const applications: PolicyApplication[] = [];
   const bound: (DatabaseOrigin & { readonly target: string; readonly text: string })[] = [];
@@ -122,9 +126,15 @@ export function createMemoryStore(): MemoryStore {
           for (const entry of applied) {
             if (entry.seq < position) continue;
             position = entry.seq + 1;
+            if (hasTypeIndex(entry.type)) typed.push({ type: entry.type, seq: entry.seq });
+            if (entry.type === 'log.opened')
+              for (const row of rows.values()) if (row.closedAtMs === null) rows.set(row.id, rowLost(row, entry));
             if (entry.session === undefined) continue;
             const row = rowAfter(rows.get(entry.session) ?? null, entry);
-            if (row !== null) rows.set(entry.session, row);
+            if (row !== null) {
+              rows.set(entry.session, row);
+              happened.push({ row, entry });
+            }
             entries.set(entry.session, [...(entries.get(entry.session) ?? []), entry.seq]);
           }
         }),
@@ -133,15 +143,50 @@ export function createMemoryStore(): MemoryStore {
           position = from;
           rows.clear();
           entries.clear();
+          happened.length = 0;
+          typed.length = 0;
         }),
       position: async () => position,
       get: async (id) => rows.get(id) ?? null,
-      list: async ({ target, live, limit }) =>
+      list: async ({ limit, ...filter }) =>
         [...rows.values()]
-          .filter((row) => target === undefined || row.target === target)
-          .filter((row) => live === undefined || (row.closedAtMs === null) === live)
+          .filter((row) => matchesFilter(row, filter))
           .toSorted((a, b) => b.openIndex - a.openIndex)
           .slice(0, limit),
+      live: async (owner) => {
+        const live = [...rows.values()].filter((row) => matchesFilter(row, { live: true, ...(owner === undefined ? {} : { owner }) }));
+        return new Map([...Map.groupBy(live, ({ target }) => target)].map(([target, of]) => [target, of.length]));
+      },
+      entriesOfType: async (wanted, { from, to, limit }) =>
+        hasTypeIndex(wanted)
+          ? typed.flatMap(({ type, seq }) => (type === wanted && seq >= from && seq < to ? [seq] : [])).slice(0, limit)
+          : null,
+      newestOfType: async (wanted) => typed.findLast(({ type }) => type === wanted)?.seq ?? null,
+      activity: async (filter) => {
+        const { sinceMs, untilMs, stepMs, owner } = filter;
+        const parts = new Map<string, ActivityPart>();
+        const classes: ClassPart[] = [];
+        for (const { row, entry } of happened) {
+          const counts = activityOf(entry);
+          const atMs = Date.parse(entry.ts);
+          if (counts === null || atMs < sinceMs || atMs >= untilMs || (owner !== undefined && !ownersOf(row).includes(owner))) continue;
+          const { principal, onBehalfOf, target } = row;
+          const who = JSON.stringify([principal, onBehalfOf]);
+          const step = sinceMs + Math.floor((atMs - sinceMs) / stepMs) * stepMs;
+          const key = JSON.stringify([who, target, step]);
+          const known = parts.get(key);
+          const sum = plus(known ?? NO_ACTIVITY, counts);
+          parts.set(key, { ...sum, atMs: step, principal, onBehalfOf, who, target, lastAtMs: Math.max(known?.lastAtMs ?? 0, atMs) });
+          if (counts.rows === 0) continue;
+          for (const { name, masked, clear } of shownBy(entry).classes)
+            classes.push({ who, class: name, masked: masked * counts.rows, clear: clear * counts.rows });
+        }
+        return summarise([...parts.values()], classes, filter);
+      },
+      prune: async (first) => {
+        typed.splice(0, typed.length, ...typed.filter(({ seq }) => seq >= first));
+        happened.splice(0, happened.length, ...happened.filter(({ entry }) => entry.seq >= first));
+      },
       entriesOf: async (id) => entries.get(id) ?? [],
     },
 

@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { Registry } from 'prom-client';
 import { z } from 'zod';
 import type { LoadedConfig } from '../../src/app/config.ts';
-import { createGatewaySiem, type GatewaySiem, readSiem } from '../../src/app/siem.ts';
+import { readSiem } from '../../src/app/siem-settings.ts';
+import { createGatewaySiem, type GatewaySiem } from '../../src/app/siem.ts';
 import { siemDestination } from '../../src/app/siem-schema.ts';
 import { type OpenAuditLog, openAuditLog } from '../../src/audit/index.ts';
 import type { Logger } from '../../src/core/ports.ts';
@@ -55,7 +56,7 @@ export async function startExport(dir: string, setup: ExportSetup): Promise<Runn
   const registry = new Registry();
   const siem = createGatewaySiem(
     destinations,
-    { source: log, cursors: store.siemCursors, audit: log, clock, random, logger: quiet },
+    { auditDirectory: join(dir, 'audit'), origin: setup.origin, cursors: store.siemCursors, audit: log, clock, random, logger: quiet },
     registry,
   );
   await siem.start();

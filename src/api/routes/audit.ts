@@ -91,6 +91,13 @@ export function auditRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits): void
   app.get('/log/log.vkey', { schema: { tags } }, async (_request, reply) =>
     reply.type('text/plain; charset=utf-8').send(await send('log.vkey')),
   );
+  const noteName = z.string().regex(/^[0-9]{16}\.note$/);
+  app.get('/log/rotations/:name', { schema: { tags, params: z.object({ name: noteName }) } }, async (request, reply) =>
+    reply.type('text/plain; charset=utf-8').send(await send(`rotations/${request.params.name}`)),
+  );
+  app.get('/log/minimum-index', { schema: { tags } }, async (_request, reply) =>
+    reply.type('text/plain; charset=utf-8').send(await send('minimum-index')),
+  );
   app.get('/log/tile/*', { schema: { tags, params: z.object({ '*': z.string().regex(TILE) }) } }, async (request, reply) => {
     viewerOf(request).require('audit');
     return reply.type('application/octet-stream').send(await send(`tile/${request.params['*']}`));

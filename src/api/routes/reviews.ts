@@ -1,11 +1,19 @@
-// Reviews of the record, leavers, coverage: auditors only. Where the export to a SIEM is: auditors and operators.
+// Reviews of the record, leavers, coverage: auditors only. Where the export to a SIEM is: auditors and operators; operators reset it.
 
 /* oxlint-disable oxc/no-async-endpoint-handlers -- fastify awaits its handlers; this is not Express */
 
 import { z } from 'zod';
 import type { ApiApp } from '../app.ts';
 import type { ApiDeps } from '../ports.ts';
-import { coverageSchema, leaverSchema, type ReviewPeriod, reviewSchema, siemSchema, signedReviewSchema } from '../review-views.ts';
+import {
+  coverageSchema,
+  leaverSchema,
+  type ReviewPeriod,
+  reviewSchema,
+  siemPlace,
+  siemSchema,
+  signedReviewSchema,
+} from '../review-views.ts';
 import { untilGone } from '../until-gone.ts';
 import { viewerOf } from '../viewer.ts';
 
@@ -92,6 +100,24 @@ export function reviewRoutes(app: ApiApp, { reviews }: ApiDeps): void {
     async (request) => {
       viewerOf(request).require('oversight');
       return { destinations: [...reviews.destinations()] };
+    },
+  );
+
+  app.post(
+    '/v1/siem/:name/reset',
+    {
+      schema: {
+        tags,
+        summary: 'Has a destination go on elsewhere in the log; ends the stop after a rollback',
+        params: z.strictObject({ name: z.string().min(1).max(64) }),
+        body: z.strictObject({ from: siemPlace }),
+        response: { 200: siemSchema },
+      },
+    },
+    async (request) => {
+      const viewer = viewerOf(request);
+      viewer.require('operate');
+      return reviews.reset(viewer.principal, request.params.name, request.body.from);
     },
   );
 }

@@ -15,7 +15,6 @@ import { entrySchema, sessionSchema, sessionView } from '../views.ts';
 import { untilGone } from '../until-gone.ts';
 import type { Viewer } from '../viewer.ts';
 import { viewerOf } from '../viewer.ts';
-import { visibleRows } from './approvals.ts';
 
 const sessionIdSchema = z.string().regex(/^ses_[a-z2-7]{26}$/);
 const UNSEAL_ID = /^uns_[a-z2-7]{26}$/;
@@ -36,30 +35,46 @@ export function sessionRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits): vo
       schema: {
         tags,
         summary: 'Sessions, newest first; only own ones without an oversight role',
-        querystring: z.strictObject({
-          target: z
-            .string()
-            .regex(/^[a-z][a-z0-9_-]*$/)
-            .optional(),
-          live: z.enum(['true', 'false']).optional(),
-          limit: z.coerce.number().int().min(1).max(500).default(100),
-        }),
-        response: { 200: z.object({ sessions: z.array(sessionSchema) }) },
+        querystring: z
+          .strictObject({
+            target: z
+              .string()
+              .regex(/^[a-z][a-z0-9_-]*$/)
+              .optional(),
+            live: z.enum(['true', 'false']).optional(),
+            principal: z.string().trim().min(1).max(500).optional().describe('Part of issuer/subject of whose it is, or for whom'),
+            class: z.string().min(1).max(128).optional().describe('A class that came out, masked or not'),
+            decision: z.enum(['allowed', 'held', 'denied']).optional().describe('At least one statement was decided so'),
+            since: z.iso.datetime().optional().describe('Opened at or after'),
+            until: z.iso.datetime().optional().describe('Opened before'),
+            before: z.coerce.number().int().min(0).optional().describe('`next` of the page before'),
+            limit: z.coerce.number().int().min(1).max(500).default(100),
+          })
+          .refine(({ since, until }) => since === undefined || until === undefined || Date.parse(since) < Date.parse(until), {
+            path: ['until'],
+            message: 'is not after since',
+          }),
+        response: { 200: z.object({ sessions: z.array(sessionSchema), next: z.int().nullable() }) },
       },
     },
     async (request) => {
       const viewer = viewerOf(request);
-      const { target, live, limit } = request.query;
-      const filter = {
+      const { target, live, principal, class: className, decision, since, until, before, limit } = request.query;
+      const rows = await deps.sessions.list({
+        ...(viewer.rights.has('oversight') ? {} : { owner: viewer.key }),
         ...(target === undefined ? {} : { target: target as TargetName }),
         ...(live === undefined ? {} : { live: live === 'true' }),
-      };
-      const rows = await visibleRows(
-        limit,
-        (count) => deps.sessions.list({ ...filter, limit: count }),
-        (row) => viewer.maySeeSession(row),
-      );
-      return { sessions: rows.map(sessionView) };
+        ...(principal === undefined ? {} : { principal }),
+        ...(className === undefined ? {} : { class: className }),
+        ...(decision === undefined ? {} : { decision }),
+        ...(since === undefined ? {} : { sinceMs: Date.parse(since) }),
+        ...(until === undefined ? {} : { untilMs: Date.parse(until) }),
+        ...(before === undefined ? {} : { before }),
+        limit: limit + 1,
+      });
+      // The index narrows down by owner; what the viewer may see is decided where it always is.
+      const page = rows.slice(0, limit).filter((row) => viewer.maySeeSession(row));
+      return { sessions: page.map(sessionView), next: rows.length > limit ? (rows[limit - 1]?.openIndex ?? null) : null };
     },
   );
 
@@ -120,7 +135,7 @@ export function sessionRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits): vo
       if (unseal === null ? deps.unseals.needsApproval : !isCovered)
         throw new SallyportError('SP_UNSEAL_NOT_APPROVED', 'a recording needs an approved request for its session');
       const indexes = (await deps.sessions.entriesOf(session.id)).filter((index) => index > after);
-      const page = await recordingPage(deps.audit.reader, indexes, untilGone(reply));
+      const page = await recordingPage(deps.audit.reader, indexes, session.id, untilGone(reply));
       const about = { session: session.id, target: session.target, access: 'recording', unseal } as const;
       await recordUnsealed(deps.audit.log, viewer, page, about, [{ kind: 'justification', bytes: new TextEncoder().encode(purpose) }]);
       return { session: sessionView(session), items: [...page.items], next: page.next };

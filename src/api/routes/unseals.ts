@@ -161,8 +161,8 @@ export function unsealRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits): voi
       const { scope, target } = unseal;
       const all = 'session' in scope ? await deps.sessions.entriesOf(scope.session) : [scope.entry];
       const indexes = all.filter((index) => index > request.query.after);
-      const page = await recordingPage(deps.audit.reader, indexes, untilGone(reply));
       const session = 'session' in scope ? { session: scope.session } : {};
+      const page = await recordingPage(deps.audit.reader, indexes, session.session ?? null, untilGone(reply));
       await recordUnsealed(deps.audit.log, viewer, page, { ...session, target, access: 'unseal', unseal });
       return { items: [...page.items], next: page.next };
     },

@@ -1,6 +1,7 @@
 // `sallyport audit`: verify a log directory offline, follow the log of a running gateway.
 
 import { randomBytes } from 'node:crypto';
+import { rm } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { encodeSigningKey, isNoteName, noteSigner } from '../../audit/tlog/index.ts';
 import type { EntryAnswer } from '../answers.ts';
@@ -79,8 +80,10 @@ export function auditCommands(program: Command, setting: CommandSetting): Comman
           { path: file, text: `${encodeSigningKey(origin, seed)}\n`, isSecret: true },
           { path: `${file}.vkey`, text: `${vkey}\n`, isSecret: false },
         ];
-        for (const one of written) {
-          await writeNew('', one).catch((cause: NodeJS.ErrnoException) => {
+        for (const [at, one] of written.entries()) {
+          await writeNew('', one).catch(async (cause: NodeJS.ErrnoException) => {
+            // A key without its public half is of no use to anybody.
+            if (at > 0) await rm(file);
             throw usageFailure(`${one.path} cannot be written (${cause.code ?? 'fault'})`, 'Nothing is overwritten. Give another file.');
           });
         }

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { actorText } from '../answers.ts';
-import { moment, namedPrincipal, rowLimit } from '../arguments.ts';
+import { logIndex, moment, namedPrincipal, rowLimit } from '../arguments.ts';
 import { EXIT, usageFailure } from '../failure.ts';
 import type { Output } from '../output.ts';
 import {
@@ -12,6 +12,7 @@ import {
   type LeaverView,
   reviewsAnswer,
   siemAnswer,
+  siemDestinationAnswer,
   signedReviewAnswer,
 } from '../review-answers.ts';
 import type { CommandSetting } from '../run.ts';
@@ -135,9 +136,9 @@ export function reviewCommands(
     ['sallyport audit coverage', 'sallyport audit coverage --from 2026-10-01 --to 2026-11-01 --json'],
   );
 
+  const siem = program.command('siem');
   withExamples(
-    program
-      .command('siem')
+    siem
       .description('where the export to each SIEM destination is (auditors, operators)')
       .action(async (_options: object, command: Command) => {
         const { out, api } = runOf(command, setting);
@@ -159,6 +160,25 @@ export function reviewCommands(
       .addHelpText('after', '\nExit code: 1 when a destination does not take entries.'),
     ['sallyport siem', 'sallyport siem --json'],
   );
+
+  withExamples(
+    siem
+      .command('reset <destination>')
+      .description('has a destination go on elsewhere in the log, also after log-rolled-back; an entry says who did (operators)')
+      .requiredOption('--from <place>', 'beginning, now, or the index of the next entry to be sent', siemPlace)
+      .action(async (destination: string, { from }: { from: string | number }, command: Command) => {
+        const { out, api } = runOf(command, setting);
+        const path = `/v1/siem/${encodeURIComponent(destination)}/reset`;
+        const { raw, value } = await (await api()).post(path, { from }, siemDestinationAnswer);
+        if (out.isJson) return out.json(raw);
+        out.line(`${value.name} goes on from entry ${value.next}`);
+      }),
+    ['sallyport siem reset soc --from beginning', 'sallyport siem reset soc --from 120000'],
+  );
+}
+
+function siemPlace(text: string): string | number {
+  return text === 'beginning' || text === 'now' ? text : logIndex(text);
 }
 
 function listed(text: string): { issuer: string; subject: string }[] {

@@ -1,7 +1,7 @@
 // Entries for tests of the export: one full header of each type.
 
 import { ENTRY_TYPES, type EntryHeader, type EntryType } from '../core/event.ts';
-import type { EventContext, Leaf } from './ocsf.ts';
+import type { EventContext, Leaf } from './event.ts';
 
 export const testContext: EventContext = { origin: 'audit.test/siem', version: '0.0.0' };
 

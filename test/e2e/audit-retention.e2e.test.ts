@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MemoryDisk } from '../../test/support/memory-disk.ts';
-import type { EntryHeader } from '../core/event.ts';
-import { createLogKey, createRetention, createSealingIdentity, openAuditLog, unseal, verifyLog } from './index.ts';
-import type { OpenAuditLog } from './index.ts';
+import { MemoryDisk } from '../support/memory-disk.ts';
+import type { EntryHeader } from '../../src/core/event.ts';
+import { createLogKey, createRetention, createSealingIdentity, openAuditLog, unseal, verifyLog } from '../../src/audit/index.ts';
+import type { OpenAuditLog } from '../../src/audit/index.ts';
 
 const origin = 'audit.example.org/retention';
 const key = createLogKey(origin);
@@ -87,7 +87,7 @@ test('payloads older than the rule are destroyed with their keys, after an entry
   for await (const { sealed: refs, detail } of log.entries(32, 33)) {
     const blob = await log.sealed(refs![0]!);
     assert.match(String(detail?.['mark']), /^young/);
-    assert.equal((await unseal(blob!.ciphertext, blob!.wrappedKey, identity, refs![0]!)).bytes.toString(), 'select 1');
+    assert.equal(Buffer.from((await unseal(blob!.ciphertext, blob!.wrappedKey, identity, refs![0]!)).bytes).toString(), 'select 1');
   }
   await log.close();
   const verdict = await verifyLog('/audit', { vkey: key.vkey, disk: w.disk });
@@ -114,6 +114,31 @@ test('a session that lasts for months gets a new key each day, so that its old p
   await log.close();
 });
 
+test('a statement that is prepared once and used for weeks is sealed anew each day: the text of a young entry stays', async () => {
+  const w = world();
+  const log = await w.open();
+  const template = log.template({ type: 'request.intent', session: 'pool', statement: {} }, [payload]);
+  for (let hour = 0; hour < 20 * 24; hour += 1) {
+    await log.recorded(log.post(template, { n: hour, statement: { bytes: 8, parameters: [] } }, hour % 5 === 0 ? [payload] : []));
+    w.pass(1 / 24);
+  }
+  assert.ok((await w.retention(log, 5).run(never)) >= 10);
+  const openable: boolean[] = [];
+  const keys = new Set<string>();
+  for await (const { type, n = 0, sealed = [] } of log.entries(0, log.size())) {
+    if (type !== 'request.intent') continue;
+    assert.equal(sealed.length, n % 5 === 0 ? 2 : 1);
+    const found = await log.sealed(sealed[0]!);
+    keys.add(sealed[0]!.key);
+    openable[n] = found !== null;
+    if (found !== null)
+      assert.equal(Buffer.from((await unseal(found.ciphertext, found.wrappedKey, identity)).bytes).toString(), 'select 1');
+  }
+  assert.ok(keys.size >= 20 && keys.size <= 22, `${keys.size} keys`);
+  assert.deepEqual([openable[0], openable[10 * 24], ...openable.slice(15 * 24).filter((one) => !one)], [false, false]);
+  await log.close();
+});
+
 test('THREAT clock going back, and ahead for a while: nothing is destroyed before its time', async () => {
   const w = world();
   w.pass(1000);
@@ -135,6 +160,46 @@ test('THREAT clock going back, and ahead for a while: nothing is destroyed befor
   w.pass(500);
   assert.equal(await w.retention(log).run(never), 2);
   assert.deepEqual([...(await sealedNow(log)).values()], [false, false, false, false]);
+  await log.close();
+});
+
+test('THREAT clock going back: entries, checkpoints and restarts go on, in the order of their indexes', async () => {
+  const w = world();
+  w.pass(1000);
+  let log = await w.open();
+  const notes = [await log.publish()];
+  for (const days of [1, 400, 3]) {
+    w.time.wallMs -= days * DAY_MS;
+    await say(log, 'a', `${days} back`);
+    notes.push(await log.publish());
+    if (days === 400) {
+      await log.close();
+      log = await w.open();
+    }
+  }
+  const times: string[] = [];
+  for await (const { seq, ts } of log.entries(0, log.size())) times[seq] = ts;
+  assert.equal(times.length, log.size());
+  assert.notDeepEqual(times, times.toSorted(), 'times are as the clock said');
+  assert.equal(new Set(notes).size, 4);
+  await log.close();
+  assert.deepEqual((await verifyLog('/audit', { vkey: key.vkey, disk: w.disk })).problems, []);
+});
+
+test('THREAT the clock of a running gateway jumps ahead: only time that has passed counts', async () => {
+  const w = world();
+  w.pass(1000);
+  const log = await w.open();
+  await say(log, 'a', 'a');
+  const retention = w.retention(log);
+  w.pass(10);
+  w.time.wallMs += 500 * DAY_MS;
+  assert.equal(await retention.run(never), 0);
+  w.pass(80);
+  assert.equal(await retention.run(never), 0);
+  w.time.wallMs -= 500 * DAY_MS;
+  w.pass(1.1);
+  assert.equal(await retention.run(never), 1);
   await log.close();
 });
 

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { ENTRY_TYPES } from '../core/event.ts';
 import { ocsfFaults } from '../../test/support/ocsf.ts';
 import { ownRow, rowOf } from './entry-table.ts';
-import { ocsfEvent } from './ocsf.ts';
+import { ocsfEvent } from './event.ts';
 import { leafOfEveryType, testContext, testLeaf } from './testing.ts';
 
 test('every type of entry has a row of its own, and what has none is told all the same', () => {

@@ -1,0 +1,100 @@
+// What changes at the gateway, as it changes. An event says what is stale; the lists are read again with the viewer's own rights.
+// The browser reconnects by itself and says which event it saw last; `reset` = too much was missed, read everything again.
+
+import type { QueryClient } from '@tanstack/react-query';
+
+/** Kinds of events, and the first part of the keys of the queries that they make stale. */
+const STALE: Readonly<Record<string, readonly string[]>> = {
+  approval: ['approvals', 'overview'],
+  grant: ['grants', 'overview'],
+  session: ['sessions', 'overview'],
+  policy: ['policy', 'targets', 'overview'],
+  log: ['log'],
+  lock: ['locks', 'grants'],
+};
+
+export type LiveState = 'connecting' | 'live' | 'lost';
+
+type Listener = (kind: string, data: unknown) => void;
+
+export class Live {
+  readonly #client: QueryClient;
+  readonly #states = new Set<() => void>();
+  readonly #listeners = new Set<Listener>();
+  #source: EventSource | null = null;
+  #state: LiveState = 'connecting';
+  /** Kinds since the last refresh. */
+  readonly #stale = new Set<string>();
+  #timer: ReturnType<typeof setTimeout> | null = null;
+
+  constructor(client: QueryClient) {
+    this.#client = client;
+  }
+
+  get state(): LiveState {
+    return this.#state;
+  }
+
+  start(): void {
+    if (this.#source !== null) return;
+    const source = new EventSource('/v1/events');
+    this.#source = source;
+    source.addEventListener('ready', () => this.#become('live'));
+    source.addEventListener('reset', () => void this.#client.invalidateQueries());
+    source.addEventListener('error', () => {
+      this.#become('lost');
+      // Refused for good (logged out, too many streams): the browser does not try again by itself.
+      if (source.readyState === EventSource.CLOSED) {
+        this.stop();
+        setTimeout(() => this.start(), 10_000);
+      }
+    });
+    for (const kind of Object.keys(STALE)) {
+      source.addEventListener(kind, ({ data }: MessageEvent<string>) => this.#event(kind, data));
+    }
+  }
+
+  stop(): void {
+    this.#source?.close();
+    this.#source = null;
+  }
+
+  /** @returns a function that ends it */
+  onState(listener: () => void): () => void {
+    this.#states.add(listener);
+    return () => this.#states.delete(listener);
+  }
+
+  /** @returns a function that ends it */
+  onEvent(listener: Listener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #become(state: LiveState): void {
+    const isBack = state === 'live' && this.#state === 'lost';
+    this.#state = state;
+    for (const listener of this.#states) listener();
+    if (isBack) void this.#client.invalidateQueries();
+  }
+
+  #event(kind: string, text: string): void {
+    let data: unknown = null;
+    try {
+      data = JSON.parse(text);
+    } catch {
+      // Stale is all that matters of an event that cannot be read.
+    }
+    for (const listener of this.#listeners) listener(kind, data);
+    this.#stale.add(kind);
+    // A burst of events is one refresh.
+    if (this.#timer === null) this.#timer = setTimeout(() => this.#refresh(), 150);
+  }
+
+  #refresh(): void {
+    this.#timer = null;
+    const keys = new Set([...this.#stale].flatMap((kind) => STALE[kind] ?? []));
+    this.#stale.clear();
+    for (const key of keys) void this.#client.invalidateQueries({ queryKey: [key] });
+  }
+}

@@ -1,0 +1,49 @@
+// Logged in: the shell around one area. Else: the log-in page.
+
+import { Suspense, useEffect } from 'react';
+import { Redirect, Route, Switch } from 'wouter';
+import { Problem } from './api/client.ts';
+import { AREAS } from './areas.ts';
+import { LoginPage } from './login.tsx';
+import { useLive, useWhoami, ViewerContext } from './session.tsx';
+import { Shell } from './shell.tsx';
+import { Boundary } from './ui/boundary.tsx';
+import { Empty, Fault, Loading } from './ui/states.tsx';
+
+export function App() {
+  const whoami = useWhoami();
+  const live = useLive();
+  const isLoggedIn = whoami.data !== undefined;
+  useEffect(() => {
+    if (isLoggedIn) live.start();
+    else live.stop();
+  }, [isLoggedIn, live]);
+  if (whoami.error instanceof Problem && whoami.error.status === 401) return <LoginPage />;
+  if (whoami.data === undefined) {
+    return whoami.error === null ? <Loading what="Sallyport" /> : <Fault fault={whoami.error} again={() => void whoami.refetch()} />;
+  }
+  const areas = AREAS.filter((area) => area.needs === undefined || whoami.data.rights.includes(area.needs));
+  return (
+    <ViewerContext value={whoami.data}>
+      <Shell areas={areas}>
+        <Switch>
+          <Route path="/">
+            <Redirect to="/approvals" replace />
+          </Route>
+          {areas.map(({ path, Page, title }) => (
+            <Route key={path} path={`${path}/*?`}>
+              <Boundary key={path}>
+                <Suspense fallback={<Loading what={title} />}>
+                  <Page />
+                </Suspense>
+              </Boundary>
+            </Route>
+          ))}
+          <Route>
+            <Empty title="There is no such page" text="The address is wrong, or it needs a right that you do not have." />
+          </Route>
+        </Switch>
+      </Shell>
+    </ViewerContext>
+  );
+}

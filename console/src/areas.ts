@@ -1,0 +1,31 @@
+// The areas of the console, in the order of the navigation. Each is loaded when it is first looked at.
+
+import type { LucideIcon } from 'lucide-react';
+import { Scale, ScrollText, ShieldQuestionMark } from 'lucide-react';
+import type { ComponentType, LazyExoticComponent } from 'react';
+import { lazy } from 'react';
+import type { Right } from './session.tsx';
+
+export interface Area {
+  /** Below /console. */
+  readonly path: `/${string}`;
+  readonly title: string;
+  /** After `g`. */
+  readonly key: string;
+  readonly Icon: LucideIcon;
+  readonly Page: LazyExoticComponent<ComponentType>;
+  /** Absent = everybody. */
+  readonly needs?: Right;
+}
+
+export const AREAS: readonly Area[] = [
+  {
+    path: '/approvals',
+    title: 'Approvals',
+    key: 'a',
+    Icon: ShieldQuestionMark,
+    Page: lazy(() => import('./areas/approvals/page.tsx')),
+  },
+  { path: '/sessions', title: 'Sessions', key: 's', Icon: ScrollText, Page: lazy(() => import('./areas/sessions/page.tsx')) },
+  { path: '/policy', title: 'Policy', key: 'p', Icon: Scale, Page: lazy(() => import('./areas/policy/page.tsx')) },
+];

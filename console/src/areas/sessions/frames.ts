@@ -1,0 +1,76 @@
+// A recording as frames: what the client sent and saw, one after the other, each with the time at which it happened.
+
+import type { Recording } from '../../../../src/wire/pg-recording.ts';
+
+export type Frame = { readonly seq: number; readonly atMs: number } & (
+  | { readonly kind: 'statement' | 'parameters' | 'messages' | 'justification'; readonly text: string; readonly isCut: boolean }
+  | {
+      readonly kind: 'rows';
+      readonly columns: readonly string[];
+      readonly rows: readonly (readonly (string | null)[])[];
+      readonly notes: readonly string[];
+    }
+  | { readonly kind: 'gone'; readonly what: string }
+);
+
+/** Rows of one frame; more than these are not drawn at once. */
+export const maxRows = 200;
+
+/** @param startMs when the answer began, ms since the epoch */
+export function framesOf(recording: Recording, seq: number, startMs: number): Frame[] {
+  const frames: Frame[] = [];
+  let columns: readonly string[] = [];
+  let binary: readonly boolean[] = [];
+  let rows: (string | null)[][] = [];
+  let notes: string[] = [];
+  let lastMs = 0;
+  const flush = (): void => {
+    if (columns.length > 0 || rows.length > 0 || notes.length > 0) {
+      frames.push({ kind: 'rows', seq, atMs: startMs + lastMs, columns, rows, notes });
+    }
+    rows = [];
+    notes = [];
+  };
+  for (const event of recording.events) {
+    lastMs = event.ms;
+    if (event.kind === 'columns') {
+      flush();
+      ({ names: columns, binary } = event);
+    } else if (event.kind === 'row') {
+      rows.push(event.values.map((value, at) => cellText(value, binary[at] === true)));
+      if (rows.length >= maxRows) flush();
+    } else if (event.kind === 'copy') {
+      notes.push(new TextDecoder().decode(event.bytes).replace(/\n$/, ''));
+    } else if (event.kind === 'complete') {
+      notes.push(event.tag);
+      flush();
+      columns = [];
+    } else {
+      notes.push(`${event.severity} ${event.code}: ${event.message}`);
+    }
+  }
+  if (recording.isTruncated || recording.rowsShown < recording.rows) {
+    notes.push(`${recording.rowsShown} of ${recording.rows} rows were kept; the others went to the client, too`);
+  }
+  flush();
+  return frames;
+}
+
+function cellText(value: Uint8Array | null, isBinary: boolean): string | null {
+  if (value === null) return null;
+  if (!isBinary) return new TextDecoder().decode(value);
+  return `\\x${[...value].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+}
+
+/** Long silences are cut to this. */
+const maxPauseMs = 10_000;
+
+/** When each frame is shown, in ms from the beginning, at the speed at which it happened. */
+export function schedule(frames: readonly Frame[]): number[] {
+  let at = 0;
+  return frames.map(({ atMs }, index) => {
+    const before = frames[index - 1];
+    if (before !== undefined) at += Math.min(maxPauseMs, Math.max(0, atMs - before.atMs));
+    return at;
+  });
+}
