@@ -6,7 +6,7 @@ import type { ApiApp } from './app.ts';
 import { buildApi } from './app.ts';
 import type { ConsoleSurface } from './console-ports.ts';
 import { Cookies } from './cookies.ts';
-import { createFakes, type Fakes, NOW_MS, PEOPLE } from './testing.ts';
+import { createFakes, type Fakes, PEOPLE } from './testing.ts';
 
 const ORIGIN = 'http://127.0.0.1:8443';
 const asConsole = { 'sallyport-console': '1', 'sec-fetch-site': 'same-origin' };
