@@ -506,6 +506,16 @@ readonly ciphertext: string | null; readonly wrappedKey: string | null; })[]; re
 readonly next: number; readonly lag: number; /** Since the start */
 readonly sent: number; readonly failures: number; readonly fault: string | null; })[]; };
   };
+  /** Has a destination go on elsewhere in the log; ends the stop after a rollback */
+  readonly 'POST /v1/siem/{name}/reset': {
+    readonly path: { readonly name: string; };
+    readonly query: undefined;
+    readonly body: { /** Log index of the next entry to be sent, or an end */
+readonly from: "beginning" | "now" | number; };
+    readonly answer: { readonly name: string; readonly kind: string; /** Log index of the first entry that was not taken */
+readonly next: number; readonly lag: number; /** Since the start */
+readonly sent: number; readonly failures: number; readonly fault: string | null; };
+  };
   readonly 'GET /v1/targets': {
     readonly path: undefined;
     readonly query: undefined;
