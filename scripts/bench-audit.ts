@@ -1,10 +1,11 @@
 // What recording costs on this disk and this processor: statements (an intent and a result each) posted by 1, 8 and 64 clients,
-// durable and buffered, and appends, next to the bare write + fdatasync that bounds them; then entries verified per second.
-// CPU is of the whole process; `main` is what the gateway's own thread spends. `node scripts/bench-audit.ts [directory]`, ~40 s.
+// durable and buffered, and appends, next to the bare write + fdatasync that bounds them (`x bare`: entries per sync of the bare loop, and
+// how often its p99 goes into theirs); then entries verified per second. CPU is of the whole process; `main` is what the gateway's own
+// thread spends. `node scripts/bench-audit.ts [directory]`, ~40 s.
 
 import { hash, randomBytes } from 'node:crypto';
 import { fdatasyncSync, mkdtempSync, openSync, closeSync, rmSync, writeSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLogKey, createSealingIdentity, openAuditLog, verifyLog } from '../src/audit/index.ts';
 import type { Durability, OpenAuditLog } from '../src/audit/index.ts';
@@ -14,8 +15,17 @@ import type { EntryTemplate, TemplateDraft, Ticket } from '../src/core/ports.ts'
 const RUN_MS = Number(process.env['BENCH_MS'] ?? 3000);
 const dir = mkdtempSync(join(process.argv[2] ?? tmpdir(), 'sallyport-bench-'));
 
-function quantile(sorted: readonly number[], part: number): string {
-  return ((sorted[Math.floor((sorted.length - 1) * part)] ?? 0) * 1000).toFixed(0).padStart(6);
+interface Bare {
+  readonly perSecond: number;
+  readonly p99Ms: number;
+}
+
+function quantile(sorted: readonly number[], part: number): number {
+  return sorted[Math.floor((sorted.length - 1) * part)] ?? 0;
+}
+
+function microseconds(ms: number): string {
+  return (ms * 1000).toFixed(0).padStart(6);
 }
 
 interface Run {
@@ -29,7 +39,8 @@ interface Run {
   readonly drain?: () => Promise<unknown>;
 }
 
-async function measure({ name, inFlight, entries, operation, drain }: Run): Promise<void> {
+/** @param bare what to compare with; null = this is it. */
+async function measure({ name, inFlight, entries, operation, drain }: Run, bare: Bare | null): Promise<Bare> {
   const durations: number[] = [];
   const startedMs = performance.now();
   const cpu = process.cpuUsage();
@@ -52,10 +63,18 @@ async function measure({ name, inFlight, entries, operation, drain }: Run): Prom
   durations.sort((a, b) => a - b);
   const count = durations.length * entries;
   const perEntry = (usage: NodeJS.CpuUsage): string => ((usage.user + usage.system) / count).toFixed(1).padStart(6);
+  const perSecond = (count / elapsedMs) * 1000;
+  const p99Ms = quantile(durations, 0.99);
+  const ratio =
+    bare === null
+      ? ''
+      : `   x bare ${(perSecond / bare.perSecond).toFixed(1).padStart(5)}, p99 ${(p99Ms / bare.p99Ms).toFixed(1).padStart(5)}`;
   console.log(
-    `${name.padEnd(44)} ${String(Math.round((count / elapsedMs) * 1000)).padStart(7)} entries/s` +
-      `   p50 ${quantile(durations, 0.5)} us   p99 ${quantile(durations, 0.99)} us   CPU ${perEntry(used)} us/entry, main ${perEntry(usedMain)}`,
+    `${name.padEnd(40)} ${String(Math.round(perSecond)).padStart(7)} ${bare === null ? 'syncs' : 'entries'}/s` +
+      `   p50 ${microseconds(quantile(durations, 0.5))} us   p99 ${microseconds(p99Ms)} us${ratio}` +
+      `   CPU ${perEntry(used)} us each, main ${perEntry(usedMain)}`,
   );
+  return { perSecond, p99Ms };
 }
 
 /** A unit to compare runs by: processors differ, and so does what else runs on them. */
@@ -130,21 +149,22 @@ function open(durability: Durability, key: ReturnType<typeof createLogKey>, reci
 }
 
 try {
-  console.log(`SHA-256 of 900 bytes: ${hashMicroseconds()} us CPU`);
-  const bare = openSync(join(dir, 'bare'), 'w');
+  console.log(`SHA-256 of 900 bytes: ${hashMicroseconds()} us CPU; load of the machine: ${loadavg()[0]?.toFixed(1)}`);
+  const file = openSync(join(dir, 'bare'), 'w');
   const record = randomBytes(2200);
   let position = 0;
-  await measure({
+  const loop: Run = {
     name: 'bare write + fdatasync of 2200 bytes',
     inFlight: 1,
-    entries: 2,
+    entries: 1,
     operation: () => {
-      position += writeSync(bare, record, 0, record.length, position);
-      fdatasyncSync(bare);
+      position += writeSync(file, record, 0, record.length, position);
+      fdatasyncSync(file);
       return null;
     },
-  });
-  closeSync(bare);
+  };
+  const bare = await measure(loop, null);
+  closeSync(file);
 
   const key = createLogKey('audit.example.org/bench');
   const { recipient } = await createSealingIdentity();
@@ -152,17 +172,21 @@ try {
     const log = await open(durability, key, recipient);
     for (const inFlight of [1, 8, 64]) {
       const clients = Array.from({ length: inFlight }, (_, at) => statements(log, `ses_${durability}_${inFlight}_${at}`));
-      await measure({
+      const run: Run = {
         name: `statements, ${durability}, ${inFlight} in flight`,
         inFlight,
         entries: 2,
         operation: (client) => clients[client]?.() ?? null,
         drain: () => log.append({ type: 'alarm' }),
-      });
+      };
+      await measure(run, bare);
     }
     if (durability === 'durable') {
       for (const inFlight of [1, 64])
-        await measure({ name: `append, ${inFlight} in flight`, inFlight, entries: 1, operation: () => log.append(draft, parameters) });
+        await measure(
+          { name: `append, ${inFlight} in flight`, inFlight, entries: 1, operation: () => log.append(draft, parameters) },
+          bare,
+        );
     }
     await log.close();
 

@@ -3,7 +3,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createLogKey, parseSigningKey } from '../src/audit/index.ts';
 import { bundlePath, encodeBundle, Frontier, leafHash, signCheckpoint, TILE_WIDTH, tilePath, type Tile } from '../src/audit/tlog/index.ts';
@@ -92,6 +92,7 @@ console.log(
     verifySeconds: Math.round(verifyMs / 100) / 10,
     verifiedPerSecond: Math.round(entries / (verifyMs / 1000)),
     status: verified.status,
+    load: Math.round((loadavg()[0] ?? 0) * 10) / 10,
     process: verified.stderr.trim().split('\n').at(-1),
   }),
 );

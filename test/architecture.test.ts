@@ -22,6 +22,7 @@ const services = [
   'evidence',
   'secrets',
   'siem',
+  'subjects',
 ] as const;
 
 /** Folder -> folders it may import, besides itself. */

@@ -65,7 +65,7 @@ test('every new checkpoint goes to the anchor; while one is on its way the newes
   await looks();
   assert.deepEqual(state.submitted, [1, 2], 'one at a time');
   state.nowMs = 700;
-  assert.deepEqual(anchors.status(), [{ name: 'one', kind: 'https', size: 1, lagMs: 700 }]);
+  assert.deepEqual(anchors.status(), [{ name: 'one', kind: 'https', size: 1, lagMs: 700, keptAtMs: 0, alarms: [] }]);
   release();
   await until(() => anchors.status()[0]?.size === 9);
   assert.deepEqual(state.submitted, [1, 2, 9]);

@@ -35,6 +35,10 @@ export interface AnchorStatus {
   readonly size: number;
   /** For how long there has been a checkpoint that it does not have. */
   readonly lagMs: number;
+  /** Wall clock, when it took a checkpoint last; null = not since the start. */
+  readonly keptAtMs: number | null;
+  /** Alarms that stand. */
+  readonly alarms: readonly string[];
 }
 
 export interface Anchors {
@@ -48,6 +52,7 @@ export interface Anchors {
 interface Lane {
   readonly anchor: Anchor;
   size: number;
+  keptAtMs: number | null;
   attempts: number;
   nextAtMs: number;
   /** Since when it lacks a checkpoint; null = it has the newest. */
@@ -98,6 +103,7 @@ export function createAnchors(deps: AnchorsDeps): Anchors {
   const lanes = deps.anchors.map((anchor): Lane => ({
     anchor,
     size: 0,
+    keptAtMs: null,
     attempts: 0,
     nextAtMs: 0,
     behindSinceMs: null,
@@ -122,6 +128,7 @@ export function createAnchors(deps: AnchorsDeps): Anchors {
         const nowMs = clock.monotonicMs();
         if (outcome.kind === 'kept') {
           lane.size = checkpoint.size;
+          lane.keptAtMs = clock.nowMs();
           lane.attempts = 0;
           lane.nextAtMs = nowMs + lane.anchor.everyMs;
           lane.behindSinceMs = null;
@@ -191,11 +198,13 @@ export function createAnchors(deps: AnchorsDeps): Anchors {
       timer.unref();
     },
     status: () =>
-      lanes.map(({ anchor, size, behindSinceMs }) => ({
+      lanes.map(({ anchor, size, behindSinceMs, keptAtMs, alarms }) => ({
         name: anchor.name,
         kind: anchor.kind,
         size,
         lagMs: behindSinceMs === null ? 0 : clock.monotonicMs() - behindSinceMs,
+        keptAtMs,
+        alarms: [...alarms],
       })),
     async stop(graceMs) {
       if (timer !== null) clearInterval(timer);

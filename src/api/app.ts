@@ -33,12 +33,15 @@ import { evidenceRoutes } from './routes/evidence.ts';
 import { grantRoutes } from './routes/grants.ts';
 import { lockRoutes } from './routes/locks.ts';
 import { notificationRoutes, slackRoutes } from './routes/notifications.ts';
+import { overviewRoutes } from './routes/overview.ts';
 import { policyRoutes } from './routes/policy.ts';
 import { policyToolRoutes } from './routes/policy-tools.ts';
 import { publicRoutes } from './routes/public.ts';
 import { recertificationRoutes } from './routes/recertification.ts';
 import { reviewRoutes } from './routes/reviews.ts';
+import { subjectRoutes } from './routes/subjects.ts';
 import { sessionRoutes } from './routes/sessions.ts';
+import { targetRoutes } from './routes/targets.ts';
 import { unsealRoutes } from './routes/unseals.ts';
 
 export type ApiApp = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>;
@@ -153,7 +156,10 @@ export async function buildApi(deps: ApiDeps, tls: ApiTls | null): Promise<ApiAp
     sessionRoutes(inner, deps, limits);
     unsealRoutes(inner, deps, limits);
     auditRoutes(inner, deps, limits);
+    overviewRoutes(inner, deps);
+    targetRoutes(inner, deps);
     reviewRoutes(inner, deps);
+    subjectRoutes(inner, deps);
     evidenceRoutes(inner, deps);
     policyRoutes(inner, deps, limits);
     policyToolRoutes(inner, deps, limits);

@@ -20,13 +20,15 @@ import type {
   PolicyApplication,
   QueuedNotification,
   SessionIndex,
+  SessionRow,
   TargetAnalyst,
 } from '../core/ports.ts';
 import type { RowSample } from '../core/preview.ts';
-import type { AccessOffer, Explanation, Fault, PolicyTestResult } from '../policy/index.ts';
+import type { AccessOffer, Explanation, Fault, PolicyMatrix, PolicyTestResult } from '../policy/index.ts';
 import type { ConsoleSurface } from './console-ports.ts';
 import type { AccessReportAnswer, PolicyDiffAnswer, ReplayAnswer } from './policy-tools.ts';
 import type { ReviewsSurface } from './review-views.ts';
+import type { SubjectsSurface } from './subject-views.ts';
 
 /** The approvals service as reviewers use it. */
 export interface ApprovalsSurface {
@@ -183,6 +185,23 @@ export interface PolicySurface {
   /** True when the principal may open a session on the target. */
   hasAccess(principal: Principal, target: TargetName): boolean;
   masksFor(principal: Principal, target: TargetName): MaskSet;
+  /** Of the policy in force: by role and target. */
+  matrix(): PolicyMatrix;
+  /** Roles, classes and rules of the policy in force, in its order. */
+  outline(): {
+    readonly roles: readonly { readonly role: string; readonly members: readonly string[] }[];
+    readonly classes: readonly string[];
+    readonly rules: readonly {
+      readonly rule: string;
+      readonly then: 'allow' | 'hold' | 'deny';
+      readonly when: string;
+      readonly pack: string | null;
+    }[];
+  };
+  /** Masks of somebody with the role alone; null = it has nothing on the target. */
+  masksOfRole(role: string, target: TargetName): MaskSet['byClass'] | null;
+  /** Patterns of the policy in force that name this column of the target, by class. */
+  patternsOf(target: TargetName, qualified: string): ReadonlyMap<string, string>;
   /** The same function the gate uses, plus the trail of rules. */
   explain(principal: Principal, target: TargetName, facts: Facts): Explanation;
   /** @param files null = the policy in force. */
@@ -307,7 +326,25 @@ export interface Readiness {
   readonly checks: Readonly<Record<string, string>>;
 }
 
+/** What the gateway knows of itself. */
+export interface GatewaySurface {
+  readonly replica: string;
+  /** Where clients connect. */
+  listeners(): readonly { readonly protocol: string; readonly host: string; readonly port: number; readonly isTls: boolean }[];
+  anchors(): readonly {
+    readonly name: string;
+    readonly kind: 'file' | 'https' | 'witness' | 'tsa';
+    readonly size: number;
+    readonly lagMs: number;
+    readonly keptAtMs: number | null;
+    readonly alarms: readonly string[];
+  }[];
+  /** See `SessionControl` of the sessions. @throws SP_AUDIT_UNWRITABLE, SP_INTERNAL */
+  endSession(session: Pick<SessionRow, 'id' | 'target'>, by: Principal, reason?: string): Promise<boolean>;
+}
+
 export interface ApiDeps {
+  readonly gateway: GatewaySurface;
   readonly authenticator: Authenticator;
   readonly rolesOf: (principal: Principal) => readonly string[];
   readonly approvals: ApprovalsSurface;
@@ -336,6 +373,7 @@ export interface ApiDeps {
   readonly consoleFolder: string | null;
   /** Where browsers reach the API, when that is not the address it listens on. */
   readonly publicUrl: string | null;
+  readonly subjects: SubjectsSurface;
   readonly metrics: Registry;
   /** Who reads metrics without a token: this machine, or everyone who can connect. Operators always can with one. */
   readonly metricsAccess: 'loopback' | 'public';

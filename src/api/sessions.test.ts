@@ -56,4 +56,31 @@ describe('API: sessions', () => {
       assert.equal(answer.statusCode, 400, query);
     }
   });
+
+  test('operators and owners end a session; auditors may not, and others do not find it', async () => {
+    const end = async (letter: string, who: string, payload?: object) =>
+      app.inject({
+        method: 'POST',
+        url: `/v1/sessions/${sessionId(letter)}/end`,
+        headers: bearer(who),
+        ...(payload === undefined ? {} : { payload }),
+      });
+    assert.deepEqual((await end('a', 'operator', { reason: 'runs wild' })).json(), { ended: true });
+    assert.deepEqual((await end('a', 'agent')).json(), { ended: true });
+    assert.deepEqual(fakes.ended, [
+      { id: sessionId('a'), by: 'otto', reason: 'runs wild' },
+      { id: sessionId('a'), by: 'agent-1', reason: undefined },
+    ]);
+    assert.equal((await end('a', 'auditor', {})).statusCode, 403);
+    assert.equal((await end('b', 'agent', {})).statusCode, 404);
+    assert.equal((await end('c', 'operator', {})).statusCode, 404);
+    assert.equal((await end('a', 'operator', { reason: ' ' })).statusCode, 400);
+    assert.equal((await end('a', 'operator', { why: 'x' })).statusCode, 400);
+    fakes.fail.audit = true;
+    assert.equal((await end('a', 'operator', {})).statusCode, 503);
+    fakes.fail.audit = false;
+    fakes.sessions.push({ ...sessionOf('d', principalOf('agent-1', [], 'agent'), 9), closedAtMs: 1 });
+    assert.deepEqual((await end('d', 'operator', {})).json(), { ended: false });
+    assert.equal(fakes.ended.length, 3);
+  });
 });

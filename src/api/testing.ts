@@ -3,53 +3,58 @@
 
 import { Registry } from 'prom-client';
 import type { z } from 'zod';
+import type { SubjectSearchAnswer } from '../core/subject-search.ts';
 import type { MaskSet } from '../core/decision.ts';
 import { SallyportError } from '../core/error.ts';
 import type { EntryDraft, EntryHeader, Payload } from '../core/event.ts';
 import type { Principal } from '../core/identity.ts';
 import { principalKey } from '../core/identity.ts';
-import type { ApprovalId, SessionId, Sha256Hex, TargetName } from '../core/ids.ts';
 import type { RowSample } from '../core/preview.ts';
 import type { Activity, ActivityFilter, Approval, QueuedNotification, SessionFilter, SessionRow } from '../core/ports.ts';
 import { factsOf } from '../core/testing.ts';
 import type { ApiChange, ApiDeps, PolicyFile } from './ports.ts';
 import type { coverageSchema, leaverSchema, ReviewPeriod } from './review-views.ts';
+import type { SubjectWish } from './subject-views.ts';
 import { type AccessFakes, createAccessFakes } from './testing-grants.ts';
 import { createPolicyToolFakes, type PolicyToolFakes } from './testing-policy-tools.ts';
+import { CLINIC, NOW_MS, PEOPLE, POLICY } from './testing-rows.ts';
 
-export const NOW_MS = Date.UTC(2026, 10, 21, 9, 0, 0);
-export const CLINIC = 'clinic' as TargetName;
-export const POLICY = 'ab'.repeat(32) as Sha256Hex;
-export const sessionId = (letter: string): SessionId => `ses_${letter.repeat(26)}` as SessionId;
-export const approvalId = (letter: string): ApprovalId => `apr_${letter.repeat(26)}` as ApprovalId;
-
-export function principalOf(subject: string, groups: readonly string[], kind: Principal['kind'] = 'person'): Principal {
-  return {
-    issuer: 'corp',
-    subject,
-    kind,
-    name: subject,
-    groups,
-    claims: { ssn: 'never-to-be-shown' },
-    onBehalfOf: null,
-    expiresAtMs: NOW_MS + 3_600_000,
-  };
-}
-
-export const PEOPLE: Record<string, Principal> = {
-  agent: principalOf('agent-1', ['ai-agents'], 'agent'),
-  other: principalOf('agent-2', ['ai-agents'], 'agent'),
-  stranger: principalOf('stranger', []),
-  officer: principalOf('olga', ['privacy']),
-  operator: principalOf('otto', ['ops']),
-  auditor: principalOf('ada', ['audit']),
-};
+export * from './testing-rows.ts';
 
 const ROLE_OF_GROUP: Record<string, string> = {
   'ai-agents': 'reporting-agent',
   privacy: 'privacy-officer',
   ops: 'operator',
   audit: 'auditor',
+};
+
+const SUBJECT_SEARCH: Omit<SubjectSearchAnswer, 'target' | 'subject'> = {
+  seq: 12,
+  columns: ['public.patients.id'],
+  entries: { from: 0, to: 12 },
+  touching: 3,
+  hits: [
+    {
+      seq: 4,
+      at: '2026-11-01T00:00:00.000Z',
+      principal: { issuer: 'corp', subject: 'agent-1', kind: 'agent' },
+      onBehalfOf: null,
+      session: 'ses_a',
+      action: 'query',
+      statement: 'SELECT * FROM patients WHERE id = $1',
+      effects: ['read'],
+      relations: ['public.patients'],
+      approval: null,
+      grant: null,
+      result: { seq: 5, rows: 1, code: 'ok' },
+      how: ['asked', 'returned'],
+    },
+  ],
+  hitCount: 1,
+  unsure: [],
+  unsureCount: 0,
+  indexedSince: { seq: 0, at: '2026-11-01T00:00:00.000Z' },
+  damaged: [],
 };
 
 const LEAVER: z.input<typeof leaverSchema> = {
@@ -78,59 +83,12 @@ const COVERAGE: z.input<typeof coverageSchema> = {
   silences: [{ seq: 4, from: '2026-11-21T09:00:00.000Z', to: '2026-11-21T10:00:00.000Z', seconds: 3600, kind: 'crashed' }],
 };
 
-export function approvalOf(letter: string, requester: Principal, change: Partial<Approval> = {}): Approval {
-  return {
-    id: approvalId(letter),
-    state: 'pending',
-    session: sessionId('a'),
-    requester: { issuer: requester.issuer, subject: requester.subject, kind: requester.kind, name: requester.name },
-    onBehalfOf: requester.onBehalfOf,
-    binding: {
-      principal: principalKey(requester),
-      target: CLINIC,
-      statementSha256: 'cd'.repeat(32) as Sha256Hex,
-      parametersSha256: 'ef'.repeat(32) as Sha256Hex,
-      policySha256: POLICY,
-      catalogueVersion: 'v1',
-      maskSetId: 'm1',
-    },
-    action: 'query',
-    statement: 'SELECT * FROM patients',
-    effects: ['read'],
-    relations: [{ name: 'public.patients', access: 'read' }],
-    outputs: [{ name: 'ssn', classes: ['phi.ssn'], mask: 'redact' }],
-    unbounded: true,
-    rules: ['bulk-read-of-phi'],
-    say: null,
-    approvers: { role: 'privacy-officer', count: 1 },
-    createdAtMs: NOW_MS,
-    expiresAtMs: NOW_MS + 900_000,
-    answers: [],
-    ...change,
-  };
-}
-
-export function sessionOf(letter: string, principal: Principal, openIndex: number): SessionRow {
-  return {
-    id: sessionId(letter),
-    target: CLINIC,
-    principal: { issuer: principal.issuer, subject: principal.subject, kind: principal.kind },
-    onBehalfOf: principal.onBehalfOf,
-    openedAtMs: NOW_MS,
-    closedAtMs: null,
-    closeReason: null,
-    statements: 1,
-    denied: 0,
-    held: 0,
-    rows: 3,
-    openIndex,
-    maskedCells: 3,
-    classes: ['phi.ssn'],
-    lastAtMs: NOW_MS,
-    isWaiting: false,
-  };
-}
-
+const TREE = [
+  ['public', 'patients', 'id'],
+  ['public', 'patients', 'ssn'],
+  ['public', 'patients_view', 'x'],
+  ['stats', 'daily', 'n'],
+].map(([schema = '', relation = '', column = '']) => ({ schema, relation, relationKind: 'table' as const, column, type: 'text' }));
 const COUNTS = { statements: 4, held: 1, denied: 1, rows: 3, maskedCells: 3 };
 const ACTIVITY: Activity = {
   totals: COUNTS,
@@ -172,10 +130,12 @@ export interface Fakes {
   readonly sessions: SessionRow[];
   readonly entries: EntryHeader[];
   readonly activityAsked: ActivityFilter[];
+  readonly ended: { readonly id: string; readonly by: string; readonly reason: string | undefined }[];
   readonly sessionsAsked: SessionFilter[];
   readonly exported: { readonly by: string; readonly request: object }[];
   readonly appended: { readonly entry: EntryDraft; readonly payloads: readonly Payload[] }[];
   readonly resets: { readonly by: string; readonly to: string | number }[];
+  readonly searched: (SubjectWish & { readonly by: string })[];
   readonly reviewed: { readonly by: string; readonly period: ReviewPeriod; readonly finding: string }[];
   readonly explained: Principal[];
   readonly checked: { readonly proposals: string; readonly by: string }[];
@@ -195,9 +155,11 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
   const sessions: SessionRow[] = [];
   const entries: EntryHeader[] = [];
   const activityAsked: ActivityFilter[] = [];
+  const ended: Fakes['ended'] = [];
   const sessionsAsked: SessionFilter[] = [];
   const resets: Fakes['resets'] = [];
   const reviewed: Fakes['reviewed'] = [];
+  const searched: Fakes['searched'] = [];
   const exported: Fakes['exported'] = [];
   const appended: Fakes['appended'] = [];
   const explained: Principal[] = [];
@@ -214,6 +176,16 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
   const access = createAccessFakes(rolesOf);
   const tools = createPolicyToolFakes(POLICY);
   const deps: ApiDeps = {
+    gateway: {
+      replica: 'main',
+      listeners: () => [{ protocol: 'postgres', host: '127.0.0.1', port: 6432, isTls: true }],
+      anchors: () => [{ name: 'beside', kind: 'file', size: 3, lagMs: 0, keptAtMs: NOW_MS, alarms: [] }],
+      endSession: async ({ id }, by, reason) => {
+        if (fail.audit) throw new SallyportError('SP_AUDIT_UNWRITABLE', 'x');
+        ended.push({ id, by: by.subject, reason });
+        return sessions.find((row) => row.id === id)?.closedAtMs === null;
+      },
+    },
     ...access.surfaces,
     policyTools: tools.surface,
     authenticator: {
@@ -348,7 +320,12 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
           if (fail.analyse) throw new Error(`parser fell over ${text}`);
           return { facts: FACTS, forward: 'SELECT mask(ssn) FROM patients' };
         },
-        protectedColumns: async () => new Map(),
+        protectedColumns: async () =>
+          new Map([
+            ['public.patients.ssn', ['phi.ssn']],
+            ['public.patients_view.x', ['phi.ssn']],
+          ]),
+        tree: async () => TREE,
         under: () => ({ analyse: async () => ({ facts: FACTS, forward: null }), protectedColumns: async () => new Map() }),
         knowsColumn: async () => true,
         columns: async () => [],
@@ -359,6 +336,25 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
       current: () => ({ sha256: POLICY, files: [{ path: 'policy.yaml', source: 'version: 1\n' }] }),
       hasAccess: (principal) => rolesOf(principal).includes('reporting-agent'),
       masksFor: () => MASKS,
+      masksOfRole: (role) => (role === 'reporting-agent' ? { 'phi.ssn': 'null' } : null),
+      patternsOf: (_target, name) => (name.startsWith('public.patients') ? new Map([['phi.ssn', 'public.patients.ssn']]) : new Map()),
+      outline: () => ({
+        roles: [{ role: 'reporting-agent', members: ['issuer corp, group ai-agents'] }],
+        classes: ['phi.ssn'],
+        // oxlint-disable-next-line unicorn/no-thenable -- the word of the policy file
+        rules: [{ rule: 'bulk', then: 'hold', when: 'request.unbounded', pack: null }],
+      }),
+      matrix: () => ({
+        cells: [
+          {
+            role: 'reporting-agent',
+            target: CLINIC,
+            effects: [{ effect: 'read', outcome: 'allow', by: 'standing', rules: [] }],
+            masks: { 'phi.ssn': 'redact' },
+          },
+        ],
+        isCut: false,
+      }),
       explain: (principal) => {
         explained.push(principal);
         const base = { reasons: ['rule'] as const, rules: ['bulk'], policySha256: POLICY, masks: MASKS, roles: [] };
@@ -430,6 +426,15 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
     console: null,
     consoleFolder: null,
     publicUrl: null,
+    subjects: {
+      list: () => [{ target: 'clinic', name: 'patient', columns: ['public.patients.id'] }],
+      search: async (by, wish) => {
+        searched.push({ by: by.subject, ...wish });
+        if (wish.subject !== 'patient') throw new SallyportError('SP_SUBJECT_UNKNOWN', 'no such subject');
+        const { target, subject } = wish;
+        return { ...SUBJECT_SEARCH, target, subject };
+      },
+    },
     metrics: new Registry(),
     metricsAccess: 'loopback',
     readiness: async () => ({ ready: true, checks: { audit: 'ok' } }),
@@ -458,11 +463,13 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
     sessions,
     entries,
     activityAsked,
+    ended,
     sessionsAsked,
     exported,
     appended,
     resets,
     reviewed,
+    searched,
     explained,
     checked,
     logged,

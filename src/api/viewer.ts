@@ -51,8 +51,12 @@ export class Viewer {
     return principalKey(actor) === this.key || (onBehalfOf !== null && principalKey(onBehalfOf) === this.key);
   }
 
+  ownsSession(session: SessionRow): boolean {
+    return this.#owns(session.principal, session.onBehalfOf);
+  }
+
   maySeeSession(session: SessionRow): boolean {
-    return this.rights.has('oversight') || this.#owns(session.principal, session.onBehalfOf);
+    return this.rights.has('oversight') || this.ownsSession(session);
   }
 
   maySeeGrant(grant: Grant): boolean {

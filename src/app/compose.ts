@@ -3,7 +3,6 @@
 // listeners last. Whatever fails on the way closes what was opened.
 
 import { createHmac } from 'node:crypto';
-import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type ConsolePersona, createApi } from '../api/index.ts';
 import { createApprovalDesk, createUnsealDesk } from '../approvals/index.ts';
@@ -17,6 +16,7 @@ import { type Policy, type PolicyText, rolesOf } from '../policy/index.ts';
 import type { PostgresAdapter } from '../protocols/postgres/adapter.ts';
 import { resolveSecret } from '../secrets/index.ts';
 import { claimDigests } from '../session/identity-facts.ts';
+import { createSessionControl, endedByPerson } from '../session/session-control.ts';
 import { createSessionSlots, createSlotMemory } from '../session/session-slots.ts';
 import { createParser } from '../sql/parser.ts';
 import { lockDataDirectory, openStore } from '../store/index.ts';
@@ -40,10 +40,12 @@ import { createPolicySurface } from './policy-surface.ts';
 import { createPolicyTools } from './policy-tools.ts';
 import { type RetentionRunner, runRetention } from './retention-runner.ts';
 import { startSessionIndexer } from './session-indexer.ts';
+import { createSubjectSearch, openSubjects, subjectRetention } from './subjects.ts';
 import { createReviews } from './reviews.ts';
 import { readSiem } from './siem-settings.ts';
 import { createGatewaySiem } from './siem.ts';
 import { ThreadPolicy } from './thread-policy.ts';
+import { threadsOf } from './threads.ts';
 import { readTokenKeys } from './token-keys.ts';
 import { authenticatorOf, catalogueChecks, createTraffic, policySettingOf, readServerTls, readTrafficSettings } from './traffic.ts';
 import { VERSION } from './version.ts';
@@ -102,11 +104,12 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   const policyTexts = await readFiles();
   const policyOfFiles = requirePolicy(policyTexts, setting);
   requireRoles(policyOfFiles, [...document.api.auditors, ...document.api.operators]);
-  const { retiringKey: retiring } = document.audit;
-  const [signingKey, retiringKey, tokenKeys] = await Promise.all([
+  const { retiringKey: retiring, subjectKeys = [] } = document.audit;
+  const [signingKey, retiringKey, tokenKeys, configuredSubjectKeys] = await Promise.all([
     secret(document.audit.signingKey),
     retiring === undefined ? undefined : secret(retiring),
     readTokenKeys(document, secret),
+    Promise.all(subjectKeys.map(secret)),
   ]);
   const threads = threadsOf(document.limits.workers);
   const claimKey = claimKeyOf(signingKey);
@@ -151,8 +154,9 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   const starting = await startingPolicy(policyOfFiles, policyTexts, { versions: store.policies, setting, logger });
   requireRoles(starting.policy, requiredRoles(document));
   await recordStart(starting, { versions: store.policies, audit, clock });
-  const settings = { ...ofFiles, policySource: starting.policy.source };
   const changes = createChanges();
+  const opened = await openSubjects(document, configuredSubjectKeys, { dataDirectory, from: audit.size(), clock });
+  const settings = { ...ofFiles, policySource: starting.policy.source, subjects: opened.settings };
   const threadPolicy = new ThreadPolicy(starting.policy, document.targets);
   const runtime = new PolicyRuntime({
     policy: starting.policy,
@@ -227,7 +231,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     onDeath: ports.onFatal,
   });
   undo.push(() => workers.close());
-  const { gate, adapter, metrics, usePolicy, listen } = createTraffic({
+  const { gate, adapter, metrics, usePolicy, listen, closeSubjects } = createTraffic({
     settings,
     policy: threadPolicy,
     parser,
@@ -240,11 +244,13 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     failures: failures.limiter,
     cancelElsewhere: (pid, key) => workers.cancel({ pid, key }),
     onSessionClosed: (id) => audit.forgetSession(id),
+    onSubjectFault: ports.onFatal,
     thread: 0,
     clock,
     random,
     logger,
   });
+  undo.push(() => closeSubjects());
   undo.push(() => gate.close());
   undo.push(() => adapter.close());
   await adapter.start();
@@ -268,6 +274,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     [
       ...(payloadsMs === undefined ? [] : [createRetention({ ...ofLog, rules: { payloadsMs } })]),
       ...(headersMs === undefined ? [] : [createPruning({ ...ofLog, headersMs, wantedFrom: () => siem.wantedFrom() })]),
+      ...subjectRetention(opened.dir, document, clock),
     ],
     logger,
   );
@@ -284,6 +291,11 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     versions: store.policies,
   });
 
+  const sessionControl = createSessionControl({
+    threads: [(id) => gate.endSession(id, endedByPerson()), (id) => workers.endSession(id)],
+    audit,
+  });
+  const listeners: RunningGateway['listeners'][number][] = [];
   const console = createGatewayConsole({
     document,
     clients: consoleClients,
@@ -294,6 +306,12 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     random,
   });
   const api = createApi({
+    gateway: {
+      replica: document.replica,
+      listeners: () => listeners.map((listener, index) => ({ ...listener, isTls: document.listeners[index]?.tls !== undefined })),
+      anchors: () => anchors.status(),
+      endSession: (session, by, reason) => sessionControl.end(session, by, reason),
+    },
     authenticator,
     rolesOf: (principal) => rolesOf(principal, runtime.policy),
     approvals,
@@ -349,6 +367,15 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
       targets: [...targets.keys()],
       clock,
     }),
+    subjects: createSubjectSearch({
+      document,
+      opened,
+      tokenKeys,
+      classNames: () => runtime.policy.classNames,
+      audit,
+      reader: audit,
+      clock,
+    }),
     metrics: registry,
     notifications: notifications.surface,
     metricsAccess: document.api.metrics,
@@ -360,7 +387,6 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   });
   undo.push(() => api.close());
 
-  const listeners: RunningGateway['listeners'][number][] = [];
   for (const [index, { protocol, address }] of document.listeners.entries()) {
     const listening = await listen(index, threads === 1 ? {} : { sharing: 'first' });
     // A port that is busy now is tried again; the workers follow once it is ours.
@@ -399,6 +425,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
         () => notifications.stop(),
         () => api.close(),
         () => gate.close(),
+        () => closeSubjects(),
         () => indexer.stop().catch(() => undefined),
         () => siem.stop(),
         () => store.close(),
@@ -428,18 +455,6 @@ async function inTurn(steps: readonly (() => Promise<void> | void)[]): Promise<v
     }
   }
   if (faults.length > 0) throw faults[0];
-}
-
-/** How many threads serve traffic, the main thread among them.
- *  @throws SP_CONFIG_INVALID */
-function threadsOf(configured: ConfigDocument['limits']['workers']): number {
-  // Where the kernel spreads the connections of a shared port evenly.
-  const canShare = process.platform === 'linux' || process.platform === 'freebsd';
-  if (configured === 'auto') return canShare ? availableParallelism() : 1;
-  if (configured > 1 && !canShare) {
-    throw new SallyportError('SP_CONFIG_INVALID', `limits.workers: threads cannot share a port on ${process.platform}; use 1 or auto`);
-  }
-  return configured;
 }
 
 /** Digests in the record stay comparable as long as the log has the same key. */

@@ -13,6 +13,7 @@ import { apiConsole, consoleIsReachable, providerConsole } from './console-schem
 import { grantsSection } from './grants-schema.ts';
 import { notificationChannel } from './notifications-schema.ts';
 import { siemDestination } from './siem-schema.ts';
+import { targetSubjects } from './subjects-schema.ts';
 
 /** `host:port`, with `[::1]:port` for IPv6. */
 const address = z.string().transform((text, context) => {
@@ -103,6 +104,7 @@ const target = z.strictObject({
   catalogueTexts: z.enum(['shown', 'hidden']).default('shown'),
   approvalPreview: z.enum(APPROVAL_PREVIEWS).default('estimate'),
   partitionOrder: z.enum(['shown', 'hidden']).default('hidden'),
+  subjects: targetSubjects,
 });
 
 const tokenKeyEntry = z
@@ -156,6 +158,7 @@ export const configSchema = z
       durability: z.enum(['durable', 'buffered']).default('durable'),
       anchors: auditAnchors,
       retention: auditRetention.optional(),
+      subjectKeys: z.array(secretRef).min(1).max(16).optional(),
       unseal: z.strictObject({ approvers: z.strictObject({ role: roleName, count: z.int().min(1).max(5).default(1) }) }).optional(),
     }),
     tokenKey: secretRef.optional(),

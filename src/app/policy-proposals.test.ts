@@ -43,6 +43,7 @@ function setting(
       protectedColumns: async () => new Map(classRules.map(({ class: name, pattern }) => [pattern, [name]])),
     }),
     columns: async () => columns,
+    tree: none,
     async sample({ relation }, names) {
       assert.equal(entries.length, 1, 'recorded before a value is read');
       sampled.push([relation, names]);

@@ -11,11 +11,16 @@ import type { Request } from '../core/request.ts';
 import type { Target } from '../core/target.ts';
 import {
   checkPolicy,
+  classRules,
+  columnMatches,
   explain,
   type Fault,
   hasAccess,
   masksFor,
+  masksOfRole,
+  memberText,
   type Policy,
+  policyMatrix,
   type PolicyTestResult,
   runPolicyTests,
 } from '../policy/index.ts';
@@ -81,6 +86,20 @@ export function createPolicySurface(deps: PolicySurfaceDeps): PolicySurface {
     }),
     hasAccess: (principal, target) => hasAccess(principal, target, runtime.policy, deps.grantsOf(principal, target)),
     masksFor: (principal, target) => masksFor(principal, target, runtime.policy, deps.grantsOf(principal, target)),
+    matrix: () => policyMatrix(runtime.policy, [...deps.targets.values()], clock.nowMs()),
+    outline: () => ({
+      roles: runtime.policy.roles.map(({ role, members }) => ({ role, members: members.map(memberText) })),
+      classes: runtime.policy.classNames,
+      // oxlint-disable-next-line unicorn/no-thenable -- the word of the policy file
+      rules: runtime.policy.rules.map(({ name, then, when, origin }) => ({ rule: name, then, when: when.source, pack: origin.pack })),
+    }),
+    masksOfRole: (role, target) => masksOfRole(role, target, runtime.policy),
+    patternsOf(target, qualified) {
+      const found = new Map<string, string>();
+      for (const { class: name, pattern } of classRules(runtime.policy, target))
+        if (!found.has(name) && columnMatches(pattern, qualified)) found.set(name, pattern);
+      return found;
+    },
     explain(principal, target, facts) {
       const { policy } = runtime;
       const grants = deps.grantsOf(principal, target);

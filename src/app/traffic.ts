@@ -33,6 +33,7 @@ import { createMetrics, type GatewayMetrics } from './metrics.ts';
 import type { PolicySetting } from './policy-source.ts';
 import type { Policy } from '../policy/index.ts';
 import type { ThreadPolicy } from './thread-policy.ts';
+import { type SubjectSettings, subjectWriterOf } from './subjects.ts';
 import { type TokenKeySetting, tokenSpaceOf } from './token-keys.ts';
 
 /** Everything that was read from files, and all that threads build from. */
@@ -49,6 +50,8 @@ export interface TrafficSettings {
   readonly tokenKeys: readonly TokenKeySetting[];
   /** Digests claims for the record. */
   readonly claimKey: Secret;
+  /** Null: no target has subjects. */
+  readonly subjects: SubjectSettings | null;
 }
 
 export interface TrafficDeps {
@@ -65,6 +68,8 @@ export interface TrafficDeps {
   readonly failures: FailureLimiter;
   readonly cancelElsewhere: (pid: number, key: Uint8Array) => Promise<boolean>;
   readonly onSessionClosed: (id: SessionId) => void;
+  /** The subject index cannot be written any more. */
+  readonly onSubjectFault: (fault: SallyportError) => void;
   /** 0 = the main thread. */
   readonly thread: number;
   readonly clock: Clock;
@@ -78,6 +83,8 @@ export interface Traffic {
   readonly metrics: GatewayMetrics;
   /** Another version is in force in this thread from now on. */
   readonly usePolicy: (policy: Policy) => void;
+  /** Whose data was touched so far is durable on return. */
+  readonly closeSubjects: () => Promise<void>;
   /** Starts the listener at `index` of the configuration. @param port in place of the configured one */
   readonly listen: (index: number, place: { readonly port?: number; readonly sharing?: 'first' | 'further' }) => Promise<Listening>;
 }
@@ -87,7 +94,7 @@ export async function readTrafficSettings(
   config: LoadedConfig,
   policySource: string,
   secrets: Pick<TrafficSettings, 'tokenKeys' | 'claimKey'>,
-): Promise<TrafficSettings> {
+): Promise<Omit<TrafficSettings, 'subjects'>> {
   const { document, file } = config;
   const authorities = new Map<string, string>();
   for (const { name, tls } of document.targets) {
@@ -132,6 +139,7 @@ export function createTraffic(deps: TrafficDeps): Traffic {
   const { settings, policy, audit, approvals, clock, random, logger } = deps;
   const { document } = settings;
   const metrics = createMetrics({ planLookups: () => adapter.planLookups(), thread: deps.thread });
+  const subjects = settings.subjects === null ? undefined : subjectWriterOf(settings.subjects, deps);
   const gate = createGate({
     audit,
     policy: () => policy.forGate,
@@ -142,6 +150,7 @@ export function createTraffic(deps: TrafficDeps): Traffic {
     claims: claimDigests(settings.claimKey),
     metrics: metrics.gate,
     slots: deps.slots,
+    subjects,
     onSessionClosed: deps.onSessionClosed,
   });
   const adapter = createPostgresAdapter({
@@ -151,6 +160,7 @@ export function createTraffic(deps: TrafficDeps): Traffic {
     targets: targetsOf(settings),
     policy: (target) => policy.forTarget(target),
     boundColumns: deps.boundColumns,
+    subjects,
     parser: deps.parser,
     clock,
     random,
@@ -172,6 +182,7 @@ export function createTraffic(deps: TrafficDeps): Traffic {
       policy.replace(next);
       gate.policyChanged();
     },
+    closeSubjects: async () => subjects?.close(),
     async listen(index, { port, sharing }) {
       const listener = document.listeners[index];
       const tls = settings.listenerTls[index];
@@ -217,6 +228,7 @@ function targetsOf(settings: TrafficSettings): PostgresTargetConfig[] {
       searchPath: target.searchPath,
       approvalPreview: target.approvalPreview,
       tokens: tokenSpaceOf(tokenKeys, name),
+      ...(target.subjects.length === 0 ? {} : { subjects: target.subjects }),
       statementTimeoutMs: null,
       idleInTransactionTimeoutMs: null,
     };

@@ -4,7 +4,7 @@
 import type { MetricObjectWithValues, MetricValue } from 'prom-client';
 import type { AuditConnection } from '../audit/index.ts';
 import type { AccessSnapshot } from '../core/grant.ts';
-import type { Sha256Hex } from '../core/ids.ts';
+import type { SessionId, Sha256Hex } from '../core/ids.ts';
 import type { TargetStatus } from '../core/ports.ts';
 import { Secret } from '../core/secret.ts';
 import type { TokenKeyState } from '../masking/index.ts';
@@ -48,6 +48,8 @@ export type WorkerCalls = {
   readonly preparePolicy: { readonly argument: { readonly source: string; readonly sha256: Sha256Hex }; readonly value: void };
   /** The prepared version is in force; sessions that it ends have been told on return. */
   readonly usePolicy: { readonly argument: Sha256Hex; readonly value: void };
+  /** Whether this worker has it; it has been told to end on return. */
+  readonly endSession: { readonly argument: SessionId; readonly value: boolean };
   readonly status: { readonly argument: null; readonly value: readonly TargetStatus[] };
   readonly metrics: { readonly argument: null; readonly value: MetricsSnapshot };
   /** No new sessions from now on. */
@@ -58,10 +60,11 @@ export type WorkerCalls = {
   readonly close: { readonly argument: null; readonly value: void };
 };
 
-type PlainSettings = Omit<TrafficSettings, 'listenerTls' | 'tokenKeys' | 'claimKey'> & {
+type PlainSettings = Omit<TrafficSettings, 'listenerTls' | 'tokenKeys' | 'claimKey' | 'subjects'> & {
   readonly listenerTls: readonly ({ readonly certificate: string; readonly key: string } | null)[];
   readonly tokenKeys: readonly { readonly id: string; readonly state: TokenKeyState; readonly secret: string }[];
   readonly claimKey: string;
+  readonly subjects: (Omit<NonNullable<TrafficSettings['subjects']>, 'secret'> & { readonly secret: string }) | null;
 };
 
 export interface WorkerData {
@@ -88,6 +91,7 @@ export function toPlain(settings: TrafficSettings): PlainSettings {
     listenerTls: settings.listenerTls.map((tls) => tls && { certificate: tls.certificate, key: tls.key.reveal() }),
     tokenKeys: settings.tokenKeys.map((key) => ({ ...key, secret: key.secret.reveal() })),
     claimKey: settings.claimKey.reveal(),
+    subjects: settings.subjects && { ...settings.subjects, secret: settings.subjects.secret.reveal() },
   };
 }
 
@@ -97,5 +101,6 @@ export function fromPlain(settings: PlainSettings): TrafficSettings {
     listenerTls: settings.listenerTls.map((tls) => tls && { certificate: tls.certificate, key: new Secret(tls.key) }),
     tokenKeys: settings.tokenKeys.map((key) => ({ ...key, secret: new Secret(key.secret) })),
     claimKey: new Secret(settings.claimKey),
+    subjects: settings.subjects && { ...settings.subjects, secret: new Secret(settings.subjects.secret) },
   };
 }

@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads';
 import type { AuditConnection } from '../audit/index.ts';
 import { SallyportError } from '../core/error.ts';
 import type { AccessSnapshot } from '../core/grant.ts';
-import type { Sha256Hex } from '../core/ids.ts';
+import type { SessionId, Sha256Hex } from '../core/ids.ts';
 import type { ApprovalDesk, Logger, SharedBoundColumns } from '../core/ports.ts';
 import { boundColumnHandlers } from './bound-columns.ts';
 import { deskHandlers } from './remote-desk.ts';
@@ -47,6 +47,8 @@ export interface WorkerPool {
   preparePolicy(version: { readonly source: string; readonly sha256: Sha256Hex }): Promise<void>;
   /** Never rejects: a worker that does not follow ends the gateway, because it would go on under another policy. */
   usePolicy(sha256: Sha256Hex): Promise<void>;
+  /** @returns whether a worker has it; it has been told to end. @throws SP_INTERNAL when none has, and one does not answer */
+  endSession(id: SessionId): Promise<boolean>;
   /** Name of each check -> `ok` or what is wrong. */
   checks(): Promise<Map<string, string>>;
   refuseSessions(): Promise<void>;
@@ -114,6 +116,13 @@ export async function startWorkers(deps: WorkerPoolDeps): Promise<WorkerPool> {
       if (late !== undefined) onDeath(new SallyportError('SP_INTERNAL', `worker ${late.number} has not taken over the policy`));
     },
     metrics: () => Promise.all(threads.map(({ calls }) => inTime(calls.call('metrics', null)))),
+    async endSession(id) {
+      const told = await Promise.allSettled(threads.map(({ calls }) => inTime(calls.call('endSession', id))));
+      if (told.some((answer) => answer.status === 'fulfilled' && answer.value)) return true;
+      const silent = told.find((answer) => answer.status === 'rejected');
+      if (silent !== undefined) throw silent.reason;
+      return false;
+    },
     async checks() {
       const checks = new Map<string, string>();
       for (const { number, calls } of threads) {

@@ -7,6 +7,7 @@ import { connectAuditLog } from '../audit/index.ts';
 import { SallyportError } from '../core/error.ts';
 import type { Sha256Hex } from '../core/ids.ts';
 import type { Logger } from '../core/ports.ts';
+import { endedByPerson } from '../session/session-control.ts';
 import { loadVersion, type Policy } from '../policy/index.ts';
 import { AccessTable } from '../session/access-table.ts';
 import { createSessionSlots } from '../session/session-slots.ts';
@@ -60,6 +61,11 @@ export function runWorker(): void {
         failures: failures.limiter,
         cancelElsewhere: (pid, key) => calls.call('cancel', { pid, key: Uint8Array.from(key) }),
         onSessionClosed: (id) => audit.forgetSession(id),
+        // Uncaught: it ends the thread, and with it the gateway.
+        onSubjectFault: (fault) =>
+          setImmediate(() => {
+            throw fault;
+          }),
         thread,
         clock,
         random: systemRandom,
@@ -81,6 +87,7 @@ export function runWorker(): void {
       traffic().usePolicy(prepared);
       prepared = null;
     },
+    endSession: async (id) => traffic().gate.endSession(id, endedByPerson()),
     status: async () =>
       traffic()
         .adapter.analysts()
@@ -92,6 +99,7 @@ export function runWorker(): void {
     drain: (_, signal) => traffic().adapter.drain(signal),
     async close() {
       started?.gate.close();
+      await started?.closeSubjects();
       await audit.close();
     },
   });

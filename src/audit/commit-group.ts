@@ -3,7 +3,7 @@
 // freed when nobody looks at its entries any more.
 
 import { RECORD_HEADER_BYTES, writeRecordHeader } from './journal.ts';
-import type { BlobPlace } from './packs.ts';
+import type { BlobPlace } from './blob-table.ts';
 
 const SLAB_BYTES = 1024 * 1024;
 
@@ -63,15 +63,12 @@ export class CommitGroup {
     return ref;
   }
 
-  /** Closes the commit. Valid until `reset`; the entries stay. @returns all of its bytes; positions of blobs are from their start. */
-  close(): { readonly bytes: Buffer; readonly entries: Buffer[]; readonly blobs: readonly BlobPlace[] } {
+  /** Closes the commit. Valid until `reset`; the bytes stay.
+   *  @returns all of its bytes; where each entry begins and ends in them, in turn; positions of blobs are from their start. */
+  close(): { readonly bytes: Buffer; readonly bounds: readonly number[]; readonly blobs: readonly BlobPlace[] } {
     // The last record is an entry, and the only one that says so.
     writeRecordHeader(this.#slab, this.#record, this.#end, 'entry', this.#commit(), true);
-    const entries: Buffer[] = [];
-    for (let at = 0; at < this.#entries.length; at += 2) {
-      entries.push(this.#slab.subarray(this.#start + (this.#entries[at] ?? 0), this.#start + (this.#entries[at + 1] ?? 0)));
-    }
-    return { bytes: this.#slab.subarray(this.#start, this.#end), entries, blobs: this.#blobs };
+    return { bytes: this.#slab.subarray(this.#start, this.#end), bounds: this.#entries, blobs: this.#blobs };
   }
 
   /** Goes on behind the commit that was closed. */

@@ -76,6 +76,7 @@ const draftSchema = z.strictObject({
       open: names.optional(),
       estimatedRows: count.optional(),
       session: z.strictObject({ ageSeconds: count, statements: count }).optional(),
+      subjects: codes.optional(),
       cut,
     })
     .optional(),
@@ -84,7 +85,7 @@ const draftSchema = z.strictObject({
       rows: count,
       bytes: count,
       columns: z
-        .array(z.strictObject({ name: name.or(z.literal('')), classes: codes, mask: code }))
+        .array(z.strictObject({ name: name.or(z.literal('')), classes: codes, mask: code, sources: names.optional() }))
         .max(2000)
         .optional(),
       code,

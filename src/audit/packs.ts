@@ -2,23 +2,16 @@
 // sorted by SHA-256, then the blobs. Format: docs/formats/sealing.md, "Packs".
 
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import { SallyportError } from '../core/error.ts';
 import type { Disk, DiskFile } from './disk.ts';
+import { BlobTable, ROW_BYTES } from './blob-table.ts';
 import { isAbsent, writeAll } from './disk.ts';
 
 const MAGIC = Buffer.from('SPPACK1\n');
 const HEADER_BYTES = 16;
-const ROW_BYTES = 44;
-const HASH_BYTES = 32;
 const RUN_BYTES = 1024 * 1024;
-
-export interface BlobPlace {
-  readonly sha256: string;
-  /** Position and length in the file it is copied from. */
-  readonly offset: number;
-  readonly bytes: number;
-}
 
 interface Pack {
   readonly name: string;
@@ -35,17 +28,8 @@ function packName(firstSeq: number, endSeq: number): string {
   return `${String(firstSeq).padStart(16, '0')}-${String(endSeq).padStart(16, '0')}.pack`;
 }
 
-function row(index: Buffer, at: number): BlobPlace {
-  const bytes = index.subarray(at * ROW_BYTES, (at + 1) * ROW_BYTES);
-  return {
-    sha256: bytes.toString('hex', 0, HASH_BYTES),
-    offset: Number(bytes.readBigUInt64BE(HASH_BYTES)),
-    bytes: bytes.readUInt32BE(HASH_BYTES + 8),
-  };
-}
-
 /** The index of a pack. @throws SP_AUDIT_CORRUPT */
-export async function readPackIndex(file: DiskFile): Promise<BlobPlace[]> {
+export async function readPackIndex(file: DiskFile): Promise<BlobTable> {
   const header = Buffer.alloc(HEADER_BYTES);
   const read = await file.read(header, 0);
   const index = Buffer.alloc(read < HEADER_BYTES ? 0 : Math.min(header.readUInt32BE(8) * ROW_BYTES, await file.size()));
@@ -53,7 +37,7 @@ export async function readPackIndex(file: DiskFile): Promise<BlobPlace[]> {
   if (read < HEADER_BYTES || !header.subarray(0, 8).equals(MAGIC) || crc32(index) !== header.readUInt32BE(12)) {
     throw new SallyportError('SP_AUDIT_CORRUPT', 'a pack of sealed payloads has no valid index');
   }
-  return Array.from({ length: index.length / ROW_BYTES }, (_, at) => row(index, at));
+  return new BlobTable(index.subarray(0, index.length - (index.length % ROW_BYTES)));
 }
 
 export async function readExactly(file: DiskFile, offset: number, length: number): Promise<Buffer> {
@@ -62,41 +46,25 @@ export async function readExactly(file: DiskFile, offset: number, length: number
   return bytes;
 }
 
-/** The sorted index of blobs that lie one behind the other from `dataStart`, in the given order. */
-function encodeIndex(blobs: readonly BlobPlace[], dataStart: number): Buffer {
-  const rows = Buffer.alloc(blobs.length * ROW_BYTES);
-  /** The first four bytes of every hash: they settle nearly all comparisons. */
-  const prefixes = new Uint32Array(blobs.length);
-  let position = dataStart;
-  for (const [index, blob] of blobs.entries()) {
-    const at = index * ROW_BYTES;
-    rows.write(blob.sha256, at, 'hex');
-    rows.writeBigUInt64BE(BigInt(position), at + HASH_BYTES);
-    rows.writeUInt32BE(blob.bytes, at + HASH_BYTES + 8);
-    prefixes[index] = rows.readUInt32BE(at);
-    position += blob.bytes;
-  }
-  const order = Uint32Array.from(blobs.keys()).sort((a, b) => {
-    const difference = (prefixes[a] ?? 0) - (prefixes[b] ?? 0);
-    if (difference !== 0) return difference;
-    return rows.compare(rows, b * ROW_BYTES, (b + 1) * ROW_BYTES, a * ROW_BYTES, (a + 1) * ROW_BYTES);
-  });
-  const sorted = Buffer.allocUnsafe(rows.length);
-  for (const [place, index] of order.entries()) rows.copy(sorted, place * ROW_BYTES, index * ROW_BYTES, (index + 1) * ROW_BYTES);
-  return sorted;
+/** Some blobs that lie near to each other. */
+export interface BlobRun {
+  /** Rows [from, to) of the table. */
+  readonly from: number;
+  readonly to: number;
+  /** Of the file, from position `start`. */
+  readonly bytes: Buffer;
+  readonly start: number;
 }
 
 /** Reads blobs, given in file order, about a megabyte at a time. */
-export async function* readBlobs(file: DiskFile, inOrder: readonly BlobPlace[]): AsyncGenerator<{ place: BlobPlace; bytes: Buffer }[]> {
-  let run: BlobPlace[] = [];
-  for (const [at, place] of inOrder.entries()) {
-    run.push(place);
-    const start = run[0]?.offset ?? 0;
-    const next = inOrder[at + 1];
-    if (next !== undefined && next.offset + next.bytes - start <= RUN_BYTES) continue;
-    const bytes = await readExactly(file, start, place.offset + place.bytes - start);
-    yield run.map((blob) => ({ place: blob, bytes: bytes.subarray(blob.offset - start, blob.offset - start + blob.bytes) }));
-    run = [];
+export async function* readBlobs(file: DiskFile, inOrder: BlobTable): AsyncGenerator<BlobRun> {
+  let from = 0;
+  for (let at = 0; at < inOrder.count; at += 1) {
+    const start = inOrder.offset(from);
+    const isLast = at + 1 === inOrder.count;
+    if (!isLast && inOrder.offset(at + 1) + inOrder.bytes(at + 1) - start <= RUN_BYTES) continue;
+    yield { from, to: at + 1, start, bytes: await readExactly(file, start, inOrder.offset(at) + inOrder.bytes(at) - start) };
+    from = at + 1;
   }
 }
 
@@ -119,14 +87,17 @@ export class Packs {
     return this.#packs.some((pack) => pack.firstSeq === firstSeq);
   }
 
-  /** Copies the blobs of a journal segment into a pack of their own. Durable on resolve; safe to repeat. */
-  async add(firstSeq: number, endSeq: number, segment: DiskFile, blobs: readonly BlobPlace[]): Promise<void> {
-    const inOrder = blobs.toSorted((a, b) => a.offset - b.offset);
-    const dataStart = HEADER_BYTES + inOrder.length * ROW_BYTES;
-    const index = encodeIndex(inOrder, dataStart);
+  /** Copies the blobs of a journal segment into a pack of their own. Durable on resolve; safe to repeat.
+   *  @param blobs in file order */
+  async add(firstSeq: number, endSeq: number, segment: DiskFile, blobs: BlobTable): Promise<void> {
+    const dataStart = HEADER_BYTES + blobs.count * ROW_BYTES;
+    const packed = blobs.packedFrom(dataStart);
+    // Entries wait for each of the two: not for both at once.
+    await setImmediate();
+    const index = packed.byHash().rows;
     const header = Buffer.alloc(HEADER_BYTES);
     MAGIC.copy(header);
-    header.writeUInt32BE(inOrder.length, 8);
+    header.writeUInt32BE(blobs.count, 8);
     header.writeUInt32BE(crc32(index), 12);
     const name = packName(firstSeq, endSeq);
     const path = join(this.#dir, name);
@@ -134,10 +105,15 @@ export class Packs {
     try {
       await writeAll(file, [header, index], 0);
       let position = dataStart;
-      for await (const run of readBlobs(segment, inOrder)) {
-        const data = Buffer.concat(run.map(({ bytes }) => bytes));
-        await writeAll(file, [data], position);
-        position += data.length;
+      for await (const { from, to, start, bytes } of readBlobs(segment, blobs)) {
+        const data = Buffer.allocUnsafe(bytes.length);
+        let end = 0;
+        for (let at = from; at < to; at += 1) {
+          const offset = blobs.offset(at) - start;
+          end += bytes.copy(data, end, offset, offset + blobs.bytes(at));
+        }
+        await writeAll(file, [data.subarray(0, end)], position);
+        position += end;
       }
       await file.datasync();
     } finally {
@@ -172,9 +148,10 @@ export class Packs {
       let high = header.readUInt32BE(8);
       while (low < high) {
         const middle = Math.floor((low + high) / 2);
-        const found = row(await readExactly(file, HEADER_BYTES + middle * ROW_BYTES, ROW_BYTES), 0);
-        if (found.sha256 === sha256) return await readExactly(file, found.offset, found.bytes);
-        if (found.sha256 < sha256) low = middle + 1;
+        const row = new BlobTable(await readExactly(file, HEADER_BYTES + middle * ROW_BYTES, ROW_BYTES));
+        const found = row.sha256(0);
+        if (found === sha256) return await readExactly(file, row.offset(0), row.bytes(0));
+        if (found < sha256) low = middle + 1;
         else high = middle;
       }
       return null;

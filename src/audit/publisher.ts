@@ -6,10 +6,12 @@ import { SallyportError } from '../core/error.ts';
 import type { Disk } from './disk.ts';
 import { makeDurableDir, readWhole, replaceFile } from './disk.ts';
 import { bundlePath, encodeBundle, leafHash, signCheckpoint, TILE_WIDTH, tilePath } from './tlog/index.ts';
-import type { Frontier, Tile } from './tlog/index.ts';
+import type { Frontier, Tile, TreeHead } from './tlog/index.ts';
 import type { LogSigners } from './key-files.ts';
+import type { Tail } from './tail.ts';
 
-const WRITES_IN_FLIGHT = 8;
+/** More than the disk needs: each step of a file waits for a turn of the event loop, and under load a turn takes as long as a commit. */
+const WRITES_IN_FLIGHT = 24;
 
 export interface PublisherDeps {
   readonly disk: Disk;
@@ -26,6 +28,8 @@ export class Publisher {
   readonly #deps: PublisherDeps;
   readonly #knownDirs = new Set<string>();
   readonly #writtenPartials = new Map<number, string>();
+  /** Tiles that became full since the last checkpoint. */
+  #full: Tile[] = [];
   #checkpoint: string | null;
   #size: number;
 
@@ -44,18 +48,25 @@ export class Publisher {
     return this.#checkpoint;
   }
 
-  /** Brings the checkpoint up to the end of `entries`.
-   *  @param entries durable entries from `firstSeq`, a multiple of 256 not beyond `size`. */
-  async publish(entries: readonly Buffer[], firstSeq: number): Promise<void> {
+  /** Takes the entries of the tail that are new into the tree: a publication then has only files to write. */
+  hash(tail: Tail): void {
+    const { frontier } = this.#deps;
+    if (frontier.size < tail.start) throw new RangeError(`entry ${frontier.size} is not among those to publish`);
+    for (const entry of tail.slice(frontier.size, tail.end)) this.#full.push(...frontier.push(leafHash(entry)));
+  }
+
+  /** Brings the checkpoint up to the end of the tail as it is now.
+   *  @param tail durable entries from a multiple of 256 not beyond `size`; it may grow meanwhile, and is not cut. */
+  async publish(tail: Tail): Promise<void> {
     const { disk, log, frontier } = this.#deps;
-    const end = firstSeq + entries.length;
-    const bundle = (tile: Tile): Buffer => {
-      const from = tile.index * TILE_WIDTH - firstSeq;
-      return encodeBundle(entries.slice(from, from + tile.width));
-    };
+    this.hash(tail);
+    const head = { size: frontier.size, root: frontier.root() };
+    const full = this.#full;
+    this.#full = [];
+    const partial = frontier.partial();
+    const bundle = ({ index, width }: Tile): Buffer => encodeBundle(tail.slice(index * TILE_WIDTH, index * TILE_WIDTH + width));
     const dirs = new Set<string>();
     const outdated: string[] = [];
-    let writes: Promise<void>[] = [];
     const write = async (path: string, bytes: Uint8Array): Promise<void> => {
       const target = join(log, path);
       const dir = dirname(target);
@@ -64,37 +75,25 @@ export class Publisher {
         this.#knownDirs.add(dir);
       }
       dirs.add(dir);
-      const writing = replaceFile(disk, target, [bytes]);
-      // Awaited below; when something else fails first, nobody may be left to see this one fail too.
-      writing.catch(() => undefined);
-      writes.push(writing);
-      if (writes.length < WRITES_IN_FLIGHT) return;
-      await Promise.all(writes);
-      writes = [];
+      await replaceFile(disk, target, [bytes]);
     };
-    const writeTile = async (tile: Tile): Promise<void> => {
-      await write(tilePath(tile.level, tile.index, tile.width), tile.bytes);
-      if (tile.level === 0) await write(bundlePath(tile.index, tile.width), bundle(tile));
-    };
-
-    while (frontier.size < end) {
-      const entry = entries[frontier.size - firstSeq];
-      if (entry === undefined) throw new RangeError(`entry ${frontier.size} is not among those to publish`);
-      for (const tile of frontier.push(leafHash(entry))) {
-        await writeTile(tile);
-        outdated.push(`${tilePath(tile.level, tile.index, TILE_WIDTH)}.p`);
-        if (tile.level === 0) outdated.push(`${bundlePath(tile.index, TILE_WIDTH)}.p`);
+    const changed = partial.filter(({ level, index, width }) => this.#writtenPartials.get(level) !== `${index}.${width}`);
+    const tiles = inTurn([...full, ...changed]);
+    // A lane that fails closes the generator: the others come to their end, too.
+    const lane = async (): Promise<void> => {
+      for (const tile of tiles) {
+        await write(tilePath(tile.level, tile.index, tile.width), tile.bytes);
+        if (tile.level === 0) await write(bundlePath(tile.index, tile.width), bundle(tile));
       }
+    };
+    await Promise.all(Array.from({ length: WRITES_IN_FLIGHT }, lane));
+    for (const { level, index, width } of changed) this.#writtenPartials.set(level, `${index}.${width}`);
+    for (const { level, index } of full) {
+      outdated.push(`${tilePath(level, index, TILE_WIDTH)}.p`);
+      if (level === 0) outdated.push(`${bundlePath(index, TILE_WIDTH)}.p`);
     }
-    for (const tile of frontier.partial()) {
-      const name = `${tile.index}.${tile.width}`;
-      if (this.#writtenPartials.get(tile.level) === name) continue;
-      this.#writtenPartials.set(tile.level, name);
-      await writeTile(tile);
-    }
-    await Promise.all(writes);
     await Promise.all([...dirs].map((dir) => disk.syncDir(dir)));
-    await this.#sign();
+    await this.#sign(head);
 
     for (const path of outdated) {
       this.#knownDirs.delete(join(log, path));
@@ -102,8 +101,8 @@ export class Publisher {
     }
   }
 
-  async #sign(): Promise<void> {
-    const { disk, log, frontier, signers } = this.#deps;
+  async #sign(head: TreeHead): Promise<void> {
+    const { disk, log, signers } = this.#deps;
     const path = join(log, 'checkpoint');
     const onDisk = (await readWhole(disk, path))?.toString('utf8') ?? null;
     if (onDisk !== this.#checkpoint) {
@@ -112,10 +111,14 @@ export class Publisher {
         'the checkpoint on disk is not the one this log wrote: another process uses this directory',
       );
     }
-    const checkpoint = signCheckpoint({ size: frontier.size, root: frontier.root() }, signers.current, signers.retiring);
+    const checkpoint = signCheckpoint(head, signers.current, signers.retiring);
     await replaceFile(disk, path, [Buffer.from(checkpoint)]);
     await disk.syncDir(log);
     this.#checkpoint = checkpoint;
-    this.#size = frontier.size;
+    this.#size = head.size;
   }
+}
+
+function* inTurn<Each>(values: readonly Each[]): Generator<Each> {
+  yield* values;
 }

@@ -10,7 +10,8 @@ import { hasCommitAfter, readRecords, readSegmentHeader, SEGMENT_HEADER_BYTES, s
 import type { AuditDirs } from './log-files.ts';
 import { readBundle, tileReader } from './log-files.ts';
 import { decodeHeader } from './entry.ts';
-import type { BlobPlace } from './packs.ts';
+import type { BlobPlace } from './blob-table.ts';
+import { BlobTable } from './blob-table.ts';
 import type { JournalPosition, Segment } from './segments.ts';
 import { createSegment } from './segments.ts';
 import { equalHashes, Frontier, hashAt, leafHash, openCheckpoint, parseVerifierKey, sha256, TILE_WIDTH } from './tlog/index.ts';
@@ -120,7 +121,7 @@ interface Scan {
 }
 
 async function scanSegment(file: DiskFile, firstSeq: number, published: number, tail: Buffer[]): Promise<Scan> {
-  const segment: Segment = { firstSeq, endSeq: firstSeq, blobs: new Map<string, BlobPlace>() };
+  const segment: Segment = { firstSeq, endSeq: firstSeq, blobs: new BlobTable() };
   let end = SEGMENT_HEADER_BYTES;
   let endsCommit = true;
   let nextCommit = 0;
@@ -138,7 +139,7 @@ async function scanSegment(file: DiskFile, firstSeq: number, published: number, 
       decodeHeader(record.bytes, segment.endSeq);
       tail.push(Buffer.from(record.bytes));
     }
-    for (const blob of blobs) segment.blobs.set(blob.sha256, blob);
+    for (const { sha256: hash, offset, bytes } of blobs) segment.blobs.add(hash, offset, bytes);
     blobs = [];
     segment.endSeq += 1;
     end = brokenAt;

@@ -5,14 +5,17 @@ import { join } from 'node:path';
 import type { Disk, DiskFile } from './disk.ts';
 import { isAbsent, replaceFile, writeAllSync } from './disk.ts';
 import { encodeSegmentHeader, SEGMENT_HEADER_BYTES, segmentName } from './journal.ts';
-import type { BlobPlace, Packs } from './packs.ts';
+import type { BlobPlace } from './blob-table.ts';
+import { BlobTable } from './blob-table.ts';
+import type { Packs } from './packs.ts';
 import { readExactly } from './packs.ts';
 
 export interface Segment {
   readonly firstSeq: number;
   /** Index behind its last entry. */
   endSeq: number;
-  readonly blobs: Map<string, BlobPlace>;
+  /** In file order. */
+  readonly blobs: BlobTable;
 }
 
 /** Where writing goes on. */
@@ -29,7 +32,7 @@ export interface JournalPosition {
 export async function createSegment(disk: Disk, dir: string, firstSeq: number): Promise<JournalPosition['active']> {
   await replaceFile(disk, join(dir, segmentName(firstSeq)), [encodeSegmentHeader(firstSeq)]);
   await disk.syncDir(dir);
-  return { firstSeq, endSeq: firstSeq, blobs: new Map() };
+  return { firstSeq, endSeq: firstSeq, blobs: new BlobTable() };
 }
 
 export class Segments {
@@ -78,7 +81,7 @@ export class Segments {
   commit(bytes: Buffer, entries: number, blobs: readonly BlobPlace[]): void {
     writeAllSync(this.#file, bytes, this.#offset);
     this.#file.datasyncSync();
-    for (const blob of blobs) this.#active.blobs.set(blob.sha256, { ...blob, offset: this.#offset + blob.offset });
+    for (const { sha256, offset, bytes: length } of blobs) this.#active.blobs.add(sha256, this.#offset + offset, length);
     this.#offset += bytes.length;
     this.#commit += 1;
     this.#active.endSeq += entries;
@@ -87,8 +90,8 @@ export class Segments {
   /** @returns null when the blob is in no live segment. */
   async find(sha256: string): Promise<Buffer | null> {
     for (const segment of [this.#active, ...this.#closed]) {
-      const place = segment.blobs.get(sha256);
-      if (place === undefined) continue;
+      const place = segment.blobs.find(sha256);
+      if (place === null) continue;
       try {
         const file = await this.#disk.open(join(this.#dir, segmentName(segment.firstSeq)), 'read');
         try {
@@ -110,10 +113,10 @@ export class Segments {
     for (const segment of this.#closed.slice()) {
       if (segment.endSeq > publishedSize) continue;
       const path = join(this.#dir, segmentName(segment.firstSeq));
-      if (segment.blobs.size > 0 && !packs.has(segment.firstSeq)) {
+      if (segment.blobs.count > 0 && !packs.has(segment.firstSeq)) {
         const file = await this.#disk.open(path, 'read');
         try {
-          await packs.add(segment.firstSeq, segment.endSeq, file, [...segment.blobs.values()]);
+          await packs.add(segment.firstSeq, segment.endSeq, file, segment.blobs);
         } finally {
           await file.close();
         }

@@ -24,15 +24,16 @@ import type { Recovered } from './recovery.ts';
 import { blobBytes, isKeyId, keyFirstSeq, sealInto } from './sealing.ts';
 import type { DataKey } from './sealing.ts';
 import type { Segments } from './segments.ts';
+import { Tail } from './tail.ts';
 import { MAX_ENTRY_BYTES, TILE_WIDTH } from './tlog/index.ts';
 
 const MAX_COMMIT_BYTES = 2 * 1024 * 1024;
 /** How long an entry stays unwritten when nobody waits for it; with the time until the writer looks, below 100 ms. */
 export const IDLE_COMMIT_MS = 30;
 /** Publish before the second is over, so that the tail in memory stays small. */
-const EARLY_PUBLISH_BYTES = 8 * 1024 * 1024;
+const EARLY_PUBLISH_BYTES = 16 * 1024 * 1024;
 /** Only if publishing cannot keep up at all do entries wait for it. */
-const MAX_TAIL_BYTES = 64 * 1024 * 1024;
+const MAX_TAIL_BYTES = 128 * 1024 * 1024;
 
 export interface WriterOptions {
   readonly replica: string;
@@ -65,10 +66,7 @@ export class LogWriter {
   readonly #connections: Connection[] = [];
   /** Whose turn it is. */
   #first = 0;
-  /** Durable entries that are not in a full bundle yet. */
-  readonly #tail: Buffer[];
-  #tailStart: number;
-  #tailBytes = 0;
+  readonly #tail: Tail;
   /** What the last heartbeat told, and payloads sealed since. */
   #toldSize = 0;
   #payloads = 0;
@@ -88,9 +86,7 @@ export class LogWriter {
     const { recovered, segments } = deps;
     this.#deps = deps;
     this.#group = new CommitGroup(() => segments.nextCommit);
-    this.#tail = recovered.tail;
-    this.#tailStart = recovered.tailStart;
-    for (const entry of this.#tail) this.#tailBytes += entry.length;
+    this.#tail = new Tail(recovered.tailStart, recovered.tail);
     this.#keys = new DataKeys({
       disk: deps.disk,
       dir: deps.dirs.keys,
@@ -172,7 +168,7 @@ export class LogWriter {
   async read(seq: number, end: number): Promise<readonly Buffer[]> {
     const to = Math.min(end, this.size());
     if (seq >= to) return [];
-    if (seq >= this.#tailStart) return this.#tail.slice(seq - this.#tailStart, Math.min(seq + TILE_WIDTH, to) - this.#tailStart);
+    if (seq >= this.#tail.start) return this.#tail.slice(seq, Math.min(seq + TILE_WIDTH, to));
     // What is not in memory lies in full bundles.
     const index = Math.floor(seq / TILE_WIDTH);
     const bundle = await readBundle(this.#deps.disk, this.#deps.dirs.log, index, TILE_WIDTH);
@@ -238,7 +234,7 @@ export class LogWriter {
       if (this.#group.entries === 0) return isStuck;
       const isOld = this.#deps.clock.monotonicMs() - this.#groupSinceMs >= IDLE_COMMIT_MS;
       if (this.#isDue || isOld || this.#group.bytes >= MAX_COMMIT_BYTES) this.#commit();
-      return isStuck || this.#deps.segments.isFull || this.#tailBytes >= MAX_TAIL_BYTES || this.#group.bytes >= MAX_COMMIT_BYTES;
+      return isStuck || this.#deps.segments.isFull || this.#tail.bytes >= MAX_TAIL_BYTES || this.#group.bytes >= MAX_COMMIT_BYTES;
     } catch (cause) {
       this.#fail('an entry cannot be made durable', cause);
       return false;
@@ -251,7 +247,7 @@ export class LogWriter {
       do {
         if (this.#keys.isEmpty) await this.#keys.refill();
         if (segments.isFull && this.#group.entries === 0) await segments.rotate();
-        if (this.#tailBytes >= MAX_TAIL_BYTES) await this.publish();
+        if (this.#tail.bytes >= MAX_TAIL_BYTES) await (this.#publishing ?? this.publish());
       } while (this.#workOnce());
     } catch (cause) {
       this.#fail('an entry cannot be made durable', cause);
@@ -451,17 +447,16 @@ export class LogWriter {
   }
 
   #commit(): void {
-    const { segments } = this.#deps;
-    const { bytes, entries, blobs } = this.#group.close();
-    segments.commit(bytes, entries.length, blobs);
+    const { segments, publisher } = this.#deps;
+    const { bytes, bounds, blobs } = this.#group.close();
+    segments.commit(bytes, bounds.length / 2, blobs);
     this.#group.reset();
     this.#isDue = false;
-    for (const entry of entries) {
-      this.#tail.push(entry);
-      this.#tailBytes += entry.length;
-    }
+    this.#tail.push(bytes, bounds);
     for (const connection of this.#connections) this.#tell(connection);
-    if (this.#tailBytes >= EARLY_PUBLISH_BYTES) void this.publish().catch(() => undefined);
+    // While those who were told go on: at the end of the second it would keep everybody waiting.
+    publisher.hash(this.#tail);
+    if (this.#tail.bytes >= EARLY_PUBLISH_BYTES) void this.publish().catch(() => undefined);
   }
 
   #tell(connection: Connection): void {
@@ -474,10 +469,8 @@ export class LogWriter {
   async #publishOnce(): Promise<void> {
     const { publisher, segments, packs } = this.#deps;
     try {
-      await publisher.publish(this.#tail.slice(), this.#tailStart);
-      const keepFrom = publisher.size - (publisher.size % TILE_WIDTH);
-      for (const entry of this.#tail.splice(0, keepFrom - this.#tailStart)) this.#tailBytes -= entry.length;
-      this.#tailStart = keepFrom;
+      await publisher.publish(this.#tail);
+      this.#tail.dropBefore(publisher.size - (publisher.size % TILE_WIDTH));
       await segments.retire(publisher.size, packs);
     } catch (cause) {
       this.#fail('the checkpoint cannot be written', cause);

@@ -61,6 +61,7 @@ export const sessionAnswer = z.object({
   held: z.number(),
   rows: z.number(),
 });
+export const sessionEndedAnswer = z.object({ ended: z.boolean() });
 export const sessionsAnswer = z.object({ sessions: z.array(sessionAnswer) });
 
 export const entryAnswer = z.object({

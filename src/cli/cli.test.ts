@@ -66,7 +66,7 @@ describe('command line', () => {
   test('every command has help with examples', async () => {
     const commands = [
       'serve, init, demo, targets ls, policy check, policy test, policy explain, approvals ls, approvals show',
-      'approvals approve, approvals deny, notifications ls, notifications test, session ls, session show, session replay, audit verify, audit tail',
+      'approvals approve, approvals deny, notifications ls, notifications test, session ls, session show, session end, session replay, audit verify, audit tail',
     ];
     for (const command of commands.join(', ').split(', ')) {
       const { code, out } = await cli([...command.split(' '), '--help']);

@@ -195,6 +195,16 @@ describe('access on request', () => {
     for (const argv of [['lock', 'planet', 'x'], ['lock', 'principal', 'agent-1'], ['unlock']]) assert.equal((await call(argv)).code, 2);
   });
 
+  test('a session is ended by its id', async () => {
+    const id = `ses_${'a'.repeat(26)}`;
+    api.answer = () => ({ body: { ended: true } });
+    assert.match((await call(['session', 'end', id, '--reason', 'wild'])).out, /ses_a+ has been told to end/);
+    assert.deepEqual([api.last?.path, api.last?.body], [`/v1/sessions/${id}/end`, { reason: 'wild' }]);
+    api.answer = () => ({ body: { ended: false } });
+    assert.match((await call(['session', 'end', id])).out, /was over already/);
+    assert.equal((await call(['session', 'end'])).code, 2);
+  });
+
   test('recertify lists, and signs the list that was saved', async () => {
     const item = {
       item: 'access-1',

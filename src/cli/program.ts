@@ -14,6 +14,7 @@ import { accessCommands, policyToolCommands } from './commands/policy-tools.ts';
 import { policyCommands } from './commands/policy.ts';
 import { requestCommand } from './commands/request.ts';
 import { reviewCommands } from './commands/reviews.ts';
+import { subjectCommands } from './commands/subjects.ts';
 import { sessionCommands } from './commands/sessions.ts';
 import { targetCommands } from './commands/targets.ts';
 import { unsealCommands } from './commands/unseal.ts';
@@ -118,6 +119,7 @@ export function buildProgram(deps: CliDeps, setting: CommandSetting, listenForIn
   unsealCommands(program, setting);
   targetCommands(program, setting);
   reviewCommands(program, setting, { access, audit: auditCommands(program, setting) });
+  subjectCommands(program, setting);
   evidenceCommands(program, setting);
   return program;
 }

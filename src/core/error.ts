@@ -97,6 +97,12 @@ export const ERROR_CODES = {
     'the rows per hour of your grant are used up',
     'Wait, ask for fewer rows, or ask for access with a higher limit.',
   ),
+  SP_SESSION_ENDED: code(
+    'unavailable',
+    true,
+    'the session was ended by an operator, or by whom it belongs to',
+    'Ask the operator of the gateway before you connect again.',
+  ),
   SP_POLICY_CHANGED: code('unavailable', true, 'the policy has changed what this session may do or see', 'Connect again.'),
   SP_POLICY_CONFLICT: code(
     'denied',
@@ -126,6 +132,12 @@ export const ERROR_CODES = {
     false,
     'sealed payloads are given out for an approved request only',
     'Ask with sallyport unseal; a second person approves with sallyport unseals approve.',
+  ),
+  SP_SUBJECT_UNKNOWN: code(
+    'denied',
+    false,
+    'no target of this name has such a subject',
+    'List them with sallyport subject ls; the operator configures them (targets[].subjects).',
   ),
   SP_DATA_DIR_LOCKED: code('config', false, 'another gateway uses this data directory', 'Stop it, or use another data directory.'),
   SP_STORE_UNAVAILABLE: code('unavailable', true, 'the state store cannot be used', 'Ask the operator.'),

@@ -18,6 +18,7 @@ export const ENTRY_TYPES = [
   'auth.end',
   'session.open',
   'session.close',
+  'session.ended',
   'request.intent',
   'request.result',
   'request.denied',
@@ -48,6 +49,7 @@ export const ENTRY_TYPES = [
   'connector.down',
   'alarm',
   'evidence.exported',
+  'subject.searched',
 ] as const;
 export type EntryType = (typeof ENTRY_TYPES)[number];
 
@@ -145,6 +147,8 @@ export interface EntryDraft {
     readonly estimatedRows?: number;
     /** Of the session at that time: while the policy in force asks for it. */
     readonly session?: { readonly ageSeconds: number; readonly statements: number };
+    /** Names of the subjects whose data it may touch; absent = none, or none was configured. */
+    readonly subjects?: readonly string[];
     /** Names of fields above that do not say everything, because headers are bounded. */
     readonly cut?: readonly string[];
   };
@@ -155,6 +159,9 @@ export interface EntryDraft {
       readonly name: string;
       readonly classes: readonly string[];
       readonly mask: string;
+      /** Of a column with classes: the base columns it is made from. Absent also when they are too many for the header, and in
+       *  entries of earlier versions. */
+      readonly sources?: readonly string[];
     }[];
     /** `ok`, or the native error code (SQLSTATE). */
     readonly code: string;

@@ -54,6 +54,30 @@ export interface Unknown {
   readonly at?: number;
 }
 
+/** How values of a key are compared, and so written down in one way. `integer`: a number that a cast could round. */
+export type KeyFamily = 'number' | 'integer' | 'uuid' | 'padded' | 'text';
+
+/** Whose data a statement touches, as far as a key of theirs tells it (docs/subjects.md). */
+export interface SubjectUse {
+  /** Name of the subject in the configuration. */
+  readonly subject: string;
+  /** Result columns, from 0, that hold the key as it is stored, or a token for it. */
+  readonly outputs: readonly { readonly column: number; readonly family: KeyFamily }[];
+  /** Parameters, from 1, that a key is compared with or set to. */
+  readonly parameters: readonly { readonly number: number; readonly family: KeyFamily; readonly isArray: boolean }[];
+  /** Whoever's rows it touches is among the values of `outputs`, of `parameters`, or of its constants. */
+  readonly isClosed: boolean;
+  /** Those of its relations that this speaks of. */
+  readonly relations: readonly string[];
+}
+
+/** A constant of a statement that a key is compared with or set to. Never in a header. */
+export interface SubjectConstant {
+  readonly subject: string;
+  readonly family: KeyFamily;
+  readonly text: string;
+}
+
 export interface FactsLineage {
   /** Base columns that flow into an output of any of its statements, sorted. */
   readonly shown: readonly string[];
@@ -81,6 +105,8 @@ export interface Facts {
   /** What the three above and `unbounded` are made from, whatever is protected: what a record of the request needs, so that it can be
    *  decided again under other classes. Absent = not known. */
   readonly lineage?: FactsLineage;
+  /** One for each subject whose data it touches, sorted; absent = none, or none is configured. */
+  readonly subjects?: readonly SubjectUse[];
   /** Reads a relation with a protected class without LIMIT, key-bound WHERE or collapsing aggregate. */
   readonly unbounded: boolean;
   /** Outermost constant LIMIT, when there is one. */

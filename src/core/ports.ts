@@ -424,6 +424,9 @@ export interface TargetAnalyst {
   knowsColumn(qualified: string): Promise<boolean>;
   /** Columns of everything that stores rows; views are not among them, and nothing of the system. */
   columns(): Promise<readonly StoredColumn[]>;
+  /** Columns of everything that can be read: tables, views, foreign tables; nothing of the system. By schema and relation, then as they
+   *  stand there. The same list as long as the catalogue is the same. */
+  tree(): Promise<readonly TreeColumn[]>;
   /** Reads some rows of one relation on a connection of its own, within two seconds, reading only. The values are protected data: they
    *  are looked at and forgotten, never shown, logged or kept.
    *  @returns by name of the column, at most 200 texts of at most 200 characters, without NULLs; null when it cannot be read */
@@ -432,6 +435,15 @@ export interface TargetAnalyst {
     columns: readonly string[],
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, readonly string[]> | null>;
+}
+
+export interface TreeColumn {
+  readonly schema: string;
+  readonly relation: string;
+  readonly relationKind: 'table' | 'view' | 'matview' | 'foreign';
+  readonly column: string;
+  /** As the database writes it. */
+  readonly type: string;
 }
 
 export interface StoredColumn {

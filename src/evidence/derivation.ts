@@ -1,7 +1,9 @@
 // What a bundle says in words and tables, derived from the entries of its range and nothing else: no clock, no network, no state. The
 // exporter writes it, the verifier derives it again and compares. A change of any byte that comes out needs a new `DERIVATION`.
 
-import type { Header } from './fields.ts';
+import type { EntryHeader } from '../core/event.ts';
+import { isEntryHeader } from './entry-shape.ts';
+import { type Header, textOf } from './fields.ts';
 
 /** Number of the rules by which records, sessions and report are made. */
 export const DERIVATION = 2;
@@ -10,12 +12,19 @@ export const DERIVATION = 2;
 export interface RangeEntry {
   readonly index: number;
   readonly header: Header;
+  /** The same, when it has the shape of the format; else null. */
+  readonly typed: EntryHeader | null;
   /** Its time in ms; not a number when it has none. */
   readonly atMs: number;
   /** As stored. */
   readonly bytes: Buffer;
   /** Leaf hash, hex. */
   readonly leaf: string;
+}
+
+/** @param leaf hash, hex */
+export function rangeEntryOf(index: number, header: Header, bytes: Buffer, leaf: string): RangeEntry {
+  return { index, header, typed: isEntryHeader(header) ? header : null, atMs: Date.parse(textOf(header['ts'])), bytes, leaf };
 }
 
 /** Where derived files go. A path comes in any number of pieces, which belong together in order; pieces of several paths may mix. */

@@ -6,6 +6,7 @@ import type { Part, RangeEntry, Scope, Sink } from './derivation.ts';
 import { EventTables } from './event-tables.ts';
 import { actorOf, memberOf, objectOf, textOf } from './fields.ts';
 import { IdentityTable } from './identity-table.ts';
+import { OcsfFiles } from './ocsf-files.ts';
 import { renderHtml } from './html.ts';
 import { renderPdf } from './report-pdf.ts';
 import { reportOf } from './report.ts';
@@ -34,7 +35,8 @@ export class Derivation {
   /** Hashes of the policies that entries of the whole range name, whatever the filter. */
   readonly policies = new Set<string>();
 
-  constructor(scope: Scope, sink: Sink) {
+  /** @param version of the product that made the bundle */
+  constructor(scope: Scope, version: string, sink: Sink) {
     this.#scope = scope;
     this.#sink = sink;
     const totals = new Totals(scope);
@@ -44,7 +46,7 @@ export class Derivation {
     const events = new EventTables(sink);
     const requests = new RequestsTable(sink);
     this.#findings = { scope, totals, identities, coverage, samples, events, requests };
-    this.#parts = [totals, identities, coverage, samples, events, requests];
+    this.#parts = [totals, identities, coverage, samples, events, requests, new OcsfFiles(sink, scope.origin, version)];
   }
 
   /** Every entry of the range, in order. */

@@ -20,9 +20,9 @@ import {
   tilePath,
 } from '../audit/tlog/index.ts';
 import { ANCHORS, anchorOf } from './anchors.ts';
-import type { Scope } from './derivation.ts';
+import { rangeEntryOf, type Scope } from './derivation.ts';
 import { Derivation } from './derive.ts';
-import { parseHeader, textOf } from './fields.ts';
+import { parseHeader } from './fields.ts';
 import { indexRangeOf, logFilesOf } from './log-range.ts';
 import { MANIFEST, signManifest } from './manifest.ts';
 import type { StagedFile } from './stage.ts';
@@ -90,7 +90,7 @@ export async function exportBundle(request: ExportRequest, deps: ExportDeps, fol
   for (const { level, index, width } of tiles) stage.write(`log/${tilePath(level, index, width)}`, await tree.tile(level, index));
   for (const { name, bytes } of anchors) stage.write(`${ANCHORS}${name}`, bytes);
 
-  const derivation = new Derivation(scope, stage);
+  const derivation = new Derivation(scope, deps.version, stage);
   for (const { index, width } of bundles) {
     signal?.throwIfAborted();
     const entries = await readBundle(index);
@@ -103,7 +103,7 @@ export async function exportBundle(request: ExportRequest, deps: ExportDeps, fol
       if (seq < range.first || seq >= range.end) continue;
       const header = parseHeader(bytes);
       if (header === null) throw corrupt(`entry ${seq} is not JSON`);
-      derivation.push({ index: seq, header, atMs: Date.parse(textOf(header['ts'])), bytes, leaf: leaf.toString('hex') });
+      derivation.push(rangeEntryOf(seq, header, bytes, leaf.toString('hex')));
     }
     deps.onProgress?.(Math.max(0, Math.min(range.end, (index + 1) * TILE_WIDTH) - range.first), range.end - range.first);
   }

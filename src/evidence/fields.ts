@@ -14,9 +14,9 @@ export function textOf(value: unknown): string {
   return typeof value === 'string' ? value : typeof value === 'number' || typeof value === 'boolean' ? String(value) : '';
 }
 
-/** A finite number of at least 0; else 0. */
+/** A number of at least 0 that can be counted with; else 0. */
 export function countOf(value: unknown): number {
-  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : 0;
+  return typeof value === 'number' && value >= 0 && value <= Number.MAX_SAFE_INTEGER ? value : 0;
 }
 
 export function objectOf(value: unknown): Header | null {

@@ -13,7 +13,8 @@ import { memberOf, objectOf, textOf } from './fields.ts';
 export const MANIFEST = 'manifest.intoto.jsonl';
 const PAYLOAD_TYPE = 'application/vnd.in-toto+json';
 const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1';
-const PREDICATE_TYPE = 'https://sallyport.dev/evidence-bundle/v1';
+/** WHY a UUID: it names the predicate without a domain, which somebody else could own one day. A new version of the predicate gets another. */
+const PREDICATE_TYPE = 'urn:uuid:24150d21-cc71-4234-bee3-826e836c3ded';
 
 export interface Manifest {
   readonly scope: Scope;
@@ -36,24 +37,41 @@ export function signManifest(manifest: Omit<Manifest, 'derivation'>, signer: Not
   const subject = [...files].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([name, sha256]) => ({ name, digest: { sha256 } }));
   const predicate = { derivation: DERIVATION, ...scope, policiesMissing, tool: { name: 'sallyport', version } };
   const payload = Buffer.from(JSON.stringify({ _type: STATEMENT_TYPE, subject, predicateType: PREDICATE_TYPE, predicate }));
-  const { keyId } = parseVerifierKey(signer.vkey);
-  const signatures = [{ keyid: `${signer.name}+${keyId}`, sig: signer.signBytes(encodePae(payload)).toString('base64') }];
-  return `${JSON.stringify({ payload: payload.toString('base64'), payloadType: PAYLOAD_TYPE, signatures })}\n`;
+  const { before, between, behind } = envelopeOf(parseVerifierKey(signer.vkey));
+  return before + payload.toString('base64') + between + signer.signBytes(encodePae(payload)).toString('base64') + behind;
+}
+
+/** The envelope around payload and signature. WHY its exact text: the signature covers the payload only, and nothing else of the file may be
+ *  changed by somebody who has no key. */
+function envelopeOf({ name, keyId }: Pick<NoteVerifier, 'name' | 'keyId'>) {
+  const keyid = JSON.stringify(`${name}+${keyId}`);
+  return {
+    before: '{"payload":"',
+    between: `","payloadType":"${PAYLOAD_TYPE}","signatures":[{"keyid":${keyid},"sig":"`,
+    behind: '"}]}\n',
+  };
 }
 
 /** @throws SP_AUDIT_CORRUPT when it is not a manifest of this form, signed by this key. */
 export function openManifest(text: string, verifier: NoteVerifier): Manifest {
-  const envelope = parse(text);
-  const payload = Buffer.from(textOf(envelope['payload']), 'base64');
-  const signatures = Array.isArray(envelope['signatures']) ? (envelope['signatures'] as unknown[]) : [];
-  if (envelope['payloadType'] !== PAYLOAD_TYPE || signatures.length === 0) throw refused('is no DSSE envelope of an in-toto statement');
-  const pae = encodePae(payload);
-  const isSigned = signatures.some((each) => verify(null, pae, verifier.publicKey, Buffer.from(textOf(memberOf(each, 'sig')), 'base64')));
-  if (!isSigned) throw refused('is not signed by the key of the log');
+  const { before, between, behind } = envelopeOf(verifier);
+  const middle = text.indexOf(between);
+  if (!text.startsWith(before) || !text.endsWith(behind)) throw refused('is no DSSE envelope of an in-toto statement');
+  if (middle < 0) throw refused('is not signed by the key of the log');
+  const payload = decodeBase64(text.slice(before.length, middle));
+  const signature = decodeBase64(text.slice(middle + between.length, -behind.length));
+  if (payload === null || signature === null || !verify(null, encodePae(payload), verifier.publicKey, signature))
+    throw refused('is not signed by the key of the log');
   const statement = parse(payload.toString('utf8'));
   if (statement['_type'] !== STATEMENT_TYPE || statement['predicateType'] !== PREDICATE_TYPE)
     throw refused('states something else than a bundle');
   return { ...readPredicate(objectOf(statement['predicate']) ?? {}), files: readSubjects(statement['subject']) };
+}
+
+/** Null unless it is exactly what encoding gives. */
+function decodeBase64(text: string): Buffer | null {
+  const bytes = Buffer.from(text, 'base64');
+  return bytes.toString('base64') === text ? bytes : null;
 }
 
 function readSubjects(value: unknown): Map<string, string> {

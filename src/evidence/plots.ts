@@ -92,7 +92,7 @@ function roundTop(most: number): number {
 }
 
 function ticksOf(startMs: number, spanMs: number): Plot['ticks'] {
-  const everyMs = TICK_MS.find((ms) => spanMs / ms <= MAX_TICKS) ?? 364 * DAY_MS;
+  const everyMs = TICK_MS.find((ms) => spanMs / ms <= MAX_TICKS) ?? Math.ceil(spanMs / (MAX_TICKS * 364 * DAY_MS)) * 364 * DAY_MS;
   const ticks: { at: number; label: string }[] = [];
   for (let ms = Math.ceil(startMs / everyMs) * everyMs; ms < startMs + spanMs && ticks.length <= MAX_TICKS; ms += everyMs) {
     ticks.push({ at: (ms - startMs) / spanMs, label: tickLabel(ms, everyMs) });

@@ -13,7 +13,7 @@ interface Gathered {
 }
 
 export abstract class GatheringSink implements Sink {
-  #gathered = new Map<string, Gathered>();
+  readonly #gathered = new Map<string, Gathered>();
   #total = 0;
 
   write(path: string, piece: string | Uint8Array): void {
@@ -37,18 +37,22 @@ export abstract class GatheringSink implements Sink {
   }
 
   protected flush(): void {
-    const gathered = this.#gathered;
     const total = this.#total;
-    this.#gathered = new Map();
     this.#total = 0;
     this.beforeFlush(total);
-    for (const [path, { buffer, length }] of gathered) this.take(path, buffer.subarray(0, length));
+    for (const [path, of] of this.#gathered) {
+      // What was written to since the last time probably will be again.
+      if (of.length === 0) this.#gathered.delete(path);
+      else this.take(path, of.buffer.subarray(0, of.length));
+      of.length = 0;
+    }
   }
 
   protected beforeFlush(_bytes: number): void {
     // Nothing to see to.
   }
 
+  /** @param bytes valid during the call */
   protected abstract take(path: string, bytes: Buffer): void;
 }
 

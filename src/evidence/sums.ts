@@ -5,6 +5,8 @@ import { createHash } from 'node:crypto';
 import { SallyportError } from '../core/error.ts';
 
 export const SUMS = 'SHA256SUMS';
+/** In one bundle. */
+export const MAX_FILES = 2_000_000;
 const PATH = /^(?=.{1,240}$)[A-Za-z0-9_-][A-Za-z0-9._-]*(?:\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$/;
 
 export function sha256Hex(bytes: Uint8Array): string {

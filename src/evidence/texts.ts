@@ -11,6 +11,10 @@ const CONTENTS: readonly (readonly [string, string])[] = [
   ['records/*.csv', 'What happened, as tables. Every row names its log index and leaf hash.'],
   ['controls/hipaa.csv', 'HIPAA requirements and the records that speak to them.'],
   ['sessions/*.ndjson', 'The entries of each session, exactly as they are in the log.'],
+  [
+    'ocsf/*.ndjson',
+    'The entries as OCSF 1.8 events, as a SIEM takes them, by class: 6005 is Datastore Activity, 3002 Authentication, and so on.',
+  ],
   ['policies/*.yaml', 'Each version of the policy that decided in the range. The name is the SHA-256 of the file.'],
   ['samples/', 'Sealed results that were sampled, by hash. What they hold is encrypted to keys that the gateway does not have.'],
   ['log/', 'Signed checkpoint, starting checkpoint, public key, hash tiles, and every entry of the range.'],
@@ -84,10 +88,19 @@ grep -v '  manifest.intoto.jsonl$' SHA256SUMS | LC_ALL=C sort | cmp - "$t/signed
 
 ## 3. Checkpoints: openssl
 
+While the key of a log is being changed, a checkpoint has a signature of the new key and one of the old key; signatures of others, as witnesses,
+may stand beside them. Manifest and starting checkpoint are signed by the new key only, so that is the one to give.
+
 \`\`\`sh
-for name in checkpoint checkpoint.start; do
-  head -n 3 "log/$name" > "$t/text"
-  tail -n +5 "log/$name" | head -n 1 | cut -d' ' -f3 | base64 -d | tail -c 64 > "$t/note.sig"
+signer="$(printf %s "$VKEY" | cut -d+ -f1) $(printf %s "$VKEY" | cut -d+ -f2)"
+for file in checkpoint checkpoint.start; do
+  sed '/^$/,$d' "log/$file" > "$t/text"
+  # of several signatures the one of this key: name and four bytes of key id, then 64 bytes of signature
+  : > "$t/note.sig"
+  sed '1,/^$/d' "log/$file" | while read -r _ name line; do
+    printf %s "$line" | base64 -d > "$t/line"
+    [ "$name $(head -c 4 "$t/line" | od -An -tx1 | tr -d ' ')" != "$signer" ] || tail -c +5 "$t/line" > "$t/note.sig"
+  done
   openssl pkeyutl -verify -pubin -inkey "$t/key.der" -keyform DER -rawin -in "$t/text" -sigfile "$t/note.sig" || exit 1
 done
 \`\`\`

@@ -30,6 +30,41 @@ export const PROBLEM_CODES = [
 ] as const;
 export type ProblemCode = (typeof PROBLEM_CODES)[number];
 
+const ASK_AGAIN = 'Compare the SHA-256 of what you have with that of the sender, and ask for the bundle again; keep this one.';
+const ASK_WHY = 'The holder of the key has to explain this: no fault of a transfer does it. Keep the bundle.';
+const ASK_KEY = 'Ask for the public key of the log again, by another way than the bundle; if it is the same, ask for the bundle again.';
+const ASK_WIDER = 'Ask for a bundle whose range begins before that checkpoint, or whose anchors reach it.';
+
+/** What to do next. */
+const NEXT: Readonly<Record<ProblemCode, string>> = {
+  'bundle-refused': ASK_AGAIN,
+  'key-foreign': ASK_KEY,
+  'manifest-invalid': ASK_KEY,
+  'manifest-differs': ASK_AGAIN,
+  'version-unsupported': 'Use the verifier of the version that made the bundle, for example the one of its release.',
+  'sums-invalid': ASK_AGAIN,
+  'file-missing': ASK_AGAIN,
+  'file-added': ASK_AGAIN,
+  'file-altered': ASK_AGAIN,
+  'checkpoint-invalid': ASK_KEY,
+  'tile-altered': ASK_AGAIN,
+  'entries-missing': ASK_AGAIN,
+  'entry-altered': ASK_AGAIN,
+  'entry-malformed': ASK_WHY,
+  'entry-out-of-order': ASK_WHY,
+  'session-gap': ASK_WHY,
+  'range-incomplete': ASK_WHY,
+  'record-altered': ASK_AGAIN,
+  'report-altered': ASK_AGAIN,
+  'session-altered': ASK_AGAIN,
+  'policy-altered': ASK_AGAIN,
+  'policy-missing': ASK_AGAIN,
+  'anchor-invalid': 'Ask the witness or the authority itself what it saw of this log.',
+  'rolled-back': ASK_WHY,
+  'history-forked': ASK_WHY,
+  'not-comparable': ASK_WIDER,
+};
+
 export interface Problem {
   readonly code: ProblemCode;
   /** File of the bundle, or null. */
@@ -84,6 +119,7 @@ export function describeVerdict(verdict: EvidenceVerdict): VerdictLine[] {
     lines.push({ tone: 'bad', text: `${code}  ${where === '' ? '' : `${where}: `}${what}` });
   }
   if (problemCount > problems.length) lines.push({ tone: 'bad', text: `and ${problemCount - problems.length} more` });
+  for (const text of new Set(problems.map(({ code }) => NEXT[code]))) lines.push({ tone: 'plain', text: `next        ${text}` });
   for (const text of verdict.proven) lines.push({ tone: 'good', text: `proven      ${text}` });
   for (const text of verdict.notProven) lines.push({ tone: 'plain', text: `not proven  ${text}` });
   lines.push(

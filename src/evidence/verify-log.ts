@@ -16,8 +16,8 @@ import {
 import { SallyportError } from '../core/error.ts';
 import type { BundleFiles } from './bundle-files.ts';
 import { readFileOf } from './bundle-files.ts';
-import type { RangeEntry, Scope } from './derivation.ts';
-import { parseHeader, textOf } from './fields.ts';
+import { type RangeEntry, rangeEntryOf, type Scope } from './derivation.ts';
+import { parseHeader } from './fields.ts';
 import type { LogFiles } from './log-range.ts';
 import { entryTime, isInTime } from './log-range.ts';
 import { prefixRoot, TileTree } from './tiles.ts';
@@ -58,12 +58,13 @@ export class BundleLog {
     }
   }
 
-  /** Entries of the range in order. @param isSilent problems were told in an earlier pass */
-  async *entries(isSilent = false): AsyncGenerator<readonly RangeEntry[]> {
+  /** Entries of the range in order, some hundred at a time; each is looked at when it is asked for. WHY: what is parsed of one is garbage
+   *  before the next one comes, and never has to be copied by the collector.
+   *  @param isSilent problems were told in an earlier pass */
+  async *entries(isSilent = false): AsyncGenerator<Iterable<RangeEntry>> {
     const report: Problems['add'] = (...problem) => {
       if (!isSilent) this.#problems.add(...problem);
     };
-    const { first, end } = this.#scope;
     const load = (at: number) => {
       const bundle = this.#files.bundles[at];
       if (bundle === undefined) return null;
@@ -83,25 +84,33 @@ export class BundleLog {
       ahead = load(at + 1);
       ahead?.catch(() => undefined);
       if (entries === null) continue;
-      const start = index * TILE_WIDTH;
-      const found: RangeEntry[] = [];
-      for (const [at, bytes] of entries.entries()) {
-        const seq = start + at;
-        const leaf = leafHash(bytes);
-        if (hashes !== null && !equalHashes(leaf, hashAt(hashes, at))) {
-          report('entry-altered', 'the entry is not the one that was signed', { file, index: seq });
-        }
-        const header = parseHeader(bytes);
-        if (header === null || header['v'] !== 1 || textOf(header['type']) === '' || textOf(header['ts']) === '') {
-          report('entry-malformed', 'the entry is not a version 1 header', { file, index: seq });
-          continue;
-        }
-        if (header['seq'] !== seq) report('entry-out-of-order', 'the entry names another index', { file, index: seq });
-        this.#border(seq, bytes, report);
-        if (seq >= first && seq < end)
-          found.push({ index: seq, header, atMs: Date.parse(textOf(header['ts'])), bytes, leaf: leaf.toString('hex') });
+      yield this.#checked(entries, hashes, index * TILE_WIDTH, file, report);
+    }
+  }
+
+  *#checked(
+    entries: readonly Buffer[],
+    hashes: Uint8Array | null,
+    start: number,
+    file: string,
+    report: Problems['add'],
+  ): Generator<RangeEntry> {
+    const { first, end } = this.#scope;
+    for (const [at, bytes] of entries.entries()) {
+      const seq = start + at;
+      const leaf = leafHash(bytes);
+      if (hashes !== null && !equalHashes(leaf, hashAt(hashes, at))) {
+        report('entry-altered', 'the entry is not the one that was signed', { file, index: seq });
       }
-      yield found;
+      const header = parseHeader(bytes);
+      const entry = header === null ? null : rangeEntryOf(seq, header, bytes, leaf.toString('hex'));
+      if (entry === null || entry.typed?.v !== 1 || entry.header['type'] === '') {
+        report('entry-malformed', 'the entry is not a version 1 header', { file, index: seq });
+        continue;
+      }
+      if (entry.header['seq'] !== seq) report('entry-out-of-order', 'the entry names another index', { file, index: seq });
+      this.#border(seq, bytes, report);
+      if (seq >= first && seq < end) yield entry;
     }
   }
 

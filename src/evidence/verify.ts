@@ -12,6 +12,7 @@ import { Derivation } from './derive.ts';
 import { logFilesOf } from './log-range.ts';
 import type { Manifest } from './manifest.ts';
 import { MANIFEST, openManifest } from './manifest.ts';
+import { OCSF_FOLDER } from './ocsf-files.ts';
 import { SessionRuns } from './session-runs.ts';
 import { HashingSink, OnePathSink } from './sinks.ts';
 import { decodeSums, SUMS } from './sums.ts';
@@ -20,7 +21,8 @@ import { Problems } from './verdict.ts';
 import { checkHistory } from './verify-history.ts';
 import { BundleLog, messageOf, readHead } from './verify-log.ts';
 
-const MAX_TEXT_BYTES = 512 * 1024 * 1024;
+/** Below what a string can hold. */
+const MAX_TEXT_BYTES = 500_000_000;
 /** Compared line by line only up to here; longer ones are told as a whole. */
 const MAX_COMPARED_BYTES = 256 * 1024 * 1024;
 const MAX_COMPARED_FILES = 5;
@@ -102,9 +104,10 @@ class Verification {
     const given = this.#options.vkey;
     const file = 'log/log.vkey';
     try {
-      const own = (await readFileOf(this.#bundle, file, 4096)).toString('utf8').trim();
+      const own = (await readFileOf(this.#bundle, file, 4096)).toString('utf8');
+      if (own !== `${own.trim()}\n`) this.#problems.add('key-foreign', 'it is not one line with a key', { file });
       if (given === null) return parseVerifierKey(own);
-      if (own !== given.trim()) this.#problems.add('key-foreign', 'the key in the bundle is not the one that you gave', { file });
+      if (own.trim() !== given.trim()) this.#problems.add('key-foreign', 'the key in the bundle is not the one that you gave', { file });
     } catch (fault) {
       this.#problems.add('key-foreign', messageOf(fault), { file });
       if (given === null) return null;
@@ -171,13 +174,10 @@ class Verification {
   }
 
   /** Everything that is made from the entries is made again. */
-  async #derived(
-    log: BundleLog,
-    { scope, policiesMissing }: Manifest,
-    logPaths: ReadonlySet<string>,
-  ): Promise<{ entries: number; policies: number }> {
+  async #derived(log: BundleLog, manifest: Manifest, logPaths: ReadonlySet<string>): Promise<{ entries: number; policies: number }> {
+    const { scope, version, policiesMissing } = manifest;
     const sink = new HashingSink();
-    const derivation = new Derivation(scope, sink);
+    const derivation = new Derivation(scope, version, sink);
     const sessions = new SessionRuns(scope.first);
     let entries = 0;
     for await (const found of log.entries()) {
@@ -186,8 +186,8 @@ class Verification {
         derivation.push(entry);
         const gap = sessions.push(entry);
         if (gap !== null) this.#problems.add('session-gap', gap, { index: entry.index });
+        entries += 1;
       }
-      entries += found.length;
       this.#options.onProgress?.('entries', entries, scope.end - scope.first);
     }
     if (entries !== scope.end - scope.first) {
@@ -195,7 +195,7 @@ class Verification {
     }
     derivation.end();
     const made = sink.digests();
-    await this.#compareDerived(made, log, scope);
+    await this.#compareDerived(made, log, manifest);
     const policies = this.#policies(derivation.policies, policiesMissing);
     for (const path of this.#bundle.files.keys()) {
       const isKnown =
@@ -209,7 +209,7 @@ class Verification {
     return { entries, policies: policies.size };
   }
 
-  async #compareDerived(made: ReadonlyMap<string, string>, log: BundleLog, scope: Manifest['scope']): Promise<void> {
+  async #compareDerived(made: ReadonlyMap<string, string>, log: BundleLog, manifest: Manifest): Promise<void> {
     let compared = 0;
     for (const [path, sha256] of made) {
       const found = this.#digests.get(path);
@@ -218,18 +218,19 @@ class Verification {
         this.#problems.add('file-missing', 'the log says that it should be there', { file: path });
         continue;
       }
-      const code = path.startsWith('sessions/') ? 'session-altered' : path.endsWith('.csv') ? 'record-altered' : 'report-altered';
+      const isRecord = path.endsWith('.csv') || path.startsWith(OCSF_FOLDER);
+      const code = path.startsWith('sessions/') ? 'session-altered' : isRecord ? 'record-altered' : 'report-altered';
       const size = this.#bundle.files.get(path) ?? 0;
-      const line = compared < MAX_COMPARED_FILES && size <= MAX_COMPARED_BYTES ? await this.#firstDifference(path, log, scope) : null;
+      const line = compared < MAX_COMPARED_FILES && size <= MAX_COMPARED_BYTES ? await this.#firstDifference(path, log, manifest) : null;
       compared += 1;
       this.#problems.add(code, `it is not what the log says${line === null ? '' : `, first in line ${line}`}`, { file: path });
     }
   }
 
   /** Number of the first line that differs, from 1. */
-  async #firstDifference(path: string, log: BundleLog, scope: Manifest['scope']): Promise<number | null> {
+  async #firstDifference(path: string, log: BundleLog, { scope, version }: Manifest): Promise<number | null> {
     const sink = new OnePathSink(path);
-    const derivation = new Derivation(scope, sink);
+    const derivation = new Derivation(scope, version, sink);
     for await (const found of log.entries(true)) for (const entry of found) derivation.push(entry);
     derivation.end();
     const is = (await readFileOf(this.#bundle, path, MAX_COMPARED_BYTES)).toString('utf8').split('\n');
@@ -273,7 +274,7 @@ function verdictOf(problems: Problems, { options, key, manifest, checked, histor
       : [
           `the ${checked.entries} entries of the range are the signed ones: none was changed, removed, added or moved`,
           'the range is complete: the log has no other entries between its first and its last',
-          'records, report, sessions and control map say what the entries say',
+          'records, report, sessions, OCSF events and control map say what the entries say',
           `the ${checked.policies} policy texts are those that decided, by hash`,
           ...(history?.proven ?? []),
         ];

@@ -1,6 +1,7 @@
 // Reads a ZIP that may be anybody's, in place; nothing is unpacked. Stored and deflated files, as other tools repack them.
-// REFUSES: names that lead out of the bundle, names that are there twice (also by case), files that share bytes, encryption, comments and
-// bytes that belong to no file, central and local headers that disagree, content over its declared length or far over the archive's.
+// REFUSES: names that lead out of the bundle, names that are there twice (also by case), links, files that share bytes, encryption, comments,
+// bytes that belong to no file, a second name in an extra field, central and local headers that disagree, content over its declared length or
+// far over the archive's.
 
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
@@ -8,7 +9,7 @@ import { Readable } from 'node:stream';
 import { crc32, createInflateRaw } from 'node:zlib';
 import { SallyportError } from '../core/error.ts';
 import type { BundleFiles } from './bundle-files.ts';
-import { isBundlePath } from './sums.ts';
+import { isBundlePath, MAX_FILES } from './sums.ts';
 import {
   CENTRAL_BYTES,
   CENTRAL_HEADER,
@@ -33,6 +34,16 @@ const FREE_BYTES = 64 * 1024 * 1024;
 /** Encrypted, patched, strongly encrypted, masked headers. */
 const REFUSED_FLAGS = 0x0001 | 0x0020 | 0x0040 | 0x2000;
 
+/** Lengths and checksum come behind the content. */
+const DESCRIPTOR_FLAG = 0x0008;
+const DESCRIPTOR = 0x08074b50;
+/** Its lengths: of 4 or 8 bytes each, with or without a signature. */
+const DESCRIPTOR_BYTES: ReadonlySet<number> = new Set([12, 16, 20, 24]);
+/** Info-ZIP's Unicode name and comment: other tools would take them for the name. */
+const REFUSED_EXTRAS: ReadonlySet<number> = new Set([0x7075, 0x6375]);
+/** Kinds of files in Unix modes: unsaid, regular, folder. */
+const FILE_KINDS: ReadonlySet<number> = new Set([0, 0o100000, 0o040000]);
+
 interface Entry {
   readonly path: string;
   readonly method: number;
@@ -40,6 +51,12 @@ interface Entry {
   readonly packedBytes: number;
   readonly bytes: number;
   readonly offset: number;
+  readonly hasDescriptor: boolean;
+}
+
+/** An entry and where the next one, or the directory, begins. */
+interface Placed extends Entry {
+  readonly end: number;
 }
 
 /** @throws SP_AUDIT_CORRUPT */
@@ -49,10 +66,12 @@ export async function openZip(path: string): Promise<BundleFiles> {
     const { size } = await file.stat();
     const { count, offset, bytes } = await readEnd(file, size);
     if (bytes > MAX_DIRECTORY_BYTES || offset + bytes > size) throw refused('the directory of the archive is not in it');
-    const entries = readDirectory(await readAt(file, offset, bytes), count);
-    requireDisjoint(entries, offset, size);
+    if (count > MAX_FILES) throw refused('the archive has too many files');
+    const all = requireDisjoint(readDirectory(await readAt(file, offset, bytes), count), offset, size);
+    const entries = new Map(all.flatMap((entry) => (entry.path.endsWith('/') ? [] : [[entry.path, entry] as const])));
+    for (const entry of all) if (entry.path.endsWith('/')) await startOf(file, entry);
     return {
-      files: new Map([...entries.values()].map((entry) => [entry.path, entry.bytes])),
+      files: new Map([...entries].map(([name, entry]) => [name, entry.bytes])),
       async *chunks(name) {
         const entry = entries.get(name);
         if (entry === undefined) throw refused(`${name} is missing`);
@@ -85,8 +104,9 @@ function requireEnd(end: { count: number; offset: number; bytes: number }, at: n
   return end;
 }
 
-function readDirectory(bytes: Buffer, count: number): Map<string, Entry> {
-  const entries = new Map<string, Entry>();
+/** In order of the directory; folders, as other tools write them, among the files. */
+function readDirectory(bytes: Buffer, count: number): Entry[] {
+  const entries: Entry[] = [];
   const folded = new Set<string>();
   let at = 0;
   for (let n = 0; n < count; n += 1) {
@@ -100,12 +120,12 @@ function readDirectory(bytes: Buffer, count: number): Map<string, Entry> {
     const extra = bytes.subarray(at + CENTRAL_BYTES + nameBytes, at + CENTRAL_BYTES + nameBytes + extraBytes);
     const entry = readEntry(bytes.subarray(at, at + CENTRAL_BYTES), path, extra);
     at = end;
-    // Folders, as other tools write them, are no files.
-    if (path.endsWith('/') && isBundlePath(path.slice(0, -1)) && entry.bytes === 0) continue;
-    if (!isBundlePath(path)) throw refused('a name in the archive leads out of the bundle or is none of ours');
+    const isFolder = path.endsWith('/') && entry.packedBytes === 0;
+    if (!isBundlePath(isFolder ? path.slice(0, -1) : path))
+      throw refused('a name in the archive leads out of the bundle or is none of ours');
     if (folded.has(path.toLowerCase())) throw refused(`${path} is in the archive twice`);
     folded.add(path.toLowerCase());
-    entries.set(path, entry);
+    entries.push(entry);
   }
   if (at !== bytes.length) throw refused('the directory of the archive is damaged');
   return entries;
@@ -116,13 +136,24 @@ function readEntry(header: Buffer, path: string, extra: Buffer): Entry {
   if ((header.readUInt16LE(8) & REFUSED_FLAGS) !== 0 || (method !== 0 && method !== 8)) {
     throw refused('a file of the archive is encrypted or packed in a way that is not read');
   }
+  if (header.readUInt16LE(32) !== 0) throw refused('a file of the archive has a comment');
+  if (!FILE_KINDS.has((header.readUInt16LE(40) & 0o170000) >>> 0))
+    throw refused('a file of the archive is a link or something else that is no file');
+  requireExtra(extra);
   // Each that is at its maximum is in the extra field instead, in this order.
   const wide = new Wide(extra);
   const bytes = wide.or(header.readUInt32LE(24));
   const packedBytes = wide.or(header.readUInt32LE(20));
   const offset = wide.or(header.readUInt32LE(42));
   if (method === 0 && bytes !== packedBytes) throw refused('a stored file of the archive has two lengths');
-  return { path, method, crc: header.readUInt32LE(16), packedBytes, bytes, offset };
+  const hasDescriptor = (header.readUInt16LE(8) & DESCRIPTOR_FLAG) !== 0;
+  return { path, method, crc: header.readUInt32LE(16), packedBytes, bytes, offset, hasDescriptor };
+}
+
+function requireExtra(extra: Buffer): void {
+  for (let at = 0; at + 4 <= extra.length; at += 4 + extra.readUInt16LE(at + 2)) {
+    if (REFUSED_EXTRAS.has(extra.readUInt16LE(at))) throw refused('a file of the archive has a second name');
+  }
 }
 
 /** The values of a ZIP64 extra field, one after the other. */
@@ -146,27 +177,52 @@ class Wide {
   }
 }
 
-/** INVARIANT: no two files share bytes, so that the content is bounded by the archive. */
-function requireDisjoint(entries: ReadonlyMap<string, Entry>, directory: number, size: number): void {
+/** INVARIANT: no two files share bytes, so that the content is bounded by the archive. Bytes between them are found when they are read.
+ *  @returns them in order of their places */
+function requireDisjoint(entries: readonly Entry[], directory: number, size: number): Placed[] {
+  const sorted = entries.toSorted((a, b) => a.offset - b.offset);
   let at = 0;
   let bytes = 0;
-  for (const entry of [...entries.values()].toSorted((a, b) => a.offset - b.offset)) {
+  for (const entry of sorted) {
     if (entry.offset < at) throw refused('files of the archive share bytes');
     at = entry.offset + LOCAL_BYTES + entry.path.length + entry.packedBytes;
     bytes += entry.bytes;
   }
   if (at > directory) throw refused('files of the archive share bytes with its directory');
+  if ((sorted[0]?.offset ?? directory) !== 0) throw refused('the archive has bytes that belong to no file');
   if (bytes > FREE_BYTES + size * MAX_RATIO) throw refused('the archive unpacks to far more than it is');
+  return sorted.map((entry, place) => ({ ...entry, end: sorted[place + 1]?.offset ?? directory }));
 }
 
-async function* content(file: FileHandle, entry: Entry): AsyncGenerator<Buffer> {
+/** Where the content begins. The header before it says the same as the directory, and nothing but a descriptor is behind it. */
+async function startOf(file: FileHandle, entry: Placed): Promise<number> {
   const header = await readAt(file, entry.offset, LOCAL_BYTES);
   const nameBytes = header.readUInt16LE(26);
-  const name = (await readAt(file, entry.offset + LOCAL_BYTES, nameBytes)).toString('latin1');
-  if (header.readUInt32LE(0) !== LOCAL_HEADER || name !== entry.path || header.readUInt16LE(8) !== entry.method) {
-    throw refused(`${entry.path}: the two headers of the file disagree`);
-  }
-  const start = entry.offset + LOCAL_BYTES + nameBytes + header.readUInt16LE(28);
+  const extraBytes = header.readUInt16LE(28);
+  const [start, disagree] = [entry.offset + LOCAL_BYTES + nameBytes + extraBytes, `${entry.path}: the two headers of the file disagree`];
+  if (header.readUInt32LE(0) !== LOCAL_HEADER || start + entry.packedBytes > entry.end) throw refused(disagree);
+  const names = await readAt(file, entry.offset + LOCAL_BYTES, nameBytes + extraBytes);
+  const flags = header.readUInt16LE(6);
+  const isSame =
+    names.toString('latin1', 0, nameBytes) === entry.path &&
+    header.readUInt16LE(8) === entry.method &&
+    (flags & REFUSED_FLAGS) === 0 &&
+    ((flags & DESCRIPTOR_FLAG) !== 0) === entry.hasDescriptor;
+  const says = (at: number, value: number): boolean => [Math.min(value, MAX_32), MAX_32].includes(header.readUInt32LE(at));
+  const isSized = header.readUInt32LE(14) === entry.crc && says(18, entry.packedBytes) && says(22, entry.bytes);
+  if (!isSame || (!isSized && !entry.hasDescriptor)) throw refused(disagree);
+  requireExtra(names.subarray(nameBytes));
+  const behind = entry.end - start - entry.packedBytes;
+  if (behind === 0 && !entry.hasDescriptor) return start;
+  if (!entry.hasDescriptor || !DESCRIPTOR_BYTES.has(behind)) throw refused(`${entry.path}: bytes that belong to no file are behind it`);
+  const descriptor = await readAt(file, entry.end - behind, behind);
+  const isSigned = behind % 8 === 0 && descriptor.readUInt32LE(0) === DESCRIPTOR;
+  if (descriptor.readUInt32LE(isSigned ? 4 : 0) !== entry.crc) throw refused(disagree);
+  return start;
+}
+
+async function* content(file: FileHandle, entry: Placed): AsyncGenerator<Buffer> {
+  const start = await startOf(file, entry);
   const packed = pieces(file, start, entry.packedBytes);
   let bytes = 0;
   let crc = 0;

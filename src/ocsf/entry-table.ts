@@ -80,6 +80,7 @@ const ROWS: Readonly<Record<string, EntryRow>> = {
   'auth.end': { classUid: 3002, activity: 2, severity: informational, title: 'Log-out' },
   'session.open': { classUid: 6005, activity: 3, severity: informational, title: 'Session opened' },
   'session.close': { classUid: 3002, activity: 2, severity: informational, title: 'Session closed' },
+  'session.ended': { classUid: 3002, activity: 2, severity: medium, title: 'Session ended by a person' },
   'request.intent': { classUid: 6005, activity: 'of-statement', severity: informational, title: 'Statement let through' },
   'request.result': { classUid: 6005, activity: 99, activityName: 'Result', severity: informational, title: 'Result of a statement' },
   'request.denied': { classUid: 6005, activity: 'of-statement', severity: medium, title: 'Statement denied', isFailure: true },
@@ -114,6 +115,7 @@ const ROWS: Readonly<Record<string, EntryRow>> = {
   'log.pruned': { classUid: 1008, activity: 5, severity: medium, title: 'Old entries of the log removed' },
   'connector.up': { classUid: 1008, activity: 6, severity: informational, title: 'Target reachable' },
   'connector.down': { classUid: 1008, activity: 7, severity: medium, title: 'Target not reachable' },
+  'subject.searched': { classUid: 6003, activity: 2, severity: medium, title: 'Searched who touched the data of a subject' },
   'evidence.exported': { classUid: 6003, activity: 2, severity: medium, title: 'Evidence exported' },
   alarm: { classUid: 2006, activity: 1, severity: high, title: 'Alarm' },
 };

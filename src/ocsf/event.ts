@@ -112,7 +112,13 @@ export function nameOf({ issuer, subject }: ActorRef): string {
 }
 
 function defined(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== ''));
+  // WHY a loop: this is half of what an event costs, and evidence bundles make millions of them.
+  const found: Record<string, unknown> = {};
+  for (const name in fields) {
+    const value = fields[name];
+    if (value !== undefined && value !== '') found[name] = value;
+  }
+  return found;
 }
 
 /** Of OCSF's Datastore Activity. What a statement may change counts more than what it reads. */

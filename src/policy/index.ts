@@ -9,19 +9,21 @@ export {
   type ClassChange,
   diffPolicies,
   type MaskChange,
+  memberText,
   type PolicyDiff,
   type RoleChange,
   type RuleChange,
 } from './diff.ts';
 export { explain, type Explanation } from './explain.ts';
 export { isPolicyFile, type PolicyReader, withIncludes } from './includes.ts';
+export { type MatrixCell, masksOfRole, type PolicyMatrix, policyMatrix } from './matrix.ts';
 export { type LoadedPolicy, type LoadInput, loadPolicy, type PolicyText } from './load.ts';
 export { masksFor, type SubjectOf, subjectsOf } from './masks.ts';
 export { PACK_NAMES, type PackLookup } from './packs.ts';
 export type { Policy, PolicyRule, PolicyTest } from './policy.ts';
 export { classRules, type PolicyColumnRule } from './class-rules.ts';
 export { type AccessOffer, isOffered, offersOf } from './grants.ts';
-export { targetMatches } from './patterns.ts';
+export { columnMatches, globMatches, targetMatches } from './patterns.ts';
 export { accessOf, hasAccess, isMember, rolesOf } from './roles.ts';
 export { type AnalyseForTest, type PolicyTestOptions, type PolicyTestResult, runPolicyTests } from './run-tests.ts';
 export { policyFileSchema } from './schema.ts';

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SallyportError, type ErrorCode } from '../core/error.ts';
 import type { GrantId } from '../core/ids.ts';
+import { createSessionControl, endedByPerson } from './session-control.ts';
 import { RowBudgets } from './row-budgets.ts';
 import {
   agent,
@@ -51,6 +52,31 @@ test('without a grant there is no session; with one its entries name it', async 
   );
   bench.table.replace(snapshotOf());
   await assert.rejects(open(bench), code('SP_TARGET_UNKNOWN'));
+});
+
+test('a person ends one live session, and no other; the log says who', async () => {
+  const bench = benchOf(() => allow);
+  const [session, other] = [await open(bench), await open(bench)];
+  const control = createSessionControl({
+    threads: [(id) => bench.gate.endSession(id, endedByPerson()), async () => false],
+    audit: bench.log,
+  });
+  const { entries } = bench.log;
+  const before = entries.length;
+  const about = { id: session.id, target: session.target.name };
+  assert.equal(await control.end(about, agent, 'runs wild'), true);
+  assert.deepEqual([endOf(session), endOf(other)], ['SP_SESSION_ENDED', null]);
+  const entry = entries[before];
+  assert.deepEqual(
+    [entry?.type, entry?.session, entry?.principal?.subject, entry?.n],
+    ['session.ended', session.id, agent.subject, undefined],
+  );
+  assert.doesNotMatch(JSON.stringify(entry), /wild/);
+  assert.equal(new TextDecoder().decode(bench.log.payloads.at(-1)?.bytes), 'runs wild');
+  await assert.rejects(async () => session.ask(requestOf(), never), code('SP_SESSION_ENDED'));
+  await session.close('ended');
+  assert.equal(await control.end(about, agent), false);
+  assert.equal(entries.filter(({ type }) => type === 'session.ended').length, 1);
 });
 
 test('policy sees the grants that were in force when the session was opened', async () => {

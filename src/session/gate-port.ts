@@ -9,6 +9,7 @@ import type { ApprovalId, SessionId, TargetName } from '../core/ids.ts';
 import type { ApprovalDesk, AuditLog, Clock, Random } from '../core/ports.ts';
 import type { Request } from '../core/request.ts';
 import type { Soon } from '../core/soon.ts';
+import type { SubjectDigests, SubjectIndex } from '../core/subject.ts';
 import type { Target } from '../core/target.ts';
 import type { SessionFacts } from '../policy/index.ts';
 import type { AccessTable } from './access-table.ts';
@@ -53,13 +54,14 @@ export interface GateSession {
   /** A permitted request goes on: a portal that is fetched from again. Recorded as an intent of its own, under the decision that
    *  let it through. @throws SP_AUDIT_UNWRITABLE, and the end of the session. */
   again(permit: Permit): Soon<Permit>;
-  /** Hands the result to the record. The last bytes of the answer are released only when it is recorded. */
-  settle(permit: Permit, result: RequestResult, payloads?: readonly Payload[]): Recorded;
+  /** Hands the result to the record, and to the subject index whose data was touched. The last bytes of the answer are released only
+   *  when both have it. */
+  settle(permit: Permit, result: RequestResult, payloads?: readonly Payload[], subjects?: readonly SubjectDigests[]): Recorded;
   /** Records an alarm (`tripwire`, ...) without data. */
   alarm(code: string): Promise<void>;
   /** Fires when the session must end: identity or a grant is over, a lock, another policy, shutdown. `reason` is a SallyportError. */
   readonly ended: AbortSignal;
-  /** Idempotent. `reason` is of a closed vocabulary: `client`, `upstream`, `fault`, `expired`, `locked`, `policy`, `shutdown`. */
+  /** Idempotent. `reason` is of a closed vocabulary: `client`, `upstream`, `fault`, `expired`, `locked`, `policy`, `ended`, `shutdown`. */
   close(reason: string): Promise<void>;
 }
 
@@ -117,6 +119,8 @@ export interface GateDeps {
   readonly metrics: GateMetrics;
   /** Shared by all threads of the process. */
   readonly slots: SessionSlots;
+  /** Absent: no subject is configured. */
+  readonly subjects?: SubjectIndex | undefined;
   /** Called once a session is over, so that its sealing key is forgotten. */
   readonly onSessionClosed: (id: SessionId) => void;
 }
@@ -127,6 +131,8 @@ export interface OpenGate extends Gate {
   /** Call in the same turn in which `policy` begins to answer another version. Ends the sessions that have no access any more, and
    *  those that are shown a class otherwise: what their connection to the target was opened with may not fit (keys of masks). */
   policyChanged(): void;
+  /** Ends one live session. @returns false when this thread has none of that id */
+  endSession(id: SessionId, fault: SallyportError): boolean;
   /** Ends every live session with `fault`. */
   endAll(fault: SallyportError): void;
   readonly liveSessions: number;

@@ -16,11 +16,14 @@ import type { Approval, ApprovalBinding } from '../core/ports.ts';
 import { PreviewPass } from '../core/preview.ts';
 import type { Request } from '../core/request.ts';
 import type { Soon } from '../core/soon.ts';
+import type { SubjectDigests } from '../core/subject.ts';
 import type { Target } from '../core/target.ts';
 import type { Denied, GateDeps, GatePolicy, GateSession, Held, OpenGate, Permitted } from './gate-port.ts';
 import { recordedIdentity } from './identity-facts.ts';
 import { Permit } from './permit.ts';
 import { actor, actorFields, type Recorded, Recorder, type RequestResult, type RequestTemplates } from './recorder.ts';
+
+import { SubjectRecorder } from './subject-recorder.ts';
 
 export type { Denied, Gate, GateDeps, GateMetrics, GatePolicy, GateSession, Held, OpenGate, Permitted } from './gate-port.ts';
 
@@ -104,6 +107,14 @@ export function createGate(deps: GateDeps): OpenGate {
         if (fault !== null) session.end(fault);
       }
     },
+    endSession(id, fault) {
+      for (const session of sessions) {
+        if (session.id !== id) continue;
+        session.end(fault);
+        return true;
+      }
+      return false;
+    },
     endAll(fault) {
       for (const session of sessions) session.end(fault);
     },
@@ -132,6 +143,7 @@ class LiveSession implements GateSession {
   readonly #shapes = new Map<object, Shape>();
   #masks: { readonly policy: GatePolicy; readonly masks: MaskSet } | null = null;
   #closed: Promise<void> | null = null;
+  readonly #subjects: SubjectRecorder | null;
   #requests = 0;
   /** Asked for, without those that were only prepared. */
   #statements = 0;
@@ -147,6 +159,7 @@ class LiveSession implements GateSession {
     this.#forget = forget;
     this.id = sessionId(deps.random.bytes(16));
     this.#recorder = new Recorder({ audit: deps.audit, session: this.id, principal, target });
+    this.#subjects = deps.subjects === undefined ? null : new SubjectRecorder(deps.subjects, this.id, target.name, deps.clock);
   }
 
   get ended(): AbortSignal {
@@ -239,10 +252,12 @@ class LiveSession implements GateSession {
     return isReadOnly(facts.request) || intent.isDone ? permit : intent.wait().then(() => permit);
   }
 
-  settle(permit: Permit, result: RequestResult, payloads: readonly Payload[] = []): Recorded {
-    const ms = this.#deps.clock.monotonicMs() - permit.facts.startedMs;
-    this.#deps.metrics.settled(this.target.name, result, ms);
-    return this.#recorder.result(permit.facts.intent, result, ms, payloads);
+  settle(permit: Permit, result: RequestResult, payloads: readonly Payload[] = [], subjects: readonly SubjectDigests[] = []): Recorded {
+    const { clock, metrics } = this.#deps;
+    const ms = clock.monotonicMs() - permit.facts.startedMs;
+    metrics.settled(this.target.name, result, ms);
+    const recorded = this.#recorder.result(permit.facts.intent, result, ms, payloads);
+    return this.#subjects?.record(recorded, permit.facts.intent.n, subjects) ?? recorded;
   }
 
   async alarm(code: string): Promise<void> {

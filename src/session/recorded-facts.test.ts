@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { encodeDraft } from '../audit/entry.ts';
 import { factsOf } from '../core/testing.ts';
-import { recordedFacts } from './recorded-facts.ts';
+import { recordedColumns, recordedFacts } from './recorded-facts.ts';
 
 const encoded = (facts: ReturnType<typeof recordedFacts>): string => encodeDraft({ type: 'request.denied', facts }, 0).members;
 
@@ -66,4 +66,40 @@ test('names that headers refuse, and facts without lineage, are cut and do not k
   assert.deepEqual(recordedFacts(factsOf({ columns: odd, lineage: { shown: odd, tested: [], open: [] } })).cut, ['columns']);
   assert.deepEqual(recordedFacts(factsOf({ lineage: { shown: [], tested: [], open: ['public.a\u0007'] } })).cut, ['columns']);
   assert.deepEqual(recordedFacts(factsOf()).cut, ['columns']);
+});
+
+test('protected columns of an answer say what they are made from, as far as the header has room; others do not', () => {
+  const masks = { id: 'm', byClass: { 'phi.name': 'clear' } } as const;
+  const column = (name: string, classes: string[], sources: string[]) => ({ name, classes, sources });
+  assert.deepEqual(
+    recordedColumns(
+      [
+        column('x', ['phi.ssn'], ['public.patients.ssn']),
+        column('n', ['phi.name'], ['public.patients.first', 'public.patients.last']),
+        column('id', [], ['public.patients.id']),
+        column('odd', ['phi.ssn'], ['public.t.a\nb']),
+        column('', ['phi.ssn'], []),
+      ],
+      masks,
+    ),
+    [
+      { name: 'x', classes: ['phi.ssn'], mask: 'redact', sources: ['public.patients.ssn'] },
+      { name: 'n', classes: ['phi.name'], mask: 'clear', sources: ['public.patients.first', 'public.patients.last'] },
+      { name: 'id', classes: [], mask: 'clear' },
+      { name: 'odd', classes: ['phi.ssn'], mask: 'redact' },
+      { name: '', classes: ['phi.ssn'], mask: 'redact' },
+    ],
+  );
+  const long = Array.from({ length: 60 }, (_, at) => `public.${'t'.repeat(40)}.c${at}`);
+  const wide = recordedColumns(
+    Array.from({ length: 300 }, () => column('x', ['phi.ssn'], long)),
+    masks,
+  );
+  assert.equal(wide.length, 200);
+  assert.ok(wide.some(({ sources }) => sources !== undefined) && wide.some(({ sources }) => sources === undefined));
+  const result = { rows: 0, bytes: 0, code: 'ok', ms: 0, columns: wide };
+  assert.ok(encodeDraft({ type: 'request.result', result }, 0).members.length < 40_000);
+  assert.throws(() =>
+    encodeDraft({ type: 'request.result', result: { ...result, columns: [{ ...wide[0]!, expression: 'x' } as never] } }, 0),
+  );
 });

@@ -2,6 +2,7 @@
 // Headers are bounded; a list that does not fit is shortened or left out, and `cut` names it: whoever decides again knows then
 // that it cannot.
 
+import { maskFor, type MaskSet } from '../core/decision.ts';
 import type { ColumnUse, EntryDraft } from '../core/event.ts';
 import type { Facts } from '../core/facts.ts';
 
@@ -53,6 +54,7 @@ export function recordedFacts(facts: Facts, { estimatedRows, session }: Circumst
     ...lineage,
     ...(estimatedRows === undefined ? {} : { estimatedRows: Math.min(Number.MAX_SAFE_INTEGER, Math.max(0, Math.trunc(estimatedRows))) }),
     ...(session === undefined ? {} : { session }),
+    ...(facts.subjects === undefined ? {} : { subjects: facts.subjects.map(({ subject }) => subject) }),
     ...(cut.length === 0 ? {} : { cut }),
   };
 }
@@ -87,6 +89,22 @@ function lineageOf({ lineage, columns }: Facts, relations: Facts['relations']): 
     ...(open.length === 0 ? {} : { open }),
   };
   return bytesOf(found) > maxLineageBytes ? null : found;
+}
+
+/** Of `sources` of all columns together, as JSON. */
+const maxSourceBytes = 12_000;
+
+/** How an answer is shown. A protected column says which base columns it is made from: names of the catalogue, as in `columns` of the
+ *  facts, and never the expression, which may hold constants. */
+export function recordedColumns(outputs: Facts['outputs'], masks: MaskSet): NonNullable<NonNullable<EntryDraft['result']>['columns']> {
+  let bytes = 0;
+  return outputs.slice(0, maxList).map(({ name, classes, sources }) => {
+    const column = { name, classes, mask: maskFor(classes, masks) };
+    if (classes.length === 0 || sources.length === 0 || sources.length > maxList || !sources.every((source) => recordable.test(source)))
+      return column;
+    bytes += bytesOf(sources);
+    return bytes > maxSourceBytes ? column : { ...column, sources };
+  });
 }
 
 function bytesOf(value: unknown): number {

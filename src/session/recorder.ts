@@ -2,7 +2,7 @@
 // statement, executed again under the same decision) entries prepared once, so that recording costs next to nothing.
 // INVARIANT: `n` is taken in the order in which entries are handed to the log.
 
-import { type Decision, maskFor } from '../core/decision.ts';
+import type { Decision } from '../core/decision.ts';
 import type { SallyportError } from '../core/error.ts';
 import type { EntryDraft, Payload } from '../core/event.ts';
 import type { ActorRef, Principal } from '../core/identity.ts';
@@ -10,7 +10,7 @@ import type { ApprovalId, SessionId } from '../core/ids.ts';
 import type { AuditLog, EntryTemplate, TemplateDraft, Ticket } from '../core/ports.ts';
 import type { Request } from '../core/request.ts';
 import type { Target } from '../core/target.ts';
-import { recordedFacts } from './recorded-facts.ts';
+import { recordedColumns, recordedFacts } from './recorded-facts.ts';
 
 /** An entry that was handed to the audit log. */
 export interface Recorded {
@@ -50,6 +50,8 @@ export class RequestTemplates {
 /** An intent in the log, and what its result entry needs. */
 export interface RecordedIntent extends Recorded {
   readonly ticket: Ticket;
+  /** Its counter in the session. */
+  readonly n: number;
   readonly templates: RequestTemplates;
 }
 
@@ -108,8 +110,7 @@ export class Recorder {
       decision: approval === null && decision.outcome === 'hold' ? 'hold' : 'allow',
       ...(approval === null ? {} : { approval }),
     };
-    const { outputs } = request.facts;
-    const columns = outputs.map(({ name, classes }) => ({ name, classes, mask: maskFor(classes, decision.masks) })).slice(0, maxHeaderList);
+    const columns = recordedColumns(request.facts.outputs, decision.masks);
     const result: TemplateDraft = {
       type: 'request.result',
       ...of,
@@ -140,10 +141,11 @@ export class Recorder {
     const { parameters, sealed } = request;
     const payloads = isStatementShared(request) ? [] : statementPayload(request);
     if (sealed.parameters !== null) payloads.push({ kind: 'parameters', bytes: sealed.parameters });
+    const n = this.#n++;
     const ticket = audit.post(
       templates.intent,
       {
-        n: this.#n++,
+        n,
         statement: {
           bytes: sealed.statement.length,
           parameters: parameters.length > maxHeaderList ? parameters.slice(0, maxHeaderList) : parameters,
@@ -152,7 +154,7 @@ export class Recorder {
       payloads,
     );
     templates.openResults += 1;
-    return new PostedIntent(audit, ticket, templates);
+    return new PostedIntent(audit, ticket, n, templates);
   }
 
   result(intent: RecordedIntent, result: RequestResult, ms: number, payloads: readonly Payload[]): Recorded {
@@ -210,10 +212,12 @@ class Posted implements Recorded {
 }
 
 class PostedIntent extends Posted implements RecordedIntent {
+  readonly n: number;
   readonly templates: RequestTemplates;
 
-  constructor(audit: AuditLog, ticket: Ticket, templates: RequestTemplates) {
+  constructor(audit: AuditLog, ticket: Ticket, n: number, templates: RequestTemplates) {
     super(audit, ticket);
+    this.n = n;
     this.templates = templates;
   }
 }

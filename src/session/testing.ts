@@ -172,6 +172,7 @@ let open: OpenGate | null = null;
 afterEach(() => open?.close());
 
 export function benchOf(decide: Bench['decide']): Bench {
+  let drawn = 0;
   const log = new StagedLog();
   const desk = new FakeDesk();
   const clock = { nowMs: () => bench.nowMs, monotonicMs: () => bench.steadyMs ?? bench.nowMs };
@@ -197,7 +198,7 @@ export function benchOf(decide: Bench['decide']): Bench {
     access: table,
     claims: claimDigests(new Secret('claims of the bench')),
     clock,
-    random: { bytes: (length) => new Uint8Array(length).fill(7) },
+    random: { bytes: (length) => new Uint8Array(length).fill((drawn += 1) & 255) },
     metrics: { sessionOpened() {}, sessionClosed() {}, decided() {}, repeated() {}, settled() {} },
     slots: createSessionSlots(2),
     onSessionClosed: () => undefined,

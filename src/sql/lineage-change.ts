@@ -82,6 +82,7 @@ class Written {
       if (!('ResTarget' in node)) continue;
       for (const step of node.ResTarget.indirection ?? []) if ('A_Indices' in step) expression(this.#walk, step, scope);
       this.add(node.ResTarget.name ?? '*', expression(this.#walk, node.ResTarget.val, scope));
+      this.#walk.evidence?.stores(this.#prefix, node.ResTarget.name ?? '*', node.ResTarget.val);
     }
   }
 
@@ -104,6 +105,7 @@ function insert(walk: Walk, stmt: InsertStmt, parent: Scope | null, outer: Commo
     source.exact,
   );
 
+  walk.evidence?.inserts(findRelation(walk, stmt.relation ?? {})?.qualified ?? '', namesOfTargets(stmt.cols) ?? written.columns, stmt);
   const conflict = stmt.onConflictClause;
   if (conflict !== undefined) {
     const target = written.part();
@@ -163,6 +165,7 @@ function withCondition(
   ctes: CommonTables,
 ): Rows {
   const all = joinParts([target, from]);
+  walk.evidence?.reading(target);
   condition(walk, where, newScope(parent, ctes, all.items, all.columns), 'all');
   return returning(walk, clause, target, from, parent, ctes);
 }
@@ -232,6 +235,7 @@ export function copyIn(walk: Walk, range: RangeVar, attlist: readonly Node[] | u
 /** COPY relation TO: the columns in order. */
 export function copyOut(walk: Walk, range: RangeVar, attlist: readonly Node[] | undefined): Rows {
   const part = relationPart(walk, range);
+  walk.evidence?.reading(part);
   const list = attlist?.flatMap((node) => [{ ResTarget: { val: { ColumnRef: { fields: [node] } } } }]);
   const star: Node = { ResTarget: { val: { ColumnRef: { fields: [{ A_Star: {} }] } } } };
   const scope = newScope(null, [], part.items, part.columns);

@@ -34,6 +34,7 @@ export function expression(walk: Walk, node: Node | undefined, scope: Scope): Va
   step(walk);
   if ('ColumnRef' in node) return columnRef(walk, node.ColumnRef.fields, scope);
   if ('A_Const' in node || 'ParamRef' in node || 'TypeName' in node) return nothing;
+  if ('A_Expr' in node) walk.evidence?.compares(node.A_Expr, (side) => valueOfSide(walk, side, scope));
   if ('FuncCall' in node) return functionCall(walk, node.FuncCall, scope);
   if ('A_Indirection' in node)
     return indirection(walk, expression(walk, node.A_Indirection.arg, scope), node.A_Indirection.indirection, scope);
@@ -189,7 +190,10 @@ function aggregateControl(
   scope: Scope,
 ): Value[] {
   predicate(walk, call.agg_filter, scope);
-  if (call.over !== undefined) windowControl(walk, call.over, scope);
+  if (call.over !== undefined) {
+    if (walk.evidence !== null) walk.evidence.mixesRows = true;
+    windowControl(walk, call.over, scope);
+  }
   return (call.agg_order ?? []).map((entry) => predicate(walk, 'SortBy' in entry ? entry.SortBy.node : entry, scope));
 }
 
@@ -214,6 +218,11 @@ function subLink(walk: Walk, link: SubLink, scope: Scope): Value {
       return derived(tested, rowsValue(rows));
     case 'ANY_SUBLINK':
     case 'ALL_SUBLINK': {
+      if (walk.evidence !== null)
+        walk.listed.set(
+          link,
+          rows.columns.map((column) => column.value),
+        );
       const value = derived(tested, rowsValue(rows));
       control(walk, value);
       return value;
@@ -253,7 +262,25 @@ export function condition(walk: Walk, node: Node | undefined, scope: Scope, boun
     return;
   }
   predicate(walk, node, scope);
+  if ('A_Expr' in node) walk.evidence?.requires(node.A_Expr, (side) => valueOfSide(walk, side, scope), scope, bounds);
+  if ('SubLink' in node && walk.evidence !== null) requireListed(walk, node.SubLink, scope, bounds);
   if ('A_Expr' in node) for (const [column, other] of equalPairs(node.A_Expr)) pair(walk, column, other, scope, bounds);
+}
+
+/** A column of a comparison; null for any other side. */
+function valueOfSide(walk: Walk, side: Node, scope: Scope): Value | null {
+  if (!('ColumnRef' in side)) return null;
+  const names = namesOf(side.ColumnRef.fields);
+  return names === null ? null : resolve(walk, scope, names);
+}
+
+/** `column IN (SELECT listed ...)`, whose sub-select was walked already. */
+function requireListed(walk: Walk, link: SubLink, scope: Scope, bounds: Equality['bounds']): void {
+  const { testexpr, subselect, operName } = link;
+  if (link.subLinkType !== 'ANY_SUBLINK' || testexpr === undefined || subselect === undefined || (operName ?? []).length > 0) return;
+  const tested = valueOfSide(walk, testexpr, scope);
+  const [first] = walk.listed.get(link) ?? [];
+  if (tested !== null && first !== undefined) walk.evidence?.lists(tested.origins, first.origins, scope, bounds);
 }
 
 /** `IN` lists up to this length still count as a lookup by key. */

@@ -140,9 +140,13 @@ function ownSources(relation: Relation) {
 
 function rangeVar(walk: Walk, range: RangeVar, place: Place): FromPart {
   const common = range.schemaname === undefined ? place.ctes.find((cte) => cte.name === range.relname) : undefined;
-  if (common === undefined) return relationPart(walk, range);
+  if (common === undefined) {
+    const part = relationPart(walk, range);
+    return walk.evidence?.reading(part) ?? part;
+  }
   if (common.pending) common.usedEarly = true;
   const { rows } = common;
+  walk.evidence?.named(rows.reads);
   const leaf = newLeaf(rows, rows.outer);
   // Before the first round its columns are unknown.
   const open =
@@ -309,6 +313,7 @@ function merge(walk: Walk, name: string, left: FromPart, right: FromPart, bounds
     { origins: originsOf(two), others: leavesOf(one), bounds },
   ];
   if (one.length > 0 && two.length > 0) walk.block.equalities.push(...equalities);
+  walk.evidence?.joined(originsOf(one), originsOf(two), bounds);
   return { name, value, leaves: [...new Set([...one, ...two].flatMap((column) => column.leaves))] };
 }
 

@@ -222,6 +222,7 @@ function tail(walk: Walk, stmt: SelectStmt, scope: Scope, rows: Rows): Rows {
 }
 
 function grouping(walk: Walk, node: Node, scope: Scope, columns: readonly Field[]): readonly Value[] {
+  if ('GroupingSet' in node && walk.evidence !== null) walk.evidence.mixesRows = true;
   if ('GroupingSet' in node) return (node.GroupingSet.content ?? []).flatMap((entry) => grouping(walk, entry, scope, columns));
   if ('RowExpr' in node) return (node.RowExpr.args ?? []).flatMap((entry) => grouping(walk, entry, scope, columns));
   const value = byOutput(walk, node, scope, columns, 'input');

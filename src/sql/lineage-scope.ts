@@ -3,6 +3,7 @@
 // hides nothing. Where those rules leave a doubt (a function whose columns are unknown, a relation that the catalogue
 // does not have), every candidate counts.
 
+import type { Evidence } from './lineage-evidence.ts';
 import type { LineageContext } from './lineage.ts';
 
 export type Sources = ReadonlySet<string>;
@@ -106,6 +107,10 @@ export interface Walk {
   readonly columns: Set<string>;
   readonly predicates: Set<string>;
   readonly writes: Map<string, Set<string>>;
+  /** Null: nobody asks. */
+  readonly evidence: Evidence | null;
+  /** Columns of the sub-selects of `IN`, for `evidence`. */
+  readonly listed: Map<object, readonly Value[]>;
   block: Block;
   steps: number;
 }

@@ -4,6 +4,7 @@
 import type { IntoClause, Node, SelectStmt } from '@pgsql/types';
 import { constantLimit } from './lineage-bounds.ts';
 import { copyIn, copyOut, storeNew } from './lineage-change.ts';
+import { Evidence, type LineageEvidence } from './lineage-evidence.ts';
 import { expression } from './lineage-expression.ts';
 import { everythingNamed } from './lineage-fallback.ts';
 import { query } from './lineage-query.ts';
@@ -19,7 +20,16 @@ export const lineage: StatementLineage = (statement, context) => {
 };
 
 function analyse(statement: Node, context: LineageContext): Lineage {
-  const walk: Walk = { context, columns: new Set(), predicates: new Set(), writes: new Map(), block: newBlock(), steps: 0 };
+  const walk: Walk = {
+    context,
+    columns: new Set(),
+    predicates: new Set(),
+    writes: new Map(),
+    evidence: context.wantsEvidence === true ? new Evidence() : null,
+    listed: new Map(),
+    block: newBlock(),
+    steps: 0,
+  };
   const found = statementRows(walk, statement);
   if (found === null) return everythingNamed(statement, context);
   const sorted = (values: Iterable<string>): readonly string[] => [...values].sort();
@@ -35,7 +45,17 @@ function analyse(statement: Node, context: LineageContext): Lineage {
       .sort((a, b) => (a.column < b.column ? -1 : 1)),
     unboundedRelations: sorted(new Set([...found.rows.rowwise, ...found.rows.collected].map((instance) => instance.relation))),
     limit: found.limit,
+    ...(walk.evidence === null ? {} : { evidence: evidenceOf(walk.evidence, found.rows) }),
   };
+}
+
+function evidenceOf(evidence: Evidence, { columns, exact }: Rows): LineageEvidence {
+  const shown = columns.map(({ value: { origins, sources } }) => {
+    const names = new Set(origins.map(({ instance, column }) => `${instance.relation}.${column}`));
+    return names.size === sources.size && [...sources].every((source) => names.has(source)) ? origins : [];
+  });
+  const { readings, shared, compared, required, stored, upserts, mixesRows } = evidence;
+  return { readings, shared, compared, required, stored, upserts, mixesRows, outputs: exact ? shown : null };
 }
 
 interface Found {

@@ -2,6 +2,7 @@
 // candidate counts. It explains, classifies and decides writes; masking itself does not rest on it (see rewrite).
 
 import type { Catalogue, Relation } from './catalogue.ts';
+import type { LineageEvidence } from './lineage-evidence.ts';
 import type { Node } from './parser.ts';
 
 export interface LineageOutput {
@@ -31,6 +32,8 @@ export interface Lineage {
   /** Reads at least one relation without LIMIT, key-bound WHERE or collapsing aggregate: those relations, `schema.name`. */
   readonly unboundedRelations: readonly string[];
   readonly limit: number | null;
+  /** Only when the context asks for it; null = not known. */
+  readonly evidence?: LineageEvidence | null;
 }
 
 export interface LineageContext {
@@ -38,6 +41,7 @@ export interface LineageContext {
   readonly searchPath: readonly string[];
   /** Temporary relations of the session. */
   temporary(name: string): Relation | undefined;
+  readonly wantsEvidence?: boolean;
 }
 
 export type StatementLineage = (statement: Node, context: LineageContext) => Lineage;

@@ -13,6 +13,7 @@ import type { Body, MaskBook } from './rewrite.ts';
 import { StandIns, writeTree } from './rewrite-text.ts';
 import { isHeld } from './statements-query.ts';
 import { StatementPlan, tagged } from './statements-plan.ts';
+import { joined } from './subject-uses.ts';
 import type { PlanTokens } from './token-values.ts';
 
 /** Never throws for anything a client can write. */
@@ -40,8 +41,13 @@ export function plan(text: string, context: PlanContext, parser: Parser): Plan {
   const written = changed && !refused ? writeTree(parsed.tree, text, edits, standIns, parser) : text;
   const forward = refused ? null : written;
   const statements = plans.map((each) => plannedStatement(each, facts, context));
-  if (refused || forward !== null) return { facts, forward, statements, ...tokensOf(plans) };
+  if (refused || forward !== null) return { facts, forward, statements, ...tokensOf(plans), ...subjectConstantsOf(plans) };
   return { facts: { ...facts, unknowns: [ROUND_TRIP] }, forward: null, statements };
+}
+
+function subjectConstantsOf(plans: readonly StatementPlan[]): Pick<Plan, 'subjectConstants'> {
+  const subjectConstants = plans.flatMap((each) => (each.verb === 'PREPARE' ? [] : each.subjects.constants));
+  return subjectConstants.length === 0 ? {} : { subjectConstants };
 }
 
 /** What the text asks of its parameters. Those of a PREPARE are for EXECUTE to give. */
@@ -157,7 +163,15 @@ function plannedStatement(each: StatementPlan, facts: Facts, context: PlanContex
     copy: each.copy,
     ...(each.refusesTokens ? { refusesTokens: true } : {}),
     ...noticeOf(each, context),
+    ...subjectOutputsOf(each),
   };
+}
+
+function subjectOutputsOf({ verb, subjects, copyForm }: StatementPlan): Pick<PlannedStatement, 'subjectOutputs' | 'copyForm'> {
+  if (verb === 'PREPARE' || verb === 'DECLARE CURSOR' || verb === 'EXPLAIN') return {};
+  const subjectOutputs = subjects.uses.flatMap(({ subject, outputs }) => outputs.map((output) => ({ subject, ...output })));
+  if (subjectOutputs.length === 0) return {};
+  return copyForm === null ? { subjectOutputs } : { subjectOutputs, copyForm };
 }
 
 /** Says that a condition found nothing because it saw masks. Names only; at most one for a statement. */
@@ -201,6 +215,7 @@ function objectChanges(each: StatementPlan, facts: Facts, context: PlanContext):
     fingerprint: facts.fingerprint,
     outputs: each.outputs,
     outputClasses: classUnion(each.outputs),
+    ...(context.subjects === undefined ? {} : { subjects: each.subjects.uses }),
   };
   if (type === 'PrepareStmt') {
     const tokens = each.planTokens;
@@ -240,7 +255,25 @@ function factsWithoutText(plans: readonly StatementPlan[], context: PlanContext)
     unbounded: plans.some((each) => isUnbounded(each, context)),
     limit: plans.at(-1)?.limit ?? null,
     unknowns: plans.flatMap((each) => each.findings.unknowns),
+    ...subjectsOf(plans, context),
   };
+}
+
+/** PREPARE touches nobody's data, its EXECUTE does. */
+function subjectsOf(plans: readonly StatementPlan[], { subjects }: PlanContext): Pick<Facts, 'subjects'> {
+  if (subjects === undefined) return {};
+  const uses = plans.flatMap((each) => (each.verb === 'PREPARE' ? [] : each.subjects.uses));
+  const names = sorted(uses.map(({ subject }) => subject));
+  return names.length === 0
+    ? {}
+    : {
+        subjects: names.map((name) =>
+          joined(
+            name,
+            uses.filter(({ subject }) => subject === name),
+          ),
+        ),
+      };
 }
 
 function lineageOf(plans: readonly StatementPlan[], predicates: readonly string[]): NonNullable<Facts['lineage']> {

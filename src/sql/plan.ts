@@ -1,8 +1,9 @@
 // The seam between SQL understanding and the adapter: text in, facts and a rewritten statement out.
 // Facts first: when `facts.unknowns` is not empty, `forward` is null and nothing may be sent.
 
-import type { Facts } from '../core/facts.ts';
+import type { Facts, KeyFamily, SubjectConstant } from '../core/facts.ts';
 import type { Column, Protection, Relation } from './catalogue.ts';
+import type { SubjectColumns } from './subject-columns.ts';
 import type { PlanTokens, Tokens } from './token-values.ts';
 
 /** SQL expression that stands for a protected column, written over the bare column name; null = shown in clear.
@@ -41,6 +42,8 @@ export interface PlanContext {
   readonly safeFunctions: ReadonlySet<string>;
   /** The same object for all plans of a target; absent = `DEFAULT_RESIDUALS`. */
   readonly residuals?: Residuals;
+  /** Keys of subjects; the same object for all plans of a catalogue. Absent = none are configured. */
+  readonly subjects?: SubjectColumns;
 }
 
 /** How server messages (errors, notices) of this statement are treated. */
@@ -75,6 +78,17 @@ export interface PlannedStatement {
   readonly refusesTokens?: true;
   /** For the client, as a NOTICE before the statement's own messages: predicates that saw masks instead of values. */
   readonly notice?: string;
+  /** Where keys of subjects are in its rows. */
+  readonly subjectOutputs?: readonly SubjectOutput[];
+  /** COPY TO with `subjectOutputs`: how its lines are written. */
+  readonly copyForm?: 'text' | 'csv';
+}
+
+export interface SubjectOutput {
+  readonly subject: string;
+  /** From 0. */
+  readonly column: number;
+  readonly family: KeyFamily;
 }
 
 export interface Plan {
@@ -84,6 +98,8 @@ export interface Plan {
   readonly statements: readonly PlannedStatement[];
   /** What its parameters must be; absent = nothing. */
   readonly tokens?: PlanTokens;
+  /** Constants that keys of subjects are compared with or set to; absent = none. A text with other constants has others. */
+  readonly subjectConstants?: readonly SubjectConstant[];
 }
 
 export { plan } from './plan-statement.ts';

@@ -10,6 +10,7 @@ import type { StandIns } from './rewrite-text.ts';
 import { holdsToken, parameterUses, type PlanTokens, strayToken } from './token-values.ts';
 import { refusedOwnSetting } from './settings.ts';
 import { STATEMENTS } from './statements.ts';
+import { allSubjects, answersRows, copyForm, findSubjects, type FoundSubjects, NO_SUBJECTS } from './subject-uses.ts';
 import { Findings, Walker } from './walk.ts';
 import { newFrame } from './walk-scope.ts';
 
@@ -31,6 +32,11 @@ export class StatementPlan {
   readonly changes: SessionChange[] = [];
   transaction: PlannedStatement['transaction'] = null;
   copy: PlannedStatement['copy'] = null;
+  /** Of a prepared statement or cursor this one runs. */
+  passedSubjects: FoundSubjects = NO_SUBJECTS;
+  /** COPY TO in a form that is read for subjects. */
+  readonly copyForm: 'text' | 'csv' | null;
+  readonly #foundSubjects: FoundSubjects[] = [];
   /** COPY FROM into a column that is shown by tokens. */
   refusesTokens = false;
   #strictMessages = false;
@@ -39,6 +45,7 @@ export class StatementPlan {
     this.node = node;
     this.context = context;
     this.masks = masks;
+    this.copyForm = context.subjects === undefined ? null : copyForm(node);
     this.walker = new Walker(context, masks, this.findings, standIns, systemColumns);
   }
 
@@ -86,7 +93,11 @@ export class StatementPlan {
       catalogue: this.context.protection.catalogue,
       searchPath: this.context.searchPath,
       temporary: (name) => this.context.objects.temporary(name),
+      wantsEvidence: this.context.subjects !== undefined,
     });
+    // Before the walk as well.
+    if (this.context.subjects !== undefined)
+      this.#foundSubjects.push(findSubjects(found.evidence ?? null, answersRows(this.node), this.context));
     this.lineages.push(found);
     this.limit = found.limit;
     this.walker.root = node;
@@ -120,6 +131,15 @@ export class StatementPlan {
   get planTokens(): PlanTokens | null {
     const { tokenParameters: parameters, refusesOtherTokens: refusesOthers } = this.findings;
     return parameters.length === 0 && !refusesOthers ? null : { parameters, refusesOthers };
+  }
+
+  /** Whose data it touches, once it was walked. */
+  get subjects(): FoundSubjects {
+    const { subjects } = this.context;
+    if (subjects === undefined) return NO_SUBJECTS;
+    const relations = this.findings.relations.map(({ name }) => name);
+    const runsCode = this.findings.effects.includes('call');
+    return allSubjects([...this.#foundSubjects, this.passedSubjects], subjects, runsCode ? null : relations);
   }
 
   refuseStore(column: string): void {

@@ -6,6 +6,7 @@ import type { StatementPlan } from './statements-plan.ts';
 import { tagged } from './statements-plan.ts';
 import type { Node } from './parser.ts';
 import type { Body } from './rewrite.ts';
+import { passSubjects } from './subject-uses.ts';
 import {
   arrayValue,
   checkToken,
@@ -53,6 +54,8 @@ export function prepare(plan: StatementPlan, body: Body): void {
 
 export function execute(plan: StatementPlan, body: Body): void {
   const name = String(body['name']);
+  const uses = plan.context.objects.prepared(name)?.subjects;
+  if (uses !== undefined) plan.passedSubjects = passSubjects(uses, (body['params'] ?? []) as Node[]);
   plan.walker.list(body['params'], newFrame(null));
   const prepared = plan.context.objects.prepared(name);
   if (prepared === undefined) {
@@ -155,6 +158,8 @@ export function fetch(plan: StatementPlan, body: Body): void {
     return;
   }
   inherit(plan, cursor);
+  // By which values DECLARE asked is in its own record.
+  plan.passedSubjects = { uses: (cursor.subjects ?? []).map((use) => ({ ...use, parameters: [] })), constants: [] };
   // DECLARE was decided with the whole query; a FETCH is a part of it.
   plan.bounded = true;
   if (moves) plan.outputs = [];

@@ -9,6 +9,7 @@ import { after, before, test } from 'node:test';
 import { createLogKey, parseSigningKey } from '../../src/audit/index.ts';
 import { decodeBundle, encodeBundle, noteSigner, parseVerifierKey, sha256 } from '../../src/audit/tlog/index.ts';
 import { agent, evidenceLog, type EvidenceLog, fillLog, origin, policySha256, writeAnchor } from '../support/evidence-log.ts';
+import { ocsfFaults } from '../support/ocsf.ts';
 import type { ExportRequest } from '../../src/evidence/index.ts';
 import { exportTo, loadVerifier, verifyBundle } from '../../src/evidence/index.ts';
 import { openManifest, signManifest } from '../../src/evidence/manifest.ts';
@@ -164,6 +165,26 @@ test('every entry of the range is in a table, and formulas of spreadsheets are t
   assert.ok(!rows.some((row) => /(?:^|,)"?[=@]/.test(row)));
 });
 
+test('every entry of the range is a valid OCSF event in the file of its class', () => {
+  const { scope } = openManifest(readFileSync(join(bundle, 'manifest.intoto.jsonl'), 'utf8'), parseVerifierKey(log.key.vkey));
+  const sequences: number[] = [];
+  for (const name of readdirSync(join(bundle, 'ocsf'))) {
+    for (const line of readFileSync(join(bundle, 'ocsf', name), 'utf8')
+      .split('\n')
+      .slice(0, -1)) {
+      const event = JSON.parse(line) as { class_uid: number; metadata: { sequence: number; product: { version: string } } };
+      assert.deepEqual(ocsfFaults(event), []);
+      assert.equal(`${event.class_uid}.ndjson`, name);
+      assert.equal(event.metadata.product.version, '0.0.0-test');
+      sequences.push(event.metadata.sequence);
+    }
+  }
+  assert.deepEqual(
+    sequences.toSorted((a, b) => a - b),
+    Array.from({ length: scope.end - scope.first }, (_, at) => scope.first + at),
+  );
+});
+
 test('tampering by somebody without the key is caught by files, manifest and log alike', async () => {
   const cases: [string, string, (copy: string) => void][] = [
     [
@@ -200,6 +221,11 @@ test('tampering by somebody without the key is caught by files, manifest and log
       'an edited PDF',
       'report-altered',
       (copy) => edit(join(copy, 'report.pdf'), (text) => text.replace('1 request that ran could', '0 request that ran could')),
+    ],
+    [
+      'an edited OCSF event',
+      'record-altered',
+      (copy) => edit(join(copy, 'ocsf/6005.ndjson'), (text) => text.replace('"action":"Denied"', '"action":"Allowed"')),
     ],
     ['an added file', 'file-added', (copy) => writeFileSync(join(copy, 'records', 'more.csv'), 'log_index\r\n')],
     ['a removed table', 'file-missing', (copy) => rmSync(join(copy, 'records', 'denials.csv'))],

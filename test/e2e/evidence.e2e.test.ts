@@ -7,6 +7,9 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { createLogKey, parseSigningKey } from '../../src/audit/index.ts';
+import { exportTo, loadVerifier } from '../../src/evidence/index.ts';
+import { evidenceLog, fillLog, origin } from '../support/evidence-log.ts';
 import { clerkOf, clinicTests, officerOf } from '../support/clinic-tests.ts';
 import { ensureDebianPackages } from '../support/debian.ts';
 import type { TestGateway } from '../support/gateway.ts';
@@ -109,7 +112,10 @@ test('an auditor exports the evidence of a day, and it holds without the gateway
   writeFileSync(path, [lines[0], ...lines.slice(2)].join('\r\n'));
   const forged = await run(gateway, officer, 'evidence', 'verify', folder, '--key', vkey);
   assert.equal(forged.code, 1);
-  assert.match(forged.out, /record-altered {2}records\/denials\.csv: it is not what the log says, first in line 2[\s\S]*does NOT hold/);
+  assert.match(
+    forged.out,
+    /record-altered {2}records\/denials\.csv: it is not what the log says, first in line 2[\s\S]*next {8}Compare the SHA-256[\s\S]*does NOT hold/,
+  );
 });
 
 test('the guide in the bundle works as it is written, with sha256sum, OpenSSL and Go, and refuses what our verifier refuses', async () => {
@@ -165,6 +171,31 @@ test('the guide in the bundle works as it is written, with sha256sum, OpenSSL an
   assert.equal(stdout, `ok: entries ${verdict.range.first} to ${verdict.range.end} of ${verdict.checkpoint.size}\n`);
   assert.equal(status, 0);
 
+  // While the key is being changed: the signatures of the old key and of a witness stand around the one that counts.
+  const changing = await evidenceLog(loadVerifier);
+  await fillLog(changing);
+  const note = await changing.log.publish();
+  const split = note.indexOf('\n\n') + 2;
+  const [before, foreign] = [origin, 'witness.example.org'].map((name) => {
+    const signed = parseSigningKey(createLogKey(name).signingKey, name).sign(note.slice(0, split - 1));
+    return signed.slice(split);
+  });
+  writeFileSync(join(changing.dir, 'log', 'checkpoint'), `${note.slice(0, split)}${before}${note.slice(split)}${foreign}`);
+  const several = join(root, 'several');
+  const whole = { from: '2026-01-01T00:00:00.000Z', to: '2027-01-01T00:00:00.000Z', principal: null, target: null };
+  await exportTo(several, whole, changing.deps());
+  writeFileSync(join(changing.dir, 'log', 'checkpoint'), note);
+  assert.equal(readFileSync(join(several, 'log', 'checkpoint'), 'utf8').split('\n\u2014 ').length, 4);
+  const signedBy = follow(several, changing.key.vkey);
+  assert.equal(signedBy.status, 0, signedBy.output);
+  assert.equal(signedBy.output.match(/Signature Verified Successfully/g)?.length, 3);
+  const size = Number(note.split('\n')[1]);
+  const bySeveral = spawnSync(binary, [several, changing.key.vkey, String(size)], { encoding: 'utf8' });
+  assert.equal(bySeveral.stdout, `ok: entries 0 to ${size} of ${size}\n`);
+  assert.equal(alone(several, several, '--key', changing.key.vkey).status, 0);
+  assert.notEqual(follow(several, createLogKey(origin).vkey).status, 0);
+  await changing.close();
+
   const other = spawnSync('cp', ['-r', folder, join(root, 'guide-changed')]);
   assert.equal(other.status, 0);
   const copy = join(root, 'guide-changed');
@@ -198,10 +229,7 @@ test('the same evidence comes from the disk of a gateway that does not run', asy
   const { vkey } = gateway.running;
   for (const bundle of [folder, zips[0]!]) assert.equal(alone(folder, bundle, '--key', vkey).status, 0);
   // Somebody who has the disk but not the key of this log.
-  writeFileSync(
-    join(gateway.directory, 'keys', 'log.key'),
-    (await import('../../src/audit/index.ts')).createLogKey('audit.test/e2e').signingKey.reveal(),
-  );
+  writeFileSync(join(gateway.directory, 'keys', 'log.key'), createLogKey('audit.test/e2e').signingKey.reveal());
   const foreign = await run(gateway, officer, 'evidence', 'export', '--from', from, '--to', to, '-o', join(root, 'foreign'), ...offline);
   assert.equal(foreign.code, 2, foreign.err);
 });

@@ -199,6 +199,41 @@ test('threat: a cancel request reaches its session on whatever thread it comes i
   );
 });
 
+test('a session is ended by an operator on whatever thread it lives, and the log says who did it', async () => {
+  const gateway = await gatewayOf();
+  const ports = portsOf(gateway);
+  const reached = await spread(gateway, ports);
+  const codes = reached.all.map(
+    (client) => new Promise<string>((resolve) => client.once('error', (fault: Error & { code?: string }) => resolve(fault.code ?? ''))),
+  );
+  // A connection that is gone has more to say.
+  for (const client of reached.all) client.on('error', () => undefined);
+  const operator = await officerOf(gateway);
+  const live = async (): Promise<string[]> => {
+    const { text } = await callApi(gateway, ports.apiPort, operator, '/v1/sessions?live=true&limit=500');
+    return (JSON.parse(text) as { sessions: { id: string }[] }).sessions.map(({ id }) => id);
+  };
+  await until('all sessions are in the index', async () => (await live()).length === reached.all.length);
+  const ids = await live();
+  assert.equal((await callApi(gateway, ports.apiPort, await clerkOf(gateway), `/v1/sessions/${ids[0]}/end`, {})).status, 200, 'its own');
+  for (const id of ids.slice(1)) {
+    const { status, text } = await callApi(gateway, ports.apiPort, operator, `/v1/sessions/${id}/end`, { reason: 'runs wild' });
+    assert.deepEqual([status, JSON.parse(text)], [200, { ended: true }]);
+  }
+  assert.deepEqual(
+    await Promise.all(codes),
+    codes.map(() => '57P01'),
+  );
+  await until('all sessions are over', async () => (await live()).length === 0);
+  assert.deepEqual(JSON.parse((await callApi(gateway, ports.apiPort, operator, `/v1/sessions/${ids[0]}/end`, {})).text), { ended: false });
+  const entries = await entriesOf(gateway);
+  const ended = entries.filter(({ type }) => type === 'session.ended');
+  assert.deepEqual(new Set(ended.map(({ session }) => session)), new Set(ids));
+  assert.deepEqual([...new Set(ended.map(({ principal }) => principal?.subject))], ['clerk-1', 'olivia']);
+  const closed = entries.filter(({ type, session }) => type === 'session.close' && ids.includes(session ?? ''));
+  assert.deepEqual([...new Set(closed.map(({ detail }) => detail?.['reason']))], ['ended']);
+});
+
 test('the limit of sessions holds for all threads together, and a slot comes back from whatever thread had it', async () => {
   const gateway = await gatewayOf({ limits: { maxSessions: 4 } });
   const token = await clerkOf(gateway);

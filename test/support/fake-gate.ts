@@ -133,7 +133,7 @@ export class FakeSession implements GateSession {
 
   #permit(request: Request): Permitted {
     const templates: RequestTemplates = new RequestTemplates({ type: 'request.intent' }, { type: 'request.result' }, () => templates);
-    const intent: RecordedIntent = Object.assign(recordedWith(this.#gate.intent()), { ticket: 0 as Ticket, templates });
+    const intent: RecordedIntent = Object.assign(recordedWith(this.#gate.intent()), { ticket: 0 as Ticket, n: 0, templates });
     const permit = Permit.mint({
       session: this.id,
       request,

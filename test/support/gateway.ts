@@ -22,6 +22,7 @@ export interface TestTarget {
   readonly password: string;
   readonly safeFunctions?: readonly string[];
   readonly approvalPreview?: ApprovalPreview;
+  readonly subjects?: readonly { readonly name: string; readonly columns: readonly string[] }[];
   /** PEM; given = verify-full. */
   readonly ca?: string;
 }
@@ -86,6 +87,7 @@ export async function startTestGateway(options: TestGatewayOptions): Promise<Tes
       password: { file: `keys/target-${index}` },
       tls: target.ca === undefined ? { mode: 'disable', insecure: true } : { mode: 'verify-full', ca: `tls/target-${index}.crt` },
       safeFunctions: target.safeFunctions ?? [],
+      ...(target.subjects === undefined ? {} : { subjects: target.subjects }),
       ...(target.approvalPreview === undefined ? {} : { approvalPreview: target.approvalPreview }),
     };
   });

@@ -122,12 +122,14 @@ readonly mayAnswer: boolean; };
     readonly body: undefined;
     readonly answer: { readonly size: number; readonly checkpoint: string | null; };
   };
-  /** Entries in log order. Auditors only */
+  /** Entries in log order, narrowed down. Auditors only */
   readonly 'GET /v1/audit/entries': {
     readonly path: undefined;
-    readonly query: { readonly from?: number; readonly limit?: number; };
+    readonly query: { readonly from?: number; readonly limit?: number; readonly type?: "log.opened" | "log.closed" | "heartbeat" | "config.changed" | "policy.applied" | "policy.sampled" | "key.rotated" | "auth.ok" | "auth.fail" | "auth.end" | "session.open" | "session.close" | "session.ended" | "request.intent" | "request.result" | "request.denied" | "request.held" | "approval.requested" | "approval.preview" | "approval.answered" | "approval.expired" | "approval.used" | "grant.requested" | "grant.answered" | "grant.opened" | "grant.ended" | "breakglass.opened" | "breakglass.ended" | "breakglass.reviewed" | "delegation.opened" | "delegation.ended" | "lock.set" | "lock.lifted" | "review.signed" | "unseal.requested" | "unseal.answered" | "payload.unsealed" | "payload.shredded" | "log.pruned" | "connector.up" | "connector.down" | "alarm" | "evidence.exported" | "subject.searched"; readonly session?: string; readonly principal?: string; readonly since?: string; readonly until?: string; };
     readonly body: undefined;
-    readonly answer: { readonly entries: readonly ({ readonly v: 1; readonly seq: number; readonly ts: string; readonly type: string; readonly replica: string; } & Readonly<Record<string, unknown>>)[]; readonly size: number; readonly next: number; };
+    readonly answer: { readonly entries: readonly ({ readonly v: 1; readonly seq: number; readonly ts: string; readonly type: string; readonly replica: string; } & Readonly<Record<string, unknown>>)[]; readonly size: number; /** The `from` of the next page */
+readonly next: number; /** Nothing that passes lies behind this page now. A page may be empty and not the last */
+readonly isLast: boolean; };
   };
   /** Builds the index of sessions anew from the log: lines of JSON with progress, then the result. Operators only */
   readonly 'POST /v1/audit/reindex': {
@@ -135,6 +137,24 @@ readonly mayAnswer: boolean; };
     readonly query: { readonly progress?: "true"; };
     readonly body: undefined;
     readonly answer: unknown;
+  };
+  /** Head, checkpoint, anchors and last heartbeat. Auditors and operators */
+  readonly 'GET /v1/audit/status': {
+    readonly path: undefined;
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly answer: { readonly replica: string; /** Durable entries */
+readonly size: number; readonly isWritable: boolean; /** The newest signed one */
+readonly checkpoint: { readonly origin: string; /** Entries under it */
+readonly size: number; /** Base64 */
+readonly root: string; /** The signed note */
+readonly note: string; } | null; /** The newest; one is written every 60 seconds */
+readonly heartbeat: { readonly seq: number; readonly at: string; } | null; /** Witnesses are among them, by their kind */
+readonly anchors: readonly ({ readonly name: string; readonly kind: "file" | "https" | "witness" | "tsa"; /** Entries under the newest checkpoint that it has; 0 = none since the start */
+readonly size: number; /** For how long there has been a checkpoint that it does not have */
+readonly lagMs: number; /** When it took a checkpoint last; null = not since the start */
+readonly keptAt: string | null; /** That stand: `anchor-behind`, `anchor-rollback`, `anchor-fork` */
+readonly alarms: readonly (string)[]; })[]; };
   };
   /** Delegations in force: all with an oversight right, else those the caller gave, has, or shares the role of */
   readonly 'GET /v1/delegations': {
@@ -293,6 +313,34 @@ readonly fault: string | null; readonly createdAt: string; readonly nextAttemptA
     readonly body: undefined;
     readonly answer: { readonly channel: string; readonly sent: boolean; readonly fault: string | null; };
   };
+  /** Statements, holds, refusals, masked cells and classes over time; own ones only without an oversight role */
+  readonly 'GET /v1/overview': {
+    readonly path: undefined;
+    readonly query: { readonly since?: string; readonly until?: string; readonly buckets?: number; };
+    readonly body: undefined;
+    readonly answer: { readonly since: string; /** Exclusive */
+readonly until: string; readonly stepMs: number; readonly scope: "all" | "own"; readonly totals: { /** Let through or denied; a held one counts when that is settled */
+readonly statements: number; readonly held: number; readonly denied: number; readonly rows: number; readonly maskedCells: number; }; /** Steps with any activity, oldest first */
+readonly points: readonly ({ /** Beginning of the step */
+readonly at: string; /** Let through or denied; a held one counts when that is settled */
+readonly statements: number; readonly held: number; readonly denied: number; readonly rows: number; readonly maskedCells: number; })[]; readonly principals: readonly ({ readonly principal: { readonly issuer: string; readonly subject: string; readonly kind: "person" | "agent" | "service"; }; readonly onBehalfOf: { readonly issuer: string; readonly subject: string; readonly kind: "person" | "agent" | "service"; } | null; /** Let through or denied; a held one counts when that is settled */
+readonly statements: number; readonly held: number; readonly denied: number; readonly rows: number; readonly maskedCells: number; /** That came out, masked or not */
+readonly classes: readonly (string)[]; readonly points: readonly ({ /** Beginning of the step */
+readonly at: string; /** Let through or denied; a held one counts when that is settled */
+readonly statements: number; readonly held: number; readonly denied: number; readonly rows: number; readonly maskedCells: number; })[]; })[]; readonly targets: readonly ({ readonly target: string; /** Let through or denied; a held one counts when that is settled */
+readonly statements: number; readonly held: number; readonly denied: number; readonly rows: number; readonly maskedCells: number; readonly lastUsedAt: string; })[]; readonly classes: readonly ({ readonly class: string; /** Cells */
+readonly masked: number; /** Cells */
+readonly clear: number; })[]; readonly live: readonly ({ readonly target: string; readonly sessions: number; })[]; /** Those the caller may see; at most 1000 */
+readonly pendingApprovals: number; readonly connectors: readonly ({ readonly name: string; readonly protocol: string; /** Shown to operators and auditors only */
+readonly address: string | null; readonly catalogue: "ready" | "loading" | "unavailable"; readonly catalogueVersion: string | null; readonly protectedColumns: number; })[]; /** For auditors and operators only */
+readonly gateway: { readonly replica: string; readonly log: { readonly size: number; readonly isWritable: boolean; }; readonly siem: readonly ({ readonly name: string; readonly kind: string; /** Log index of the first entry that was not taken */
+readonly next: number; readonly lag: number; /** Since the start */
+readonly sent: number; readonly failures: number; readonly fault: string | null; })[]; readonly anchors: readonly ({ readonly name: string; readonly kind: "file" | "https" | "witness" | "tsa"; /** Entries under the newest checkpoint that it has; 0 = none since the start */
+readonly size: number; /** For how long there has been a checkpoint that it does not have */
+readonly lagMs: number; /** When it took a checkpoint last; null = not since the start */
+readonly keptAt: string | null; /** That stand: `anchor-behind`, `anchor-rollback`, `anchor-fork` */
+readonly alarms: readonly (string)[]; })[]; } | null; };
+  };
   /** The policy in force; its text is for auditors and operators */
   readonly 'GET /v1/policy': {
     readonly path: undefined;
@@ -364,6 +412,17 @@ readonly isCut: boolean; readonly roles: readonly ({ readonly role: string; read
 readonly subjects: { readonly from: string; readonly to: string; } | null; })[]; readonly masks: readonly ({ /** null = everybody whose roles no mask entry names */
 readonly role: string | null; readonly targets: readonly (string)[]; readonly class: string; /** none = the class is not declared */
 readonly from: string; readonly to: string; readonly change: "reveals" | "hides"; })[]; readonly rules: readonly ({ readonly rule: string; readonly change: "added" | "removed" | "changed"; readonly then: "allow" | "hold" | "deny"; readonly fields: readonly ({ readonly field: string; readonly from: string; readonly to: string; })[]; })[]; } | null; })[]; };
+  };
+  /** What each role may do on each target, and how it sees each class. For auditors and operators */
+  readonly 'GET /v1/policy/matrix': {
+    readonly path: undefined;
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly answer: { readonly sha256: string; readonly roles: readonly ({ readonly role: string; readonly members: readonly (string)[]; })[]; readonly classes: readonly (string)[]; readonly targets: readonly (string)[]; readonly rules: readonly ({ readonly rule: string; readonly then: "allow" | "hold" | "deny"; readonly when: string; readonly pack: string | null; })[]; /** Roles on targets where they have anything */
+readonly cells: readonly ({ readonly role: string; readonly target: string; readonly effects: readonly ({ readonly effect: "read" | "write" | "ddl" | "copy-in" | "copy-out" | "call" | "admin"; /** Of a plain statement with this effect alone: rules that ask for more are in `rules` */
+readonly outcome: "allow" | "hold" | "deny"; /** What gives the effect */
+readonly by: "standing" | "on-request" | "break-glass" | null; readonly rules: readonly (string)[]; })[]; /** Class -> mask */
+readonly masks: Readonly<Record<string, string>>; })[]; readonly isCut: boolean; };
   };
   /** Decides every recorded request of a period again under another policy. For auditors and operators */
   readonly 'POST /v1/policy/replay': {
@@ -480,6 +539,15 @@ readonly maskedCells: number; /** Classes that came out, masked or not */
 readonly classes: readonly (string)[]; readonly lastActivityAt: string; /** `waiting`: its newest statement waits for an approval */
 readonly state: "live" | "waiting" | "closed"; readonly entries: readonly ({ readonly v: 1; readonly seq: number; readonly ts: string; readonly type: string; readonly replica: string; } & Readonly<Record<string, unknown>>)[]; readonly next: number | null; };
   };
+  /** Ends a live session: operators, and those whose session it is. It has been told to end when this answers */
+  readonly 'POST /v1/sessions/{id}/end': {
+    readonly path: { readonly id: string; };
+    readonly query: undefined;
+    readonly body: { /** Kept sealed, never in the log */
+readonly reason?: string; } | null;
+    readonly answer: { /** False: it was over already */
+readonly ended: boolean; };
+  };
   /** Sealed recording (ciphertext and wrapped keys). Auditors only; leaves an entry in the log */
   readonly 'GET /v1/sessions/{id}/recording': {
     readonly path: { readonly id: string; };
@@ -516,12 +584,66 @@ readonly from: "beginning" | "now" | number; };
 readonly next: number; readonly lag: number; /** Since the start */
 readonly sent: number; readonly failures: number; readonly fault: string | null; };
   };
+  /** Whose data can be searched for, and by which columns */
+  readonly 'GET /v1/subjects': {
+    readonly path: undefined;
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly answer: { readonly subjects: readonly ({ readonly target: string; readonly name: string; readonly columns: readonly (string)[]; })[]; };
+  };
+  /** Requests that touched the data of one subject */
+  readonly 'POST /v1/subjects/search': {
+    readonly path: undefined;
+    readonly query: undefined;
+    readonly body: { readonly target: string; readonly subject: string; /** As it is in the target; kept sealed, never in the log */
+readonly value: string; readonly purpose: "audit" | "breach-investigation" | "incident-response" | "legal" | "patient-request" | "quality-review" | "treatment-dispute"; /** Kept sealed, never in the log */
+readonly reason?: string; readonly since: string; /** Exclusive; absent = now */
+readonly until?: string; /** Of certain and of possible ones, the newest */
+readonly limit?: number; };
+    readonly answer: { /** Log index of this search */
+readonly seq: number; readonly target: string; readonly subject: string; readonly columns: readonly (string)[]; readonly entries: { readonly from: number; /** Exclusive */
+readonly to: number; }; /** Requests that may touch any subject of this name */
+readonly touching: number; /** Newest first */
+readonly hits: readonly ({ /** Log index of the intent */
+readonly seq: number; readonly at: string; readonly principal: { readonly issuer: string; readonly subject: string; readonly kind: "person" | "agent" | "service"; } | null; readonly onBehalfOf: { readonly issuer: string; readonly subject: string; readonly kind: "person" | "agent" | "service"; } | null; readonly session: string; readonly action: string; /** Redacted */
+readonly statement: string | null; readonly effects: readonly (string)[]; readonly relations: readonly (string)[]; readonly approval: string | null; readonly grant: string | null; readonly result: { readonly seq: number; readonly rows: number; readonly code: string; } | null; readonly how: readonly ("asked" | "returned")[]; })[]; readonly hitCount: number; /** May have touched this one; newest first */
+readonly unsure: readonly ({ /** Log index of the intent */
+readonly seq: number; readonly at: string; readonly principal: { readonly issuer: string; readonly subject: string; readonly kind: "person" | "agent" | "service"; } | null; readonly onBehalfOf: { readonly issuer: string; readonly subject: string; readonly kind: "person" | "agent" | "service"; } | null; readonly session: string; readonly action: string; /** Redacted */
+readonly statement: string | null; readonly effects: readonly (string)[]; readonly relations: readonly (string)[]; readonly approval: string | null; readonly grant: string | null; readonly result: { readonly seq: number; readonly rows: number; readonly code: string; } | null; readonly why: "not-by-key" | "not-indexed" | "before-index"; })[]; readonly unsureCount: number; readonly indexedSince: { readonly seq: number; readonly at: string; } | null; /** Files of the index that were changed, or whose key is gone */
+readonly damaged: readonly (string)[]; };
+  };
   readonly 'GET /v1/targets': {
     readonly path: undefined;
     readonly query: undefined;
     readonly body: undefined;
     readonly answer: { readonly targets: readonly ({ readonly name: string; readonly protocol: string; /** Shown to operators and auditors only */
 readonly address: string | null; readonly catalogue: "ready" | "loading" | "unavailable"; readonly catalogueVersion: string | null; readonly protectedColumns: number; })[]; };
+  };
+  readonly 'GET /v1/targets/{name}': {
+    readonly path: { readonly name: string; };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly answer: { readonly name: string; readonly protocol: string; /** Shown to operators and auditors only */
+readonly address: string | null; readonly catalogue: "ready" | "loading" | "unavailable"; readonly catalogueVersion: string | null; readonly protectedColumns: number; /** Own ones only, without oversight */
+readonly liveSessions: number; /** Of own sessions, without oversight */
+readonly lastUsedAt: string | null; /** The last change that the log has; null = none */
+readonly reachable: { readonly state: "up" | "down"; readonly since: string; } | null; readonly connect: { /** Name of the target; the gateway knows which database that is */
+readonly database: string; /** Any will do: who it is, the token says */
+readonly user: string; /** A token of the identity provider */
+readonly password: "token"; readonly listeners: readonly ({ readonly protocol: string; readonly host: string; readonly port: number; readonly isTls: boolean; })[]; }; };
+  };
+  /** Columns by schema and relation, with classes and how they are shown. No values */
+  readonly 'GET /v1/targets/{name}/columns': {
+    readonly path: { readonly name: string; };
+    readonly query: { readonly search?: string; readonly schema?: string; readonly relation?: string; readonly protected?: "true" | "false"; readonly role?: string; readonly after?: string; readonly limit?: number; };
+    readonly body: undefined;
+    readonly answer: { readonly catalogueVersion: string | null; /** Columns that pass */
+readonly total: number; /** Of those, how many have a class */
+readonly protected: number; /** Of those that pass */
+readonly schemas: readonly ({ readonly schema: string; readonly columns: number; readonly protected: number; })[]; readonly columns: readonly ({ readonly schema: string; readonly relation: string; readonly relationKind: "table" | "view" | "matview" | "foreign"; readonly column: string; readonly type: string; readonly classes: readonly ({ readonly class: string; /** `closure`: it holds values of a column that a rule names: view, partition, renamed */
+readonly origin: "rule" | "closure"; /** Of the rule; for auditors and operators only */
+readonly pattern: string | null; })[]; /** Mask that the viewer, or the role asked for, sees it through: `clear`, `redact`, ...; `denied` without access */
+readonly shown: string; })[]; readonly next: string | null; };
   };
   /** Requests to open, newest first */
   readonly 'GET /v1/unseals': {

@@ -5,8 +5,11 @@
 
 import { z } from 'zod';
 import { SallyportError } from '../../core/error.ts';
-import type { EntryHeader } from '../../core/event.ts';
+import { ENTRY_TYPES } from '../../core/event.ts';
+import type { SessionId } from '../../core/ids.ts';
 import type { ApiApp } from '../app.ts';
+import { searchEntries } from '../entry-search.ts';
+import { anchorView, checkpointView, logStatusSchema } from '../log-views.ts';
 import type { ApiDeps, ApiLimits } from '../ports.ts';
 import { entrySchema } from '../views.ts';
 import { untilGone } from '../until-gone.ts';
@@ -37,22 +40,73 @@ export function auditRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits): void
     {
       schema: {
         tags,
-        summary: 'Entries in log order. Auditors only',
+        summary: 'Entries in log order, narrowed down. Auditors only',
         querystring: z.strictObject({
           from: z.coerce.number().int().min(0).default(0),
           limit: z.coerce.number().int().min(1).max(1000).default(200),
+          type: z.enum(ENTRY_TYPES).optional(),
+          session: z
+            .string()
+            .regex(/^ses_[a-z2-7]{26}$/)
+            .optional(),
+          principal: z
+            .string()
+            .trim()
+            .min(1)
+            .max(500)
+            .optional()
+            .describe('Part of issuer/subject of who did it, for whom, or who answered'),
+          since: z.iso.datetime().optional(),
+          until: z.iso.datetime().optional().describe('Exclusive'),
         }),
-        response: { 200: z.object({ entries: z.array(entrySchema), size: z.int(), next: z.int() }) },
+        response: {
+          200: z.object({
+            entries: z.array(entrySchema),
+            size: z.int(),
+            next: z.int().describe('The `from` of the next page'),
+            isLast: z.boolean().describe('Nothing that passes lies behind this page now. A page may be empty and not the last'),
+          }),
+        },
       },
     },
     async (request, reply) => {
       viewerOf(request).require('audit');
-      const { from, limit } = request.query;
+      const { session, since, until, ...search } = request.query;
       const size = reader.size();
-      const to = Math.min(size, from + limit);
-      const entries: EntryHeader[] = [];
-      if (from < to) for await (const entry of reader.entries(from, to, untilGone(reply))) entries.push(entry);
-      return { entries: entries.map((entry) => ({ ...entry })), size, next: Math.max(from, to) };
+      const page = await searchEntries(
+        {
+          ...search,
+          session: session as SessionId | undefined,
+          sinceMs: since === undefined ? undefined : Date.parse(since),
+          untilMs: until === undefined ? undefined : Date.parse(until),
+        },
+        { reader, sessions: deps.sessions },
+        untilGone(reply),
+      );
+      return { ...page, entries: page.entries.map((entry) => ({ ...entry })), size };
+    },
+  );
+
+  app.get(
+    '/v1/audit/status',
+    {
+      schema: { tags, summary: 'Head, checkpoint, anchors and last heartbeat. Auditors and operators', response: { 200: logStatusSchema } },
+    },
+    async (request, reply) => {
+      viewerOf(request).require('oversight');
+      const note = await reader.checkpoint();
+      const newest = await deps.sessions.newestOfType('heartbeat');
+      let heartbeat: { seq: number; at: string } | null = null;
+      if (newest !== null)
+        for await (const { seq, ts } of reader.entries(newest, newest + 1, untilGone(reply))) heartbeat = { seq, at: ts };
+      return {
+        replica: deps.gateway.replica,
+        size: reader.size(),
+        isWritable: deps.audit.log.writable,
+        checkpoint: note === null ? null : checkpointView(note),
+        heartbeat,
+        anchors: deps.gateway.anchors().map(anchorView),
+      };
     },
   );
 

@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import { type Decision, maskFor, type MaskSet } from '../../core/decision.ts';
 import { SallyportError } from '../../core/error.ts';
-import type { Facts } from '../../core/facts.ts';
+import { EFFECTS, type Facts } from '../../core/facts.ts';
 import type { Principal } from '../../core/identity.ts';
 import type { TargetName } from '../../core/ids.ts';
 import type { Explanation } from '../../policy/index.ts';
@@ -102,6 +102,35 @@ const explanationSchema = z.object({
   forward: z.string().nullable().describe('What the target would be sent'),
 });
 
+const matrixSchema = z.object({
+  sha256: z.string(),
+  roles: z.array(z.object({ role: z.string(), members: z.array(z.string()) })),
+  classes: z.array(z.string()),
+  targets: z.array(z.string()),
+  // oxlint-disable-next-line unicorn/no-thenable -- the word of the policy file; a text, never called
+  rules: z.array(z.object({ rule: z.string(), then: z.enum(['allow', 'hold', 'deny']), when: z.string(), pack: z.string().nullable() })),
+  cells: z
+    .array(
+      z.object({
+        role: z.string(),
+        target: z.string(),
+        effects: z.array(
+          z.object({
+            effect: z.enum(EFFECTS),
+            outcome: z
+              .enum(['allow', 'hold', 'deny'])
+              .describe('Of a plain statement with this effect alone: rules that ask for more are in `rules`'),
+            by: z.enum(['standing', 'on-request', 'break-glass']).nullable().describe('What gives the effect'),
+            rules: z.array(z.string()),
+          }),
+        ),
+        masks: z.record(z.string(), z.string()).describe('Class -> mask'),
+      }),
+    )
+    .describe('Roles on targets where they have anything'),
+  isCut: z.boolean(),
+});
+
 export function policyRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits): void {
   app.get('/v1/whoami', { schema: { tags: ['identity'], response: { 200: whoamiSchema } } }, async (request) =>
     whoamiView(viewerOf(request)),
@@ -131,6 +160,35 @@ export function policyRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits): voi
     async (request) => {
       const { sha256, files } = deps.policy.current();
       return { sha256, files: viewerOf(request).rights.has('oversight') ? files.map((file) => ({ ...file })) : null };
+    },
+  );
+
+  app.get(
+    '/v1/policy/matrix',
+    {
+      schema: {
+        tags,
+        summary: 'What each role may do on each target, and how it sees each class. For auditors and operators',
+        response: { 200: matrixSchema },
+      },
+    },
+    async (request) => {
+      viewerOf(request).require('oversight');
+      const { roles, classes, rules } = deps.policy.outline();
+      const { cells, isCut } = deps.policy.matrix();
+      return {
+        sha256: deps.policy.current().sha256,
+        roles: roles.map(({ role, members }) => ({ role, members: [...members] })),
+        classes: [...classes],
+        targets: [...new Set(cells.map(({ target }) => target))],
+        rules: rules.map((rule) => ({ ...rule })),
+        cells: cells.map(({ effects, masks, ...cell }) => ({
+          ...cell,
+          effects: effects.map((effect) => ({ ...effect, rules: [...effect.rules] })),
+          masks: { ...masks },
+        })),
+        isCut,
+      };
     },
   );
 

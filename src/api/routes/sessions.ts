@@ -107,6 +107,26 @@ export function sessionRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits): vo
     },
   );
 
+  app.post(
+    '/v1/sessions/:id/end',
+    {
+      config: { rateLimit: { max: limits.answersPerMinute, timeWindow: 60_000 } },
+      schema: {
+        tags,
+        summary: 'Ends a live session: operators, and those whose session it is. It has been told to end when this answers',
+        params: z.object({ id: sessionIdSchema }),
+        body: z.strictObject({ reason: z.string().trim().min(1).max(4000).optional().describe('Kept sealed, never in the log') }).nullish(),
+        response: { 200: z.object({ ended: z.boolean().describe('False: it was over already') }) },
+      },
+    },
+    async (request) => {
+      const viewer = viewerOf(request);
+      const session = await visible(request.params.id, viewer);
+      if (!viewer.ownsSession(session)) viewer.require('operate');
+      return { ended: await deps.gateway.endSession(session, viewer.principal, request.body?.reason) };
+    },
+  );
+
   app.get(
     '/v1/sessions/:id/recording',
     {

@@ -43,14 +43,19 @@ export function tileWidth(level: number, index: number, size: number): number {
 }
 
 export function encodeBundle(entries: readonly Uint8Array[]): Buffer {
-  const parts: Uint8Array[] = [];
+  let length = 0;
   for (const entry of entries) {
     if (entry.length > MAX_ENTRY_BYTES) throw new SallyportError('SP_AUDIT_ENTRY_TOO_LARGE', `an entry has ${entry.length} bytes`);
-    const length = Buffer.allocUnsafe(2);
-    length.writeUInt16BE(entry.length);
-    parts.push(length, entry);
+    length += 2 + entry.length;
   }
-  return Buffer.concat(parts);
+  const bundle = Buffer.allocUnsafeSlow(length);
+  let at = 0;
+  for (const entry of entries) {
+    at = bundle.writeUInt16BE(entry.length, at);
+    bundle.set(entry, at);
+    at += entry.length;
+  }
+  return bundle;
 }
 
 /** @throws SP_AUDIT_CORRUPT unless `bytes` is exactly a sequence of framed entries. */

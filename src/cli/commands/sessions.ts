@@ -4,11 +4,12 @@
 import type { Command } from 'commander';
 import { Secret } from '../../core/secret.ts';
 import type { RecordingItem } from '../answers.ts';
-import { actorText, recordingAnswer, sessionEntriesAnswer, sessionsAnswer } from '../answers.ts';
+import { actorText, recordingAnswer, sessionEndedAnswer, sessionEntriesAnswer, sessionsAnswer } from '../answers.ts';
 import { replaySpeed, rowLimit } from '../arguments.ts';
 import type { ApiClient } from '../client.ts';
 import { CliFailure, EXIT, usageFailure } from '../failure.ts';
 import { openItem, Replay } from '../replay.ts';
+import { printable } from '../output.ts';
 import type { CommandSetting } from '../run.ts';
 import { runOf, withExamples } from '../run.ts';
 import { entryLine } from './audit.ts';
@@ -79,6 +80,20 @@ export function sessionCommands(program: Command, setting: CommandSetting): void
         }
       }),
     [`sallyport session show ${EXAMPLE_ID}`],
+  );
+
+  withExamples(
+    sessions
+      .command('end <id>')
+      .description('end a live session now; your own, or any as an operator')
+      .option('--reason <text>', 'why; kept sealed, read only by auditors')
+      .action(async (id: string, options: { reason?: string }, command: Command) => {
+        const { out, api } = runOf(command, setting);
+        const { raw, value } = await (await api()).post(`/v1/sessions/${encodeURIComponent(id)}/end`, { ...options }, sessionEndedAnswer);
+        if (out.isJson) return out.json(raw);
+        out.line(value.ended ? `${printable(id)} has been told to end` : `${printable(id)} was over already`);
+      }),
+    [`sallyport session end ${EXAMPLE_ID} --reason "runs wild"`],
   );
 
   withExamples(

@@ -10,10 +10,12 @@ import type { TargetName } from '../../core/ids.ts';
 import type { ApprovalPreview } from '../../core/preview.ts';
 import type { Authenticator, Clock, FailureLimiter, Logger, Random, SharedBoundColumns, TargetAnalyst } from '../../core/ports.ts';
 import type { Secret } from '../../core/secret.ts';
+import type { SubjectIndex } from '../../core/subject.ts';
 import type { Target } from '../../core/target.ts';
 import type { Gate, GateSession } from '../../session/gate.ts';
 import { lineage } from '../../sql/lineage-statement.ts';
 import type { Parser } from '../../sql/parser.ts';
+import type { SubjectRule } from '../../sql/subject-columns.ts';
 import { plan } from '../../sql/plan.ts';
 import { protect } from '../../sql/protection.ts';
 import type { TokenSpace } from '../../masking/index.ts';
@@ -49,6 +51,8 @@ export interface PostgresTargetConfig {
   readonly approvalPreview: ApprovalPreview;
   /** Keys of `token`, `hash` and `date-shift` masks on this target; the active one reaches the server as settings of the session. */
   readonly tokens: TokenSpace;
+  /** Whose data is looked for; absent = nobody's. */
+  readonly subjects?: readonly SubjectRule[];
   /** Server-side limit of one statement at the start of a session; null = the target's own. */
   readonly statementTimeoutMs: number | null;
   readonly idleInTransactionTimeoutMs: number | null;
@@ -96,6 +100,8 @@ export interface PostgresAdapterDeps {
   readonly policy: (target: TargetName) => TargetPolicy;
   /** What columns of policy were called before. */
   readonly boundColumns: SharedBoundColumns;
+  /** Where it is written down whose data was touched; absent when no target has subjects. */
+  readonly subjects?: SubjectIndex | undefined;
   readonly parser: Parser;
   readonly clock: Clock;
   readonly random: Random;
@@ -285,6 +291,12 @@ class Adapter implements PostgresAdapter {
       searchPath: config.searchPath,
       tokens: config.tokens,
       maxCachedTexts: limits.maxCachedPlans,
+      ...(config.subjects === undefined ? {} : { subjects: config.subjects }),
+      onUnmatchedSubject: (patterns) =>
+        logger.warn(
+          { target: config.name, patterns },
+          'subjects: no column has this name; every statement counts as one that may touch anybody',
+        ),
     });
     const target: Target = { name: config.name, protocol: 'postgres', address: `${config.host}:${config.port}/${config.database}` };
     const previews =
@@ -397,6 +409,7 @@ class Adapter implements PostgresAdapter {
       clock,
       logger,
       limits: this.#limits,
+      subjects: this.#deps.subjects,
       application: wishes.application,
       refreshCatalogue: () => live.loader.refresh(),
       confirmCatalogue: (asOfMs) => live.loader.confirm(asOfMs),

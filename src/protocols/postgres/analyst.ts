@@ -7,6 +7,7 @@ import type { Target } from '../../core/target.ts';
 import type { Catalogue } from '../../sql/catalogue.ts';
 import type { CatalogueLoader } from './catalogue-loader.ts';
 import type { Planner } from './planner.ts';
+import { treeOf } from './catalogue-tree.ts';
 import { sampleRows, storedColumns } from './sampler.ts';
 import { LiveObjects } from './session-objects.ts';
 import type { UpstreamConnection } from './upstream.ts';
@@ -62,6 +63,7 @@ export function createAnalyst({ target, loader, planner, connectToSample }: Anal
       return (await looked())?.relation(parts.join('.'), name)?.byName.has(column) ?? false;
     },
     columns: async () => storedColumns(await ready()),
+    tree: async () => treeOf(await ready()),
     sample: async (relation, columns, signal) => sampleRows(await ready(), relation, columns, connectToSample, signal),
   };
 }

@@ -96,6 +96,8 @@ export class Answers implements ScannerSink {
       if (oldest.kind === 'execute' && work.portal?.shape !== 'columns') throw unexpectedRows();
     } else if (!work.planned?.plan.statements.some((statement) => statement.copy === 'out')) throw unexpectedRows();
     if (work.rows === 0) {
+      const description = work.portal?.description ?? null;
+      if (description !== null) work.subjects?.columns(description);
       this.#gateOnIntent(work);
       this.#notice(work);
     }
@@ -107,6 +109,7 @@ export class Answers implements ScannerSink {
     if (oldest !== undefined && 'of' in oldest) {
       if (oldest.of.isRowRefused) return;
       oldest.of.recording?.addRows(this.#elapsedMs(oldest.of), bytes, isBoundary);
+      oldest.of.subjects?.rows(oldest.of.statement, bytes, isBoundary);
     }
     this.#deps.output.write(bytes, isBoundary);
   }
@@ -156,7 +159,11 @@ export class Answers implements ScannerSink {
       case 'describe-portal': {
         const { portal } = to.of;
         if (type === UPSTREAM.rowDescription) this.#checkOrigins(to.of, body);
-        if (portal !== null) portal.shape = type === UPSTREAM.rowDescription ? 'columns' : 'none';
+        if (portal !== null) {
+          portal.shape = type === UPSTREAM.rowDescription ? 'columns' : 'none';
+          if (type === UPSTREAM.rowDescription && portal.planned.plan.facts.subjects !== undefined)
+            portal.description = Uint8Array.from(body);
+        }
         if (!to.isOurs) output.write(bytes);
         return;
       }
@@ -202,7 +209,10 @@ export class Answers implements ScannerSink {
     this.#gateOnIntent(work);
     this.#flushTail();
     this.#notice(work);
-    if (type === UPSTREAM.rowDescription) this.#checkOrigins(work, body);
+    if (type === UPSTREAM.rowDescription) {
+      this.#checkOrigins(work, body);
+      work.subjects?.columns(body);
+    }
     if (type === UPSTREAM.rowDescription || type === UPSTREAM.commandComplete) work.recording?.add(this.#elapsedMs(work), bytes);
     if (type === UPSTREAM.commandComplete || type === UPSTREAM.emptyQueryResponse) {
       if (type === UPSTREAM.commandComplete) this.#confirm(work, body);
@@ -367,7 +377,8 @@ export class Answers implements ScannerSink {
     work.isSettled = true;
     const payloads: Payload[] = [];
     if (work.recording !== null) payloads.push({ kind: 'result', bytes: work.recording.finish(this.#elapsedMs(work), work.rows) });
-    this.#settling = this.#deps.gate.settle(work.permit, { rows: work.rows, bytes: work.bytes, code }, payloads);
+    const result = { rows: work.rows, bytes: work.bytes, code };
+    this.#settling = this.#deps.gate.settle(work.permit, result, payloads, work.subjects?.finish());
   }
 
   #checkOrigins(work: Work, body: Uint8Array): void {

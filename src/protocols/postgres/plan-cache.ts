@@ -102,7 +102,8 @@ export class PlanCache {
   /** @returns false when the plan holds for this text only. */
   #keepShape(shelf: Shelf, made: Made, plan: (text: string) => Made): boolean {
     const { planned } = made;
-    if (planned.hasChanges || planned.plan.forward === null) return false;
+    // By its constants it is found whose data it touches: each text has its own.
+    if (planned.hasChanges || planned.plan.forward === null || planned.plan.subjectConstants !== undefined) return false;
     const shape = literalShape(planned.text);
     if (shape === null) return false;
     const { key } = shape;

@@ -11,6 +11,7 @@ import { type MaskedColumn, maskExpression, type TokenSpace } from '../../maskin
 import type { BoundColumn, Catalogue, Column, ColumnRule, Protection, Relation } from '../../sql/catalogue.ts';
 import type { Parser } from '../../sql/parser.ts';
 import type { MaskColumn, MessagePolicy, Plan, PlanContext, PlannedStatement, SessionObjects, Residuals } from '../../sql/plan.ts';
+import { subjectColumns, type SubjectColumns, type SubjectRule } from '../../sql/subject-columns.ts';
 import type { PlanTokens, Tokens } from '../../sql/token-values.ts';
 import type { ResultColumn } from './messages.ts';
 import { tokensOf } from './token-columns.ts';
@@ -127,6 +128,10 @@ export interface PlannerDeps {
   readonly maxCachedTexts: number;
   /** The protection of a catalogue, from whoever knows what its columns were called before. Absent: it is found here. */
   readonly kept?: (catalogue: Catalogue) => Protection;
+  /** Keys of subjects, by the configuration. Absent = none. */
+  readonly subjects?: readonly SubjectRule[];
+  /** Told for each catalogue: patterns of `subjects` that match no column. */
+  readonly onUnmatchedSubject?: (patterns: readonly string[]) => void;
   /** Columns that are protected whatever they are called in this catalogue, beside those bound before. */
   readonly bound?: () => readonly BoundColumn[];
 }
@@ -137,6 +142,7 @@ export class Planner {
   readonly #maskColumns = new Map<string, MaskColumn>();
   readonly #ofTransactions = new Set<Planner>();
   readonly #tokens = new Map<string, Tokens | null>();
+  #subjects: { readonly catalogue: Catalogue; readonly value: SubjectColumns } | null = null;
   #protection: { readonly catalogue: Catalogue; readonly policyVersion: string; readonly value: Protection } | null = null;
 
   constructor(deps: PlannerDeps) {
@@ -269,6 +275,7 @@ export class Planner {
         objects,
         safeFunctions,
         ...(residuals === undefined ? {} : { residuals }),
+        ...this.#subjectsIn(protection.catalogue),
       },
       parser,
     );
@@ -276,6 +283,17 @@ export class Planner {
     for (const statement of plan.statements) messages = stricter(messages, statement.messages);
     const under = { catalogueVersion: protection.version, policyVersion: policy().version, maskSetId: masks.id };
     return new PlannedText(text, plan, under, messages, plan.statements.some(changesNames(plan)), objects.hasFound);
+  }
+
+  #subjectsIn(catalogue: Catalogue): Pick<PlanContext, 'subjects'> {
+    const { subjects, engine, parser, policy } = this.#deps;
+    if (subjects === undefined || subjects.length === 0) return {};
+    if (this.#subjects?.catalogue !== catalogue) {
+      const value = subjectColumns(catalogue, subjects, (rules) => engine.protect(catalogue, rules, policy().safeFunctions, parser, []));
+      this.#subjects = { catalogue, value };
+      if (value.unmatched.length > 0) this.#deps.onUnmatchedSubject?.(value.unmatched);
+    }
+    return { subjects: this.#subjects.value };
   }
 
   /** What an approval is bound to instead of the exact text: see `statement-form.ts`. */

@@ -29,6 +29,8 @@ export interface Portal {
   isDescribeSent: boolean;
   /** What Describe answered: rows may flow only after `columns`, whose origins were checked. */
   shape: 'unknown' | 'columns' | 'none';
+  /** RowDescription of a portal whose rows are looked at. */
+  description: Uint8Array | null;
   /** Given at the first Execute, or before its Bind was sent without one; what follows goes on under it. */
   permit: Permit | null;
 }
@@ -49,6 +51,7 @@ export function newPortal(
     epoch,
     isDescribeSent: false,
     shape: 'unknown',
+    description: null,
     permit: null,
   };
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type TestObjects, testCatalogueRows } from '../../../test/support/catalogue.ts';
 import { buildCatalogue } from '../../sql/catalogue-build.ts';
+import { treeOf } from './catalogue-tree.ts';
 import { sampleRows, storedColumns } from './sampler.ts';
 
 const columns = { id: 'integer not null', name: 'text' };
@@ -52,6 +53,26 @@ test('REFUSES: what runs code of others when it is read: views, row security, fo
 
 test('REFUSES: generated columns, types that are not the server’s own, and what no recogniser reads', async () => {
   for (const column of ['shout', 'tag', 'at', 'missing']) assert.equal(await asks('people', [column]), false, column);
+});
+
+test('people look through everything that can be read, in order, without the system and what is no relation of rows', () => {
+  const tree = treeOf(catalogue);
+  const relations = [...new Map(tree.map(({ relation, relationKind }) => [relation, relationKind]))];
+  assert.deepEqual(relations, relations.toSorted());
+  const kinds = Object.fromEntries(relations);
+  assert.deepEqual([kinds['people'], kinds['shown'], kinds['elsewhere'], kinds['parts']], ['table', 'view', 'foreign', 'table']);
+  assert.deepEqual(
+    tree
+      .filter(({ relation }) => relation === 'people')
+      .map(({ column, type }) => [column, type])
+      .slice(0, 2),
+    [
+      ['id', 'integer'],
+      ['name', 'text'],
+    ],
+  );
+  assert.ok(tree.every(({ schema }) => schema === 'public'));
+  assert.equal(treeOf(catalogue), tree);
 });
 
 test('columns are listed of what is stored, once', () => {

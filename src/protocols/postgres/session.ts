@@ -14,6 +14,7 @@ import type { Unknown } from '../../core/facts.ts';
 import { type Soon, andThen } from '../../core/soon.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
 import type { EffectPreviewer } from '../../core/preview.ts';
+import type { SubjectIndex } from '../../core/subject.ts';
 import type { GateSession } from '../../session/gate.ts';
 import type { Permit } from '../../session/permit.ts';
 import type { Frame } from '../../wire/framer.ts';
@@ -69,6 +70,8 @@ export interface SessionDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly limits: SessionLimits;
+  /** Absent: no subject is configured. */
+  readonly subjects?: SubjectIndex | undefined;
   /** What the client called itself. */
   readonly application: string;
   /** Reads the catalogue again; resolves when a newer one is in force or nothing changed. */
@@ -101,6 +104,7 @@ const endReasons: Partial<Record<ErrorCode, string>> = {
   SP_GRANT_ENDED: 'expired',
   SP_LOCKED: 'locked',
   SP_POLICY_CHANGED: 'policy',
+  SP_SESSION_ENDED: 'ended',
   SP_SHUTTING_DOWN: 'shutdown',
 };
 /** What a newer catalogue may know. */

@@ -7,6 +7,8 @@ import type { PlannedText } from './planner.ts';
 import type { NameChange, Portal } from './prepared.ts';
 import type { NativeError } from './errors.ts';
 import type { SessionLimits } from './session-limits.ts';
+import type { SubjectIndex } from '../../core/subject.ts';
+import { SubjectWatch } from './subject-watch.ts';
 import { TokenScan } from './token-scan.ts';
 
 export interface Work {
@@ -21,6 +23,8 @@ export interface Work {
   /** Its end is the end of a request: the result is recorded. */
   readonly isRequest: boolean;
   readonly recording: RecordingWriter | null;
+  /** Null: it touches nobody's data. */
+  readonly subjects: SubjectWatch | null;
   readonly startedMs: number;
   /** Index of the statement of `planned` that is running. */
   statement: number;
@@ -54,16 +58,20 @@ export function endTurn(work: Work): void {
 export interface NewWorkDeps {
   readonly clock: Clock;
   readonly limits: SessionLimits;
+  /** Absent: no subject is configured. */
+  readonly subjects?: SubjectIndex | undefined;
 }
 
 /** A work that has just been sent. */
 export function newWork(
-  { clock, limits }: NewWorkDeps,
+  { clock, limits, subjects }: NewWorkDeps,
   of: Pick<Work, 'permit' | 'planned'> & Partial<Pick<Work, 'portal' | 'statementName' | 'change' | 'isRequest'>>,
 ): Work {
   const isRequest = of.isRequest ?? false;
   // A Parse brings no rows: only what runs is recorded for replay.
-  const isRecorded = isRequest && limits.recordRows > 0 && of.permit?.facts.request.action !== 'prepare';
+  const request = of.permit?.facts.request;
+  const isRun = isRequest && request?.action !== 'prepare';
+  const isRecorded = isRun && limits.recordRows > 0;
   return {
     permit: of.permit,
     planned: of.planned,
@@ -72,6 +80,7 @@ export function newWork(
     change: of.change ?? null,
     isRequest,
     recording: isRecorded ? new RecordingWriter({ maxRows: limits.recordRows, maxBytes: limits.recordBytes }) : null,
+    subjects: isRun && request !== undefined ? SubjectWatch.of(subjects ?? null, request.target, of.planned, of.portal ?? null) : null,
     startedMs: clock.monotonicMs(),
     statement: 0,
     noticed: 0,
