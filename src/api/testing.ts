@@ -3,7 +3,6 @@
 
 import { Registry } from 'prom-client';
 import type { z } from 'zod';
-import type { SubjectSearchAnswer } from '../core/subject-search.ts';
 import type { MaskSet } from '../core/decision.ts';
 import { SallyportError } from '../core/error.ts';
 import type { EntryDraft, EntryHeader, Payload } from '../core/event.ts';
@@ -14,8 +13,8 @@ import type { Activity, ActivityFilter, Approval, QueuedNotification, SessionFil
 import { factsOf } from '../core/testing.ts';
 import type { ApiChange, ApiDeps, PolicyFile } from './ports.ts';
 import type { coverageSchema, leaverSchema, ReviewPeriod } from './review-views.ts';
-import type { SubjectWish } from './subject-views.ts';
 import { type AccessFakes, createAccessFakes } from './testing-grants.ts';
+import { type SubjectAsked, subjectFakes } from './testing-subjects.ts';
 import { createPolicyToolFakes, type PolicyToolFakes } from './testing-policy-tools.ts';
 import { CLINIC, NOW_MS, PEOPLE, POLICY } from './testing-rows.ts';
 
@@ -26,35 +25,6 @@ const ROLE_OF_GROUP: Record<string, string> = {
   privacy: 'privacy-officer',
   ops: 'operator',
   audit: 'auditor',
-};
-
-const SUBJECT_SEARCH: Omit<SubjectSearchAnswer, 'target' | 'subject'> = {
-  seq: 12,
-  columns: ['public.patients.id'],
-  entries: { from: 0, to: 12 },
-  touching: 3,
-  hits: [
-    {
-      seq: 4,
-      at: '2026-11-01T00:00:00.000Z',
-      principal: { issuer: 'corp', subject: 'agent-1', kind: 'agent' },
-      onBehalfOf: null,
-      session: 'ses_a',
-      action: 'query',
-      statement: 'SELECT * FROM patients WHERE id = $1',
-      effects: ['read'],
-      relations: ['public.patients'],
-      approval: null,
-      grant: null,
-      result: { seq: 5, rows: 1, code: 'ok' },
-      how: ['asked', 'returned'],
-    },
-  ],
-  hitCount: 1,
-  unsure: [],
-  unsureCount: 0,
-  indexedSince: { seq: 0, at: '2026-11-01T00:00:00.000Z' },
-  damaged: [],
 };
 
 const LEAVER: z.input<typeof leaverSchema> = {
@@ -134,8 +104,8 @@ export interface Fakes {
   readonly sessionsAsked: SessionFilter[];
   readonly exported: { readonly by: string; readonly request: object }[];
   readonly appended: { readonly entry: EntryDraft; readonly payloads: readonly Payload[] }[];
+  readonly searched: SubjectAsked[];
   readonly resets: { readonly by: string; readonly to: string | number }[];
-  readonly searched: (SubjectWish & { readonly by: string })[];
   readonly reviewed: { readonly by: string; readonly period: ReviewPeriod; readonly finding: string }[];
   readonly explained: Principal[];
   readonly checked: { readonly proposals: string; readonly by: string }[];
@@ -417,6 +387,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
         return { name: 'soc', kind: 'syslog', next: 3, lag: 4, sent: 5, failures: 1, fault: null };
       },
     },
+    subjects: subjectFakes(searched),
     changes: {
       subscribe: (listener) => {
         changed.add(listener);
@@ -426,15 +397,6 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
     console: null,
     consoleFolder: null,
     publicUrl: null,
-    subjects: {
-      list: () => [{ target: 'clinic', name: 'patient', columns: ['public.patients.id'] }],
-      search: async (by, wish) => {
-        searched.push({ by: by.subject, ...wish });
-        if (wish.subject !== 'patient') throw new SallyportError('SP_SUBJECT_UNKNOWN', 'no such subject');
-        const { target, subject } = wish;
-        return { ...SUBJECT_SEARCH, target, subject };
-      },
-    },
     metrics: new Registry(),
     metricsAccess: 'loopback',
     readiness: async () => ({ ready: true, checks: { audit: 'ok' } }),
