@@ -3,7 +3,6 @@
 // listeners last. Whatever fails on the way closes what was opened.
 
 import { createHmac } from 'node:crypto';
-import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type ConsolePersona, createApi } from '../api/index.ts';
 import { createApprovalDesk, createUnsealDesk } from '../approvals/index.ts';
@@ -46,6 +45,7 @@ import { createReviews } from './reviews.ts';
 import { readSiem } from './siem-settings.ts';
 import { createGatewaySiem } from './siem.ts';
 import { ThreadPolicy } from './thread-policy.ts';
+import { threadsOf } from './threads.ts';
 import { readTokenKeys } from './token-keys.ts';
 import { authenticatorOf, catalogueChecks, createTraffic, policySettingOf, readServerTls, readTrafficSettings } from './traffic.ts';
 import { VERSION } from './version.ts';
@@ -120,7 +120,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   const configured = await readAnchors(config, { auditDirectory, secret, random, ...disk });
   const destinations = await readSiem(config, secret);
   const personas = ports.personas ?? [];
-  const consoleClients = await readConsoleClients(document, personas, secret);
+  const consoleClients = await readConsoleClients(document, secret);
   const apiTls = document.api.tls === undefined ? null : await readServerTls(config, document.api.tls);
   const authenticator = authenticatorOf(document, { clock, logger });
   const parser = await createParser();
@@ -455,18 +455,6 @@ async function inTurn(steps: readonly (() => Promise<void> | void)[]): Promise<v
     }
   }
   if (faults.length > 0) throw faults[0];
-}
-
-/** How many threads serve traffic, the main thread among them.
- *  @throws SP_CONFIG_INVALID */
-function threadsOf(configured: ConfigDocument['limits']['workers']): number {
-  // Where the kernel spreads the connections of a shared port evenly.
-  const canShare = process.platform === 'linux' || process.platform === 'freebsd';
-  if (configured === 'auto') return canShare ? availableParallelism() : 1;
-  if (configured > 1 && !canShare) {
-    throw new SallyportError('SP_CONFIG_INVALID', `limits.workers: threads cannot share a port on ${process.platform}; use 1 or auto`);
-  }
-  return configured;
 }
 
 /** Digests in the record stay comparable as long as the log has the same key. */
