@@ -5,7 +5,6 @@ import type { Principal } from '../core/identity.ts';
 import { principalKey } from '../core/identity.ts';
 import type { ApprovalId, SessionId, Sha256Hex, TargetName } from '../core/ids.ts';
 import type { Activity, Approval, SessionRow } from '../core/ports.ts';
-import type { SubjectSearchAnswer } from '../core/subject-search.ts';
 import type { coverageSchema, leaverSchema } from './review-views.ts';
 
 export const NOW_MS = Date.UTC(2026, 10, 21, 9, 0, 0);
@@ -41,35 +40,6 @@ export const ROLE_OF_GROUP: Record<string, string> = {
   privacy: 'privacy-officer',
   ops: 'operator',
   audit: 'auditor',
-};
-
-export const SUBJECT_SEARCH: Omit<SubjectSearchAnswer, 'target' | 'subject'> = {
-  seq: 12,
-  columns: ['public.patients.id'],
-  entries: { from: 0, to: 12 },
-  touching: 3,
-  hits: [
-    {
-      seq: 4,
-      at: '2026-11-01T00:00:00.000Z',
-      principal: { issuer: 'corp', subject: 'agent-1', kind: 'agent' },
-      onBehalfOf: null,
-      session: 'ses_a',
-      action: 'query',
-      statement: 'SELECT * FROM patients WHERE id = $1',
-      effects: ['read'],
-      relations: ['public.patients'],
-      approval: null,
-      grant: null,
-      result: { seq: 5, rows: 1, code: 'ok' },
-      how: ['asked', 'returned'],
-    },
-  ],
-  hitCount: 1,
-  unsure: [],
-  unsureCount: 0,
-  indexedSince: { seq: 0, at: '2026-11-01T00:00:00.000Z' },
-  damaged: [],
 };
 
 export const LEAVER: z.input<typeof leaverSchema> = {

@@ -12,10 +12,10 @@ import type { ActivityFilter, Approval, QueuedNotification, SessionFilter, Sessi
 import { factsOf } from '../core/testing.ts';
 import type { ApiChange, ApiDeps, PolicyFile } from './ports.ts';
 import type { ReviewPeriod } from './review-views.ts';
-import type { SubjectWish } from './subject-views.ts';
 import { type AccessFakes, createAccessFakes } from './testing-grants.ts';
+import { type SubjectAsked, subjectFakes } from './testing-subjects.ts';
 import { createPolicyToolFakes, type PolicyToolFakes } from './testing-policy-tools.ts';
-import { ACTIVITY, CLINIC, COVERAGE, LEAVER, NOW_MS, PEOPLE, POLICY, ROLE_OF_GROUP, SUBJECT_SEARCH, TREE } from './testing-things.ts';
+import { ACTIVITY, CLINIC, COVERAGE, LEAVER, NOW_MS, PEOPLE, POLICY, ROLE_OF_GROUP, TREE } from './testing-things.ts';
 
 export { NOW_MS, CLINIC, POLICY, sessionId, approvalId, principalOf, PEOPLE, approvalOf, sessionOf } from './testing-things.ts';
 
@@ -47,8 +47,8 @@ export interface Fakes {
   readonly sessionsAsked: SessionFilter[];
   readonly exported: { readonly by: string; readonly request: object }[];
   readonly appended: { readonly entry: EntryDraft; readonly payloads: readonly Payload[] }[];
+  readonly searched: SubjectAsked[];
   readonly resets: { readonly by: string; readonly to: string | number }[];
-  readonly searched: (SubjectWish & { readonly by: string })[];
   readonly reviewed: { readonly by: string; readonly period: ReviewPeriod; readonly finding: string }[];
   readonly explained: Principal[];
   readonly checked: { readonly proposals: string; readonly by: string }[];
@@ -330,6 +330,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
         return { name: 'soc', kind: 'syslog', next: 3, lag: 4, sent: 5, failures: 1, fault: null };
       },
     },
+    subjects: subjectFakes(searched),
     changes: {
       subscribe: (listener) => {
         changed.add(listener);
@@ -339,15 +340,6 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
     console: null,
     consoleFolder: null,
     publicUrl: null,
-    subjects: {
-      list: () => [{ target: 'clinic', name: 'patient', columns: ['public.patients.id'] }],
-      search: async (by, wish) => {
-        searched.push({ by: by.subject, ...wish });
-        if (wish.subject !== 'patient') throw new SallyportError('SP_SUBJECT_UNKNOWN', 'no such subject');
-        const { target, subject } = wish;
-        return { ...SUBJECT_SEARCH, target, subject };
-      },
-    },
     metrics: new Registry(),
     metricsAccess: 'loopback',
     readiness: async () => ({ ready: true, checks: { audit: 'ok' } }),

@@ -23,7 +23,7 @@ export { PACK_NAMES, type PackLookup } from './packs.ts';
 export type { Policy, PolicyRule, PolicyTest } from './policy.ts';
 export { classRules, type PolicyColumnRule } from './class-rules.ts';
 export { type AccessOffer, isOffered, offersOf } from './grants.ts';
-export { globMatches, columnMatches, targetMatches } from './patterns.ts';
+export { columnMatches, globMatches, targetMatches } from './patterns.ts';
 export { accessOf, hasAccess, isMember, rolesOf } from './roles.ts';
 export { type AnalyseForTest, type PolicyTestOptions, type PolicyTestResult, runPolicyTests } from './run-tests.ts';
 export { policyFileSchema } from './schema.ts';
