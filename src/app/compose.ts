@@ -8,7 +8,7 @@ import { type ConsolePersona, createApi } from '../api/index.ts';
 import { createApprovalDesk, createUnsealDesk } from '../approvals/index.ts';
 import { createPruning, createRetention, type Disk, type OpenAuditLog, openAuditLog, parseSigningKey } from '../audit/index.ts';
 import { SallyportError } from '../core/error.ts';
-import type { TargetName } from '../core/ids.ts';
+import type { SessionId, TargetName } from '../core/ids.ts';
 import type { Clock, Logger, Random } from '../core/ports.ts';
 import { Secret } from '../core/secret.ts';
 import type { Target } from '../core/target.ts';
@@ -291,10 +291,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     versions: store.policies,
   });
 
-  const sessionControl = createSessionControl({
-    threads: [(id) => gate.endSession(id, endedByPerson()), (id) => workers.endSession(id)],
-    audit,
-  });
+  const threadsWithSessions = [(id: SessionId) => gate.endSession(id, endedByPerson()), (id: SessionId) => workers.endSession(id)];
   const listeners: RunningGateway['listeners'][number][] = [];
   const console = createGatewayConsole({
     document,
@@ -310,7 +307,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
       replica: document.replica,
       listeners: () => listeners.map((listener, index) => ({ ...listener, isTls: document.listeners[index]?.tls !== undefined })),
       anchors: () => anchors.status(),
-      endSession: (session, by, reason) => sessionControl.end(session, by, reason),
+      endSession: createSessionControl({ threads: threadsWithSessions, audit }).end,
     },
     authenticator,
     rolesOf: (principal) => rolesOf(principal, runtime.policy),
