@@ -1,7 +1,7 @@
 // The areas of the console, in the order of the navigation. Each is loaded when it is first looked at.
 
 import type { LucideIcon } from 'lucide-react';
-import { BookLock, FileArchive, Scale, ScrollText, ShieldQuestionMark } from 'lucide-react';
+import { BookLock, ChartColumn, FileArchive, Scale, ScrollText, ShieldQuestionMark } from 'lucide-react';
 import type { ComponentType, LazyExoticComponent } from 'react';
 import { lazy } from 'react';
 import type { Right } from './session.tsx';
@@ -27,6 +27,7 @@ export const AREAS: readonly Area[] = [
     Page: lazy(() => import('./areas/approvals/page.tsx')),
   },
   { path: '/sessions', title: 'Sessions', key: 's', Icon: ScrollText, Page: lazy(() => import('./areas/sessions/page.tsx')) },
+  { path: '/overview', title: 'Overview', key: 'o', Icon: ChartColumn, Page: lazy(() => import('./areas/overview/page.tsx')) },
   { path: '/policy', title: 'Policy', key: 'p', Icon: Scale, Page: lazy(() => import('./areas/policy/page.tsx')) },
   {
     path: '/evidence',

@@ -1,7 +1,6 @@
 // Cookies of the console. A name that comes twice is refused: a sibling domain or a plain-HTTP page may have tossed one in, and
 // browsers do not say which is whose.
 
-import type {} from '@fastify/cookie';
 import type { FastifyReply } from 'fastify';
 
 export type CookieUse = 'session' | 'login';

@@ -82,7 +82,7 @@ export class EventBroker {
       if (resumed < this.#forgotten || resumed > this.#n) stream.send('reset', {}, this.#ids.encode(subscriber.cursor));
       else subscriber.cursor = resumed;
       this.#subscribers.add(subscriber);
-      for (const change of [...this.#kept.values()]) if (change.n > subscriber.cursor) await this.#deliver(change, [subscriber]);
+      for (const change of Array.from(this.#kept.values())) if (change.n > subscriber.cursor) await this.#deliver(change, [subscriber]);
     });
   }
 

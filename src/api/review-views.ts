@@ -55,7 +55,7 @@ const use = z.object({ name: z.string(), requests: z.int(), denied: z.int(), not
 
 export const coverageSchema = z.object({
   entries: range,
-  anchors: z.array(z.object({ name: z.string(), kind: z.string(), upTo: index })).readonly(),
+  anchors: z.array(z.object({ name: z.string(), kind: z.string(), from: index, upTo: index.describe('Exclusive') })).readonly(),
   notAnchored: z.int().describe('Entries that no copy elsewhere has'),
   notReviewed: z.array(range).readonly(),
   reviews: z.object({ records: z.int(), access: z.int(), breakGlass: z.int() }),

@@ -3,13 +3,12 @@
 // listeners last. Whatever fails on the way closes what was opened.
 
 import { createHmac } from 'node:crypto';
-import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type ConsolePersona, createApi } from '../api/index.ts';
 import { createApprovalDesk, createUnsealDesk } from '../approvals/index.ts';
 import { createPruning, createRetention, type Disk, type OpenAuditLog, openAuditLog, parseSigningKey } from '../audit/index.ts';
 import { SallyportError } from '../core/error.ts';
-import type { TargetName } from '../core/ids.ts';
+import type { SessionId, TargetName } from '../core/ids.ts';
 import type { Clock, Logger, Random } from '../core/ports.ts';
 import { Secret } from '../core/secret.ts';
 import type { Target } from '../core/target.ts';
@@ -46,6 +45,7 @@ import { createReviews } from './reviews.ts';
 import { readSiem } from './siem-settings.ts';
 import { createGatewaySiem } from './siem.ts';
 import { ThreadPolicy } from './thread-policy.ts';
+import { threadsOf } from './threads.ts';
 import { readTokenKeys } from './token-keys.ts';
 import { authenticatorOf, catalogueChecks, createTraffic, policySettingOf, readServerTls, readTrafficSettings } from './traffic.ts';
 import { VERSION } from './version.ts';
@@ -120,7 +120,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   const configured = await readAnchors(config, { auditDirectory, secret, random, ...disk });
   const destinations = await readSiem(config, secret);
   const personas = ports.personas ?? [];
-  const consoleClients = await readConsoleClients(document, personas, secret);
+  const consoleClients = await readConsoleClients(document, secret);
   const apiTls = document.api.tls === undefined ? null : await readServerTls(config, document.api.tls);
   const authenticator = authenticatorOf(document, { clock, logger });
   const parser = await createParser();
@@ -291,10 +291,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     versions: store.policies,
   });
 
-  const sessionControl = createSessionControl({
-    threads: [(id) => gate.endSession(id, endedByPerson()), (id) => workers.endSession(id)],
-    audit,
-  });
+  const threadsWithSessions = [(id: SessionId) => gate.endSession(id, endedByPerson()), (id: SessionId) => workers.endSession(id)];
   const listeners: RunningGateway['listeners'][number][] = [];
   const console = createGatewayConsole({
     document,
@@ -310,7 +307,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
       replica: document.replica,
       listeners: () => listeners.map((listener, index) => ({ ...listener, isTls: document.listeners[index]?.tls !== undefined })),
       anchors: () => anchors.status(),
-      endSession: (session, by, reason) => sessionControl.end(session, by, reason),
+      endSession: createSessionControl({ threads: threadsWithSessions, audit }).end,
     },
     authenticator,
     rolesOf: (principal) => rolesOf(principal, runtime.policy),
@@ -455,18 +452,6 @@ async function inTurn(steps: readonly (() => Promise<void> | void)[]): Promise<v
     }
   }
   if (faults.length > 0) throw faults[0];
-}
-
-/** How many threads serve traffic, the main thread among them.
- *  @throws SP_CONFIG_INVALID */
-function threadsOf(configured: ConfigDocument['limits']['workers']): number {
-  // Where the kernel spreads the connections of a shared port evenly.
-  const canShare = process.platform === 'linux' || process.platform === 'freebsd';
-  if (configured === 'auto') return canShare ? availableParallelism() : 1;
-  if (configured > 1 && !canShare) {
-    throw new SallyportError('SP_CONFIG_INVALID', `limits.workers: threads cannot share a port on ${process.platform}; use 1 or auto`);
-  }
-  return configured;
 }
 
 /** Digests in the record stay comparable as long as the log has the same key. */

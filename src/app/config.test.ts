@@ -182,3 +182,25 @@ test('token keys are given in one way, one of them is active, and only an expire
 test('a missing file says how to make one', async () => {
   await assert.rejects(loadConfig(join(folder, 'absent.yaml')), { code: 'SP_CONFIG_INVALID', message: /sallyport init/ });
 });
+
+test('the console needs openid, a client, and an address that browsers reach by https', async () => {
+  const withConsole = (console: string, api = ''): string =>
+    good.replace('audience: sallyport }', `audience: sallyport, console: ${console} }`).replace('api:\n', `api:\n${api}`);
+  assert.equal(await faultsOf(withConsole('{ clientId: console }')), '');
+  assert.equal(
+    await faultsOf(withConsole('{ clientId: console, clientSecret: { env: X }, token: id }', '  console: { idleMs: 60000 }\n')),
+    '',
+  );
+  assert.match(await faultsOf(withConsole('{ scopes: [openid] }')), /console\.clientId/);
+  assert.match(await faultsOf(withConsole('{ clientId: console, scopes: [profile] }')), /openid is missing/);
+  assert.match(await faultsOf(withConsole('{ clientId: console, clientSecret: s3cret }')), /console\.clientSecret: has none of the forms/);
+  assert.match(
+    await faultsOf(withConsole('{ clientId: console }', '  publicUrl: http://gate.example.com\n')),
+    /api\.publicUrl: expected https/,
+  );
+  assert.match(
+    await faultsOf(withConsole('{ clientId: console }').replace('127.0.0.1:8443', '0.0.0.0:8443')),
+    /api\.publicUrl: is missing/,
+  );
+  assert.equal(await faultsOf(good.replace('127.0.0.1:8443', '0.0.0.0:8443')), '', 'without a console nobody comes back');
+});

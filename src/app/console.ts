@@ -14,7 +14,6 @@ type SecretReference = NonNullable<NonNullable<Provider['console']>['clientSecre
 /** Clients of those providers that people log in to the console with. @throws what `secret` throws */
 export async function readConsoleClients(
   { identity }: ConfigDocument,
-  personas: readonly ConsolePersona[],
   secret: (reference: SecretReference) => Promise<Secret>,
 ): Promise<CodeFlowProvider[]> {
   const clients = identity.providers.map(async ({ name, issuer, console }): Promise<CodeFlowProvider[]> => {
@@ -30,8 +29,6 @@ export async function readConsoleClients(
         scopes,
         resource: resource ?? null,
         token,
-        // Who plays several people in one browser wants to say whom.
-        isAlwaysAsked: personas.some((persona) => persona.provider === name),
       },
     ];
   });

@@ -4,6 +4,7 @@
 export interface DemoFacts {
   readonly issuer: string;
   readonly audience: string;
+  readonly consoleClientId: string;
   readonly databasePort: number;
   readonly postgresPort: number;
   readonly apiPort: number;
@@ -23,16 +24,19 @@ listeners:
 api:
   address: 127.0.0.1:${facts.apiPort}
   tls: { certificate: ./tls/server.crt, key: ./tls/server.key }
-  auditors: [privacy-officer]
-  operators: [privacy-officer]
+  auditors: [privacy-officer, auditor]
+  operators: [privacy-officer, operator]
 identity:
   providers:
     - name: demo
       issuer: ${facts.issuer}
       audience: ${facts.audience}
       groupsClaim: groups
+      nameClaim: name
       kindClaim: kind
       defaultKind: agent
+      # People log in to the console with it.
+      console: { clientId: ${facts.consoleClientId}, label: Development log-in }
 targets:
   - name: clinic
     protocol: postgres
@@ -69,6 +73,12 @@ roles:
     members: [{ issuer: demo, group: ai-agents }]
   - role: privacy-officer
     members: [{ issuer: demo, group: privacy }]
+  - role: operator
+    members: [{ issuer: demo, group: operations }]
+  - role: auditor
+    members: [{ issuer: demo, group: audit }]
+  - role: clinician
+    members: [{ issuer: demo, group: clinicians }]
 
 access:
   - role: reporting-agent
@@ -79,6 +89,11 @@ access:
     targets: [clinic]
     effects: [read]
     how: standing
+  # A clinician asks for access when it is needed, and the privacy officer answers: sallyport request clinic --for 1h
+  - role: clinician
+    targets: [clinic]
+    effects: [read]
+    how: { on-request: { maxDuration: 8h, approvers: { role: privacy-officer, count: 1 } } }
 
 tests:
   - name: an agent's unbounded read of patients waits for the privacy officer

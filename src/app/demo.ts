@@ -11,7 +11,7 @@ import { createLogKey, createSealingIdentity, unseal, verifyLog } from '../audit
 import { type CliIo, processIo, runCli } from '../cli/index.ts';
 import { clinicIndexSql, clinicLoadSql, clinicSchemaSql } from '../demo/clinic.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../demo/embedded-postgres.ts';
-import { type DevProvider, type Persona, startDevProvider } from '../demo/oidc-provider.ts';
+import { DEV_CONSOLE_CLIENT_ID, type DevProvider, type Persona, startDevProvider } from '../demo/oidc-provider.ts';
 import { type DemoApi, play } from '../demo/play.ts';
 import { Stage } from '../demo/stage.ts';
 import { createAuthority, issueServerCertificate } from './certificates.ts';
@@ -39,7 +39,13 @@ const personas: readonly Persona[] = [
   { name: 'reporting-agent', displayName: 'Reporting agent', kind: 'agent', groups: ['ai-agents'] },
   { name: 'research-agent', displayName: 'Research agent', kind: 'agent', groups: ['ai-agents'] },
   { name: 'privacy-officer', displayName: 'Priya Officer', kind: 'person', groups: ['privacy'] },
+  { name: 'operator', displayName: 'Omar Operator', kind: 'person', groups: ['operations'] },
+  { name: 'auditor', displayName: 'Ada Auditor', kind: 'person', groups: ['audit'] },
+  { name: 'clinician', displayName: 'Clara Clinician', kind: 'person', groups: ['clinicians'] },
 ];
+/** Name of the development identity provider in the demo's files. */
+const providerName = 'demo';
+const people = personas.filter(({ kind }) => kind === 'person');
 
 /** Runs the demo until a signal, or until it was played when `once`.
  *  @returns the number of steps that did not hold */
@@ -138,6 +144,7 @@ async function start(options: DemoOptions, undo: (() => Promise<unknown>)[]): Pr
       demoConfig({
         issuer: identities.issuer,
         audience,
+        consoleClientId: DEV_CONSOLE_CLIENT_ID,
         databasePort: database.port,
         postgresPort: options.postgresPort,
         apiPort: options.apiPort,
@@ -151,6 +158,7 @@ async function start(options: DemoOptions, undo: (() => Promise<unknown>)[]): Pr
     clock: systemClock,
     random: systemRandom,
     logger: createLogger('silent'),
+    personas: people.map(({ name, displayName, groups }) => ({ provider: providerName, name, displayName, groups })),
     onFatal: (fault) => write(pc.red(`\nthe audit log failed: ${fault.message}\n`)),
   });
   undo.push(() => gateway.stop());
@@ -288,6 +296,9 @@ async function nextSteps(running: RunningDemo): Promise<string> {
   return `
 ${pc.bold('It stays up. Go on in another terminal, in this folder:')}
 
+  ${pc.bold('in a browser')} (it does not know the demo's own certificate authority and warns once)
+${consoleLinks(running.gateway.api.url)}
+
   ${pc.bold('as the agent')} (the token is the password; it ends in eight hours)
     PGPASSWORD="$(cat ${join(running.directory, 'agent.token')})" psql "host=localhost port=${running.postgresPort} dbname=clinic user=agent sslmode=verify-full sslrootcert=${ca}"
 
@@ -305,4 +316,15 @@ ${pc.bold('It stays up. Go on in another terminal, in this folder:')}
 
 Ctrl-C ends everything.
 `;
+}
+
+/** One click logs in: the development identity provider asks no password. */
+function consoleLinks(api: string): string {
+  const links = people.map(({ name, displayName, groups }) => [
+    `${displayName} (${groups.join(', ')})`,
+    `${api}/console/login?provider=${providerName}&hint=${name}`,
+  ]);
+  const rows = [['console', `${api}/console/`], ...links];
+  const width = Math.max(...rows.map(([who = '']) => who.length));
+  return rows.map(([who = '', url = '']) => `    ${who.padEnd(width)}  ${url}`).join('\n');
 }

@@ -1,9 +1,10 @@
 // Reviews and the reports that rest on log and state, put together for the API.
 
 import type { GrantsSurface, ReviewsSurface } from '../api/index.ts';
+import { SallyportError } from '../core/error.ts';
 import type { Delegation, Lock } from '../core/grant.ts';
 import type { Approval, ApprovalState, AuditLog, AuditReader, Clock } from '../core/ports.ts';
-import { coverageReport, leaverReports, listReviews, signReview } from '../reports/index.ts';
+import { type Anchor, coverageReport, leaverReports, listReviews, signReview } from '../reports/index.ts';
 import type { AnchorStatus } from '../anchors/index.ts';
 import type { GatewaySiem, SiemStatus } from './siem.ts';
 
@@ -33,8 +34,12 @@ export function createReviews(deps: {
         gone,
         {
           reader,
-          grants: () => deps.grants.list({ limit: MAX_LISTED }),
-          pendingApprovals: () => deps.approvals.list({ state: 'pending', limit: MAX_LISTED }),
+          grants: async () => {
+            const open = await deps.grants.list({ states: ['requested', 'active'], limit: MAX_LISTED });
+            const owed = await deps.grants.list({ review: 'owed', limit: MAX_LISTED });
+            return [...new Map([...whole(open), ...whole(owed)].map((grant) => [grant.id, grant])).values()];
+          },
+          pendingApprovals: async () => whole(await deps.approvals.list({ state: 'pending', limit: MAX_LISTED })),
           delegations: () => deps.delegations.list(),
           locks: () => deps.locks.list(),
           nowMs: clock.nowMs(),
@@ -52,14 +57,23 @@ export function createReviews(deps: {
   };
 }
 
-/** Destinations that have all of the log up to their cursor, on another machine: not a file here, and not what was begun later. */
-function anchorsOf(destinations: readonly SiemStatus[]): { name: string; kind: string; upTo: number }[] {
-  return destinations
-    .filter(({ kind, startAt }) => kind !== 'file' && kind !== 'stdout' && startAt === 'beginning')
-    .map(({ name, kind, next }) => ({ name, kind: `siem:${kind}`, upTo: next }));
+/** REFUSES: a list that is cut: somebody on the rest of it would seem to have nothing. */
+function whole<T>(list: readonly T[]): readonly T[] {
+  if (list.length >= MAX_LISTED)
+    throw new SallyportError('SP_INTERNAL', `leavers cannot be looked for among ${MAX_LISTED} open grants or approvals, or more`);
+  return list;
+}
+
+/** Destinations on another machine, not a file here, and what they have: not what came before they were begun or reset. */
+function anchorsOf(destinations: readonly SiemStatus[]): Anchor[] {
+  return destinations.flatMap(({ name, kind, next, since, fault }) =>
+    kind === 'file' || kind === 'stdout' || since === null || fault === 'log-rolled-back'
+      ? []
+      : [{ name, kind: `siem:${kind}`, from: since, upTo: next }],
+  );
 }
 
 /** A file may lie on the same disk as the log: it tells of a rollback, and not of the loss of the machine. */
-function keptBy(anchors: readonly AnchorStatus[]): { name: string; kind: string; upTo: number }[] {
-  return anchors.filter(({ kind }) => kind !== 'file').map(({ name, kind, size }) => ({ name, kind, upTo: size }));
+function keptBy(anchors: readonly AnchorStatus[]): Anchor[] {
+  return anchors.filter(({ kind }) => kind !== 'file').map(({ name, kind, size }) => ({ name, kind, from: 0, upTo: size }));
 }

@@ -26,7 +26,7 @@ export type ResetTo = 'beginning' | 'now' | number;
 export interface GatewaySiem {
   status(): readonly SiemStatus[];
   /** Entries from it on are wanted by a destination, the last one that it has taken among them; Infinity = none is wanted. */
-  wantedFrom(): number;
+  readonly wantedFrom: () => number;
   /** Goes on elsewhere, after an entry says by whom. @throws SP_API_NOT_FOUND, SP_API_BAD_REQUEST, SP_AUDIT_UNWRITABLE */
   reset(by: ActorRef, destination: string, to: ResetTo): Promise<SiemStatus>;
   /** @throws SP_STORE_UNAVAILABLE */
@@ -63,6 +63,7 @@ export function createGatewaySiem(settings: readonly SiemSettings[], deps: SiemD
     kind,
     startAt,
     next: 0,
+    since: null,
     sent: 0,
     failures: 0,
     fault: null,

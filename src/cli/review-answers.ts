@@ -46,7 +46,7 @@ export type LeaverView = z.infer<typeof leaversAnswer>['leavers'][number];
 const use = z.object({ name: z.string(), requests: z.number(), denied: z.number(), notAnchored: z.number(), notReviewed: z.number() });
 export const coverageAnswer = z.object({
   entries: range,
-  anchors: z.array(z.object({ name: z.string(), kind: z.string(), upTo: z.number() })),
+  anchors: z.array(z.object({ name: z.string(), kind: z.string(), from: z.number(), upTo: z.number() })),
   notAnchored: z.number(),
   notReviewed: z.array(range),
   reviews: z.object({ records: z.number(), access: z.number(), breakGlass: z.number() }),

@@ -27,8 +27,14 @@ declare module 'oidc-provider' {
     readonly clientId: string;
   }
 
+  export interface ClientModel {
+    readonly clientId: string;
+    redirectUriAllowed: (this: ClientModel, uri: string) => boolean;
+  }
+
   export class Provider {
     constructor(issuer: string, configuration: Readonly<Record<string, unknown>>);
+    readonly Client: { readonly prototype: ClientModel };
     readonly Grant: new (properties: { readonly accountId: string; readonly clientId: string }) => GrantModel;
     callback(): (request: IncomingMessage, response: ServerResponse) => Promise<void>;
     interactionDetails(request: IncomingMessage, response: ServerResponse): Promise<InteractionDetails>;

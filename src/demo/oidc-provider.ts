@@ -16,8 +16,13 @@ import { faultPage, loginPage } from './oidc-login-page.ts';
 import { createMemoryAdapter } from './oidc-memory.ts';
 import { tokenOfClient, tokenOfPerson } from './oidc-token-flows.ts';
 
-/** Public client of people: CLI, console, demo. Loopback redirects to any port. */
+/** Public client of people: CLI and demo. Loopback redirects to any port. */
 export const DEV_CLIENT_ID = 'sallyport-cli';
+/** Public client of the console, on any port of this machine, with TLS or without. */
+export const DEV_CONSOLE_CLIENT_ID = 'sallyport-console';
+const CONSOLE_REDIRECT = /^https?:\/\/(?:127\.0\.0\.1|\[::1\]|localhost):\d{1,5}\/console\/callback$/;
+/** What `oidc-provider` remembers a browser by. */
+const BROWSER_COOKIES = ['_session', '_session.sig', '_session.legacy', '_session.legacy.sig'];
 const REDIRECT_URI = 'http://127.0.0.1/callback';
 const MAX_FORM_BYTES = 4_096;
 
@@ -64,7 +69,10 @@ export async function startDevProvider(options: DevProviderOptions): Promise<Dev
     throw new SallyportError('SP_CONFIG_INVALID', `the development identity provider serves 127.0.0.1 or ::1 only, not ${host}`);
   }
   const byName = new Map(personas.map((persona) => [persona.name, persona]));
-  if (byName.size !== personas.length || personas.some(({ name }) => !/^[a-z][a-z0-9-]*$/.test(name) || name === DEV_CLIENT_ID)) {
+  if (
+    byName.size !== personas.length ||
+    personas.some(({ name }) => !/^[a-z][a-z0-9-]*$/.test(name) || [DEV_CLIENT_ID, DEV_CONSOLE_CLIENT_ID].includes(name))
+  ) {
     throw new SallyportError('SP_CONFIG_INVALID', 'personas need different names of lower-case letters, digits and hyphens');
   }
   const people = personas.filter((persona) => persona.kind === 'person');
@@ -92,6 +100,7 @@ export async function startDevProvider(options: DevProviderOptions): Promise<Dev
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (`http://${request.headers.host ?? ''}` !== issuer) return sendPage(response, 421, faultPage('Wrong host.'));
+    if (/^\/auth(?:\?|$)/.test(request.url ?? '')) forgetBrowser(request, response);
     if (!(request.url ?? '').startsWith('/login/')) return handle(request, response);
     const { uid, params, prompt } = await provider.interactionDetails(request, response);
     // A native client always asks for consent. Whoever pressed the button has given it.
@@ -151,7 +160,7 @@ async function createProvider(parts: {
     const persona = byName.get(name);
     return persona === undefined ? undefined : { kind: persona.kind, groups: persona.groups, name: persona.displayName };
   };
-  return new Provider(issuer, {
+  const provider = new Provider(issuer, {
     adapter: createMemoryAdapter(),
     jwks: { keys: [key] },
     cookies: { keys: [randomBytes(32).toString('base64url')] },
@@ -170,6 +179,14 @@ async function createProvider(parts: {
         token_endpoint_auth_method: 'none',
         grant_types: ['authorization_code'],
         redirect_uris: [REDIRECT_URI],
+        response_types: ['code'],
+      },
+      {
+        client_id: DEV_CONSOLE_CLIENT_ID,
+        application_type: 'web',
+        token_endpoint_auth_method: 'none',
+        grant_types: ['authorization_code'],
+        redirect_uris: ['https://127.0.0.1/console/callback'],
         response_types: ['code'],
       },
     ],
@@ -205,6 +222,20 @@ async function createProvider(parts: {
       context.body = faultPage(out.error_description ?? out.error);
     },
   });
+  const { redirectUriAllowed } = provider.Client.prototype;
+  provider.Client.prototype.redirectUriAllowed = function (uri) {
+    return this.clientId === DEV_CONSOLE_CLIENT_ID ? CONSOLE_REDIRECT.test(uri) : redirectUriAllowed.call(this, uri);
+  };
+  return provider;
+}
+
+/** Every log-in asks who it is: one browser plays several people here. */
+function forgetBrowser(request: IncomingMessage, response: ServerResponse): void {
+  delete request.headers.cookie;
+  response.setHeader(
+    'set-cookie',
+    BROWSER_COOKIES.map((name) => `${name}=; path=/; expires=Thu, 01 Jan 1970 00:00:00 GMT; httponly`),
+  );
 }
 
 function sendPage(response: ServerResponse, status: number, body: string): void {

@@ -48,8 +48,6 @@ export interface CodeFlowProvider {
   readonly resource: string | null;
   /** Which of the tokens carries the audience that the gateway asks for. */
   readonly token: 'access' | 'id';
-  /** Asks who it is every time, although the provider may know. */
-  readonly isAlwaysAsked: boolean;
 }
 
 export interface CodeFlow {
@@ -98,10 +96,8 @@ export function createCodeFlow(deps: CodeFlowDeps): CodeFlow {
         code_challenge: await calculatePKCECodeChallenge(verifier),
         code_challenge_method: 'S256',
         ...(provider.resource === null ? {} : { resource: provider.resource }),
-        ...(provider.isAlwaysAsked ? { prompt: 'login' } : {}),
         ...(hint === null ? {} : { login_hint: hint }),
       });
-      if (!isUsable(url, provider)) throw unavailable(provider, 'its authorization endpoint is not safe');
       return { url: url.href, transaction: transactions.seal({ provider: name, state, nonce, verifier, returnTo }) };
     },
 
@@ -149,6 +145,8 @@ function configurer(provider: CodeFlowProvider, { clock, fetch: fetching = fetch
           execute: [enableNonRepudiationChecks, ...(provider.issuer.startsWith('http:') ? [allowInsecureRequests] : [])],
         },
       );
+      const { authorization_endpoint: authorization, token_endpoint: token, jwks_uri: keys } = configuration.serverMetadata();
+      for (const endpoint of [authorization, token, keys]) requireUsable(endpoint, provider);
       known = { configuration, atMs: clock.monotonicMs() };
       return configuration;
     } catch (cause) {
@@ -176,8 +174,11 @@ function clientAuthOf({ clientSecret }: CodeFlowProvider): ClientAuth {
   };
 }
 
-function isUsable(url: URL, { issuer }: CodeFlowProvider): boolean {
-  return isSafeUrl(url) && (url.protocol === 'https:' || issuer.startsWith('http:'));
+/** @throws SP_AUTH_UNAVAILABLE */
+function requireUsable(endpoint: string | undefined, provider: CodeFlowProvider): URL {
+  const url = endpoint === undefined ? null : URL.parse(endpoint);
+  if (url !== null && isSafeUrl(url) && (url.protocol === 'https:' || provider.issuer.startsWith('http:'))) return url;
+  throw unavailable(provider, 'one of its endpoints is not safe');
 }
 
 async function bounded(
@@ -186,8 +187,7 @@ async function bounded(
   provider: CodeFlowProvider,
   fetching: typeof fetch,
 ): Promise<Response> {
-  const target = URL.parse(url);
-  if (target === null || !isUsable(target, provider)) throw unavailable(provider, 'one of its endpoints is not safe');
+  const target = requireUsable(url, provider);
   let response: Response;
   const chunks: Uint8Array[] = [];
   try {

@@ -3,14 +3,16 @@
 // A heartbeat comes every 60 seconds, so a longer silence is a gateway that did not run, or whose log was cut.
 
 import type { EntryHeader } from '../core/event.ts';
+import { principalKey } from '../core/identity.ts';
 import type { AuditReader } from '../core/ports.ts';
 import { firstIndexAt } from './requests.ts';
 import { type Period, reviewOf } from './reviews.ts';
 
-/** Who has a copy of the log, and up to which index (exclusive). */
+/** Who has a copy of the log, from which index on and up to which (exclusive). */
 export interface Anchor {
   readonly name: string;
   readonly kind: string;
+  readonly from: number;
   readonly upTo: number;
 }
 
@@ -73,7 +75,11 @@ export async function coverageReport({ sinceMs, untilMs }: Period, deps: Coverag
   const { reader, anchors } = deps;
   const from = await firstIndexAt(reader, sinceMs, signal);
   const to = await firstIndexAt(reader, untilMs, signal);
-  const anchored = Math.max(0, ...anchors.map(({ upTo }) => upTo));
+  const alone = gapsIn(
+    anchors.map((each) => ({ from: each.from, to: each.upTo })).toSorted((a, b) => a.from - b.from),
+    from,
+    to,
+  );
   const reviews = { records: 0, access: 0, breakGlass: 0 };
   const reviewed = await reviewedRanges(from, reader, signal);
   const gaps = gapsIn(reviewed, from, to);
@@ -95,6 +101,7 @@ export async function coverageReport({ sinceMs, untilMs }: Period, deps: Coverag
     const { type, seq, principal, resource, detail } = header;
     while (gapAt < gaps.length && (gaps[gapAt]?.to ?? 0) <= seq) gapAt += 1;
     const isReviewed = !(gapAt < gaps.length && (gaps[gapAt]?.from ?? Infinity) <= seq);
+    const isAlone = alone.some((gap) => gap.from <= seq && seq < gap.to);
     const review = reviewOf(header);
     if (review !== null) reviews[review.kind === 'break-glass' ? 'breakGlass' : review.kind] += 1;
     if (type === 'breakglass.opened') breakGlass += 1;
@@ -106,20 +113,20 @@ export async function coverageReport({ sinceMs, untilMs }: Period, deps: Coverag
     }
     const counted = [
       resource === undefined ? null : countsOf(targets, resource.target),
-      principal === undefined ? null : countsOf(principals, `${principal.issuer}/${principal.subject}`),
+      principal === undefined ? null : countsOf(principals, principalKey(principal)),
     ];
     for (const counts of counted) {
       if (counts === null) continue;
       if (type === 'request.intent') counts.requests += 1;
       else if (type === 'request.denied') counts.denied += 1;
-      if (seq >= anchored) counts.notAnchored += 1;
+      if (isAlone) counts.notAnchored += 1;
       if (!isReviewed) counts.notReviewed += 1;
     }
   }
   return {
     entries: { from, to },
     anchors,
-    notAnchored: Math.max(0, to - Math.max(from, anchored)),
+    notAnchored: alone.reduce((sum, gap) => sum + gap.to - gap.from, 0),
     notReviewed: gaps.slice(0, MAX_LISTED),
     reviews,
     breakGlass,

@@ -137,7 +137,7 @@ function count({ type, ts, resource, result, identity, principal }: EntryHeader,
   else if (type === 'request.denied') tally.denied += 1;
   else if (type === 'request.result') tally.rows += result?.rows ?? 0;
   else if (type !== 'auth.ok') return;
-  if (principal !== undefined && principalKey(principal) !== key) tally.actedFor.add(`${principal.issuer}/${principal.subject}`);
+  if (principal !== undefined && principalKey(principal) !== key) tally.actedFor.add(principalKey(principal));
   if (resource !== undefined) tally.targets.add(resource.target);
   tally.firstAt ??= ts;
   tally.lastAt = ts;

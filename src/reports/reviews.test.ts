@@ -162,7 +162,7 @@ test('coverage: what has no copy elsewhere and no review, by target and principa
   for (let n = 0; n < 4; n += 1) log.add({ type: 'request.intent', principal: agent, resource });
   log.add({ type: 'auth.fail', detail: { fault: 'expired', address: '10.0.0.1' } });
   log.add({ type: 'review.signed', principal: ana, detail: { review: 'records', from: 0, to: 3 } });
-  const deps = { reader: log.reader, targets: ['clinic', 'unused'], anchors: [{ name: 'soc', kind: 'siem:syslog', upTo: 2 }] };
+  const deps = { reader: log.reader, targets: ['clinic', 'unused'], anchors: [{ name: 'soc', kind: 'siem:syslog', from: 0, upTo: 2 }] };
   const report = await coverageReport(all, deps, signal);
   assert.deepEqual(report.entries, { from: 0, to: 7 });
   assert.equal(report.notAnchored, 5);
@@ -174,6 +174,14 @@ test('coverage: what has no copy elsewhere and no review, by target and principa
   assert.deepEqual(report.principals[0], { name: 'corp/agent-1', requests: 4, denied: 0, notAnchored: 3, notReviewed: 2 });
   assert.deepEqual(report.failedLogIns, { count: 1, byFault: { expired: 1 }, byAddress: [{ address: '10.0.0.1', count: 1 }] });
   assert.equal((await coverageReport(all, { ...deps, anchors: [] }, signal)).notAnchored, 7);
+  // One that was reset, or begun later, has nothing of what was before.
+  const parts = [
+    { name: 'late', kind: 'siem:https', from: 4, upTo: 6 },
+    { name: 'soc', kind: 'siem:syslog', from: 0, upTo: 2 },
+  ];
+  const some = await coverageReport(all, { ...deps, anchors: parts }, signal);
+  assert.equal(some.notAnchored, 3);
+  assert.equal(some.targets[0]?.notAnchored, 2);
 });
 
 test('coverage: a review that was signed after the period covers it', async () => {

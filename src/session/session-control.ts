@@ -21,12 +21,12 @@ export interface SessionControl {
    *  @param reason free text; goes to sealed storage only
    *  @returns false when it is over already: nothing is recorded
    *  @throws SP_AUDIT_UNWRITABLE, SP_INTERNAL when a thread does not answer */
-  end(session: { readonly id: SessionId; readonly target: TargetName }, by: Principal, reason?: string): Promise<boolean>;
+  readonly end: (session: { readonly id: SessionId; readonly target: TargetName }, by: Principal, reason?: string) => Promise<boolean>;
 }
 
 export function createSessionControl({ threads, audit }: SessionControlDeps): SessionControl {
   return {
-    async end({ id, target }, { issuer, subject, kind }, reason) {
+    end: async ({ id, target }, { issuer, subject, kind }, reason) => {
       const told = await Promise.all(threads.map(async (end) => end(id)));
       if (!told.includes(true)) return false;
       await audit.append(

@@ -178,7 +178,7 @@ test('a reset goes on where it says, also after a rollback, and what was under w
   await until(() => exporter.state().next === 20);
   assert.deepEqual(before.taken, [...range(0, 10), ...range(4, 20)]);
   assert.equal(exporter.state().fault, null);
-  assert.deepEqual(cursors.kept.get('one')?.next, 20);
+  assert.deepEqual([cursors.kept.get('one')?.next, exporter.state().since], [20, 4], 'it has this log from there on');
 
   const hanging = testDestination((_batch, attempt) => (attempt === 0 ? stuck.promise : TAKEN));
   const stuck = Promise.withResolvers<Outcome>();
@@ -212,7 +212,7 @@ test('pruned entries that a destination had not got are told before anything is 
     let attempts = 0;
     const two = testDestination();
     const kept = memoryCursors();
-    kept.kept.set('one', cursors.kept.get('one') ?? { next: 0, leaf: null });
+    kept.kept.set('one', cursors.kept.get('one') ?? { next: 0, since: 0, leaf: null });
     const again = await exporterOf(two.destination, log, kept, {
       onPruned: async (...gone) => {
         // One that could not be recorded is tried again, and nothing is sent meanwhile.
@@ -224,6 +224,7 @@ test('pruned entries that a destination had not got are told before anything is 
     await until(() => again.state().next === 30);
     assert.deepEqual(told, [['one', ...gap]]);
     assert.deepEqual(two.taken, range(first, 30));
+    assert.equal(again.state().since, first === 10 ? 0 : first, 'what it has without a gap');
   }
   const fresh = testDestination();
   const begun = await exporterOf(fresh.destination, log, memoryCursors(), { onPruned: async () => assert.fail('it never was theirs') });

@@ -19,6 +19,8 @@ export interface LeafSource {
 export interface Cursor {
   /** Log index of the first entry that was not taken. */
   readonly next: number;
+  /** All entries from it on to `next` were taken, of this log; null = not known. */
+  readonly since: number | null;
   /** Hash of the last entry that was; null = none was. */
   readonly leaf: string | null;
 }
@@ -57,6 +59,8 @@ export interface ExporterState {
   readonly kind: Destination['kind'];
   readonly startAt: ExporterOptions['startAt'];
   readonly next: number;
+  /** It has all entries from here to `next`; null = not known. */
+  readonly since: number | null;
   readonly sent: number;
   readonly failures: number;
   /** Of the last attempt; null = it was taken. */
@@ -74,7 +78,7 @@ export class Exporter {
   readonly #deps: ExporterDeps;
   #stopping = new AbortController();
   #running: Promise<void> = Promise.resolve();
-  #cursor: Cursor = { next: 0, leaf: null };
+  #cursor: Cursor = { next: 0, since: null, leaf: null };
   #batch: number;
   #sent = 0;
   #failures = 0;
@@ -92,7 +96,10 @@ export class Exporter {
     const { cursors, source, clock } = this.#deps;
     const kept = await cursors.load(destination.name);
     const { first, size } = await source.bounds();
-    this.#cursor = kept ?? { next: startAt === 'now' ? size : first, leaf: null };
+    const next = startAt === 'now' ? size : first;
+    this.#cursor = kept ?? { next, since: next, leaf: null };
+    // Kept by a version that could not reset.
+    if (this.#cursor.since === null && startAt === 'beginning') this.#cursor = { ...this.#cursor, since: 0 };
     // "Now" must not move with every start that sends nothing.
     if (kept === null) await cursors.save(destination.name, this.#cursor, clock.nowMs());
     this.#running = this.#run();
@@ -105,6 +112,7 @@ export class Exporter {
       kind: destination.kind,
       startAt,
       next: this.#cursor.next,
+      since: this.#cursor.since,
       sent: this.#sent,
       failures: this.#failures,
       fault: this.#fault,
@@ -116,7 +124,7 @@ export class Exporter {
   async reset(next: number): Promise<void> {
     this.#stopping.abort();
     await this.#running;
-    const cursor = { next, leaf: null };
+    const cursor = { next, since: next, leaf: null };
     try {
       await this.#deps.cursors.save(this.#options.destination.name, cursor, this.#deps.clock.nowMs());
       this.#cursor = cursor;
@@ -201,7 +209,7 @@ export class Exporter {
       if (outcome.isTooLarge === true || outcome.fault === 'timeout') this.#batch = Math.max(1, Math.floor(this.#batch / 2));
       return Math.min(LONGEST_WAIT_MS, outcome.retryAfterMs ?? 0);
     }
-    const cursor = { next: last.header.seq + 1, leaf: last.hash };
+    const cursor = { next: last.header.seq + 1, since: this.#cursor.since, leaf: last.hash };
     await cursors.save(destination.name, cursor, clock.nowMs());
     this.#cursor = cursor;
     this.#sent += batch.length;
@@ -213,7 +221,8 @@ export class Exporter {
   async #behindPruned(first: number): Promise<void> {
     const { name } = this.#options.destination;
     const { next } = this.#cursor;
-    const cursor = { next: Math.max(next, first), leaf: null };
+    const from = Math.max(next, first);
+    const cursor = { next: from, since: from === next ? this.#cursor.since : from, leaf: null };
     this.#deps.logger.error({ destination: name, from: next, to: first }, 'entries were pruned before a SIEM destination had them');
     await this.#deps.onPruned(name, next, cursor.next);
     await this.#deps.cursors.save(name, cursor, this.#deps.clock.nowMs());

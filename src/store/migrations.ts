@@ -176,6 +176,11 @@ export const STATE_MIGRATIONS: Migrations = {
       await db.schema.createIndex('console_sessions_of').on('console_sessions').columns(['principal', 'ended_at_ms']).execute();
     },
   },
+  '009-siem-since': {
+    async up(db: Kysely<unknown>) {
+      await db.schema.alterTable('siem_cursors').addColumn('since_seq', 'bigint').execute();
+    },
+  },
 };
 
 export const INDEX_MIGRATIONS: Migrations = {

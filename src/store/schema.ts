@@ -131,6 +131,8 @@ export interface AccessVersionTable {
 export interface SiemCursorTable {
   readonly destination: string;
   next_seq: number;
+  /** All entries from it on to `next_seq` were taken, of this log; null = not known. */
+  since_seq: number | null;
   /** Hash of the last entry taken; null = none. */
   leaf: string | null;
   at_ms: number;

@@ -3,10 +3,16 @@
 import type { Kysely } from 'kysely';
 import type { StateSchema } from './schema.ts';
 
+interface KeptCursor {
+  readonly next: number;
+  readonly since: number | null;
+  readonly leaf: string | null;
+}
+
 export interface SiemCursors {
-  load(destination: string): Promise<{ readonly next: number; readonly leaf: string | null } | null>;
+  load(destination: string): Promise<KeptCursor | null>;
   /** Survives power loss on resolve. @throws SP_STORE_UNAVAILABLE */
-  save(destination: string, cursor: { readonly next: number; readonly leaf: string | null }, atMs: number): Promise<void>;
+  save(destination: string, cursor: KeptCursor, atMs: number): Promise<void>;
 }
 
 export function createSiemCursors(db: Kysely<StateSchema>): SiemCursors {
@@ -14,14 +20,14 @@ export function createSiemCursors(db: Kysely<StateSchema>): SiemCursors {
     async load(destination) {
       const row = await db
         .selectFrom('siem_cursors')
-        .select(['next_seq', 'leaf'])
+        .select(['next_seq', 'since_seq', 'leaf'])
         .where('destination', '=', destination)
         .executeTakeFirst();
-      return row === undefined ? null : { next: row.next_seq, leaf: row.leaf };
+      return row === undefined ? null : { next: row.next_seq, since: row.since_seq, leaf: row.leaf };
     },
 
-    async save(destination, { next, leaf }, atMs) {
-      const row = { next_seq: next, leaf, at_ms: atMs };
+    async save(destination, { next, since, leaf }, atMs) {
+      const row = { next_seq: next, since_seq: since, leaf, at_ms: atMs };
       await db
         .insertInto('siem_cursors')
         .values({ destination, ...row })

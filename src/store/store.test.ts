@@ -231,3 +231,37 @@ describe('the lock of the data directory', () => {
     assert.throws(() => lockDataDirectory(join(root, 'plain')), code('SP_STORE_UNAVAILABLE'));
   });
 });
+
+describe('log-ins to the console', () => {
+  it('are kept over a restart, end once, and are forgotten a while after their end', async () => {
+    const dir = newDir();
+    const row = (sha256: string, createdAtMs: number) => ({
+      sha256,
+      principal: 'corp/olga',
+      sealed: 'sealed',
+      createdAtMs,
+      expiresAtMs: 9_000,
+    });
+    const first = await openStore({ dir });
+    await first.consoleSessions.create(row('a', 1));
+    await first.consoleSessions.create(row('b', 2));
+    await assert.rejects(first.consoleSessions.create(row('a', 3)));
+    await first.consoleSessions.seen('a', 5);
+    await first.consoleSessions.end('b', 6);
+    await first.consoleSessions.end('b', 7);
+    await first.close();
+    await assert.rejects(first.consoleSessions.get('a'), code('SP_STORE_UNAVAILABLE'));
+    const second = await openStore({ dir });
+    const { consoleSessions } = second;
+    assert.deepEqual(await consoleSessions.get('a'), { ...row('a', 1), seenAtMs: 5, endedAtMs: null });
+    assert.deepEqual(await consoleSessions.get('b'), { ...row('b', 2), sealed: '', seenAtMs: 2, endedAtMs: 6 });
+    await consoleSessions.create(row('c', 3));
+    assert.deepEqual(await consoleSessions.liveOf('corp/olga'), ['c', 'a'], 'newest first');
+    assert.deepEqual(await consoleSessions.liveOf('corp/carl'), []);
+    await consoleSessions.prune(9_000);
+    assert.ok(await consoleSessions.get('a'));
+    await consoleSessions.prune(9_001);
+    assert.equal(await consoleSessions.get('a'), null);
+    await second.close();
+  });
+});

@@ -113,7 +113,7 @@ function killed(
     readonly check: (setup: Killed, ended: Ended, step: number) => Promise<void>;
   },
 ): void {
-  test(`THREAT killed: ${what}`, { timeout: 900_000 }, async () => {
+  test(`THREAT killed: ${what}`, { timeout: 900_000 }, async (context) => {
     const base = await of.base();
     const fresh = (step: number): Killed => {
       const directory = join(root, `${what.replaceAll(/\W+/g, '-')}-${step}`);
@@ -124,6 +124,7 @@ function killed(
     const { output, signal } = await run(whole, 0);
     const count = Number(/^steps (\d+)$/m.exec(output)?.[1] ?? 0);
     assert.ok(signal === null && count > 10, output);
+    context.diagnostic(`${count} steps`);
     await of.check(whole, { output, signal }, 0);
     for (const step of chosen(count, most)) {
       const setup = fresh(step);
@@ -177,7 +178,7 @@ killed('changing the signing key and the recipients', 6, {
   },
 });
 
-killed('destroying keys', 6, {
+killed('destroying keys', 8, {
   base: () => grown('retain', 0),
   setup: (directory) => setupOf('retain', directory, { nowMs: startMs + 100 * DAY_MS }),
   async check(setup, { output }) {

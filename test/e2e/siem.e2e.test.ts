@@ -117,6 +117,18 @@ test('syslog-ng takes every entry over TLS, in order, each as one RFC 5424 messa
     ng = await startSyslogNg(dir, port);
     const { file } = ng;
     await until('all was taken', () => taken(running));
+    // Each of these means something to CEF, to a line of text, or to who counts octets as characters.
+    await running.log.append({
+      type: 'request.denied',
+      session: 'ses_a',
+      decision: 'deny',
+      statement: {
+        normalised: 'SELECT a = $1\r\nFROM "t|\\" -- <13>1 \u75c5\u{1f9ea}\u2028 x="',
+        fingerprint: 'f',
+        bytes: 60,
+        parameters: [],
+      },
+    });
     await append(running, 30);
     await until('the rest was taken', () => taken(running));
     const size = running.log.size();
@@ -132,6 +144,8 @@ test('syslog-ng takes every entry over TLS, in order, each as one RFC 5424 messa
       /^warning \S+ main sallyport auth\.fail \d+ CEF:0\|Sallyport\|Sallyport\|[^|]+\|auth\.fail\|Log-in refused\|6\|rt=\d+ /,
     );
     assert.ok(first.includes('suser=corp/Zoë\\=|\\\\ "病" 0 '), first);
+    const denied = lines().find((line) => line.includes('request.denied')) ?? '';
+    assert.ok(denied.endsWith(' msg=SELECT a \\= $1\\r\\nFROM "t|\\\\" -- <13>1 \u75c5\u{1f9ea}  x\\="'), denied);
     assert.ok(first.includes('src=10.1.2.3 ') && first.includes('outcome=failure reason=expired '), first);
   } finally {
     await running.close();

@@ -33,6 +33,10 @@ export interface TestGatewayOptions {
   /** True = the PostgreSQL listener is plaintext. */
   readonly insecure?: boolean;
   readonly limits?: Readonly<Record<string, number>>;
+  /** The provider `corp` instead of the small test issuer, such as one that browsers can log in with. */
+  readonly identity?: { readonly issuer: string; readonly audience: string; readonly console: Readonly<Record<string, unknown>> };
+  /** More of the `api` section, or `tls` taken out of it. */
+  readonly api?: Readonly<Record<string, unknown>>;
   /** More of the `audit` section. */
   readonly audit?: (logKey: { readonly vkey: string }) => Readonly<Record<string, unknown>>;
   readonly ports?: Partial<GatewayPorts>;
@@ -96,8 +100,12 @@ export async function startTestGateway(options: TestGatewayOptions): Promise<Tes
         version: 1,
         dataDirectory: './data',
         listeners: [{ protocol: 'postgres', address: '127.0.0.1:0', ...(options.insecure === true ? { insecure: true } : { tls }) }],
-        api: { address: '127.0.0.1:0', tls, auditors: ['officer'], operators: ['officer'] },
-        identity: { providers: [{ name: 'corp', issuer: issuer.url, audience: testAudience, groupsClaim: 'groups', kindClaim: 'kind' }] },
+        api: { address: '127.0.0.1:0', tls, auditors: ['officer'], operators: ['officer'], ...options.api },
+        identity: {
+          providers: [
+            { name: 'corp', issuer: issuer.url, audience: testAudience, groupsClaim: 'groups', kindClaim: 'kind', ...options.identity },
+          ],
+        },
         targets,
         policy: { files: ['policy.yaml'] },
         audit: {

@@ -13,9 +13,9 @@ const at = Number(process.env['KILL_AT'] ?? 0);
 let steps = 0;
 let isOn = false;
 
-/** From here on steps count. */
-export function countSteps(): void {
-  isOn = true;
+/** Whether steps count from here on. */
+export function countSteps(isCounted: boolean): void {
+  isOn = isCounted;
 }
 
 /** @param first what is done of the step before the end */

@@ -101,21 +101,27 @@ export async function reindexed(setup: Killed, log: OpenAuditLog): Promise<reado
   return [entries, found.length];
 }
 
+/** Retention, pruning and the index count from where the log is open, and to their own end: the rest is the work of `append`. */
 async function main(setup: Killed): Promise<void> {
-  countSteps();
-  if (setup.work === 'export') {
+  const { work } = setup;
+  if (['append', 'rekey', 'export'].includes(work)) countSteps(true);
+  if (work === 'export') {
     await exported(setup);
     return;
   }
   const log = await openKilled(setup);
   const say = async (mark: string): Promise<void> => console.log(`${await append(log, mark)} ${mark}`);
-  if (setup.work === 'append') {
+  countSteps(true);
+  if (work === 'append') {
     for (let at = 0; at < 8; at += 1) await say(`a.${at}`);
     console.log(`anchor ${await anchor(setup, log)}`);
-  } else if (setup.work === 'rekey') await say('r.0');
-  else if (setup.work === 'retain') await retention(setup, log).run(new AbortController().signal);
-  else if (setup.work === 'prune') await pruning(setup, log).run(new AbortController().signal);
-  else await reindexed(setup, log);
+  } else if (work === 'rekey') await say('r.0');
+  else {
+    if (work === 'retain') await retention(setup, log).run(new AbortController().signal);
+    else if (work === 'prune') await pruning(setup, log).run(new AbortController().signal);
+    else await reindexed(setup, log);
+    countSteps(false);
+  }
   await log.close();
 }
 

@@ -484,7 +484,8 @@ readonly note?: string; };
     readonly query: { readonly since: string; readonly until?: string; };
     readonly body: undefined;
     readonly answer: { readonly entries: { readonly from: number; /** Exclusive */
-readonly to: number; }; readonly anchors: readonly ({ readonly name: string; readonly kind: string; readonly upTo: number; })[]; /** Entries that no copy elsewhere has */
+readonly to: number; }; readonly anchors: readonly ({ readonly name: string; readonly kind: string; readonly from: number; /** Exclusive */
+readonly upTo: number; })[]; /** Entries that no copy elsewhere has */
 readonly notAnchored: number; readonly notReviewed: readonly ({ readonly from: number; /** Exclusive */
 readonly to: number; })[]; readonly reviews: { readonly records: number; readonly access: number; readonly breakGlass: number; }; readonly breakGlass: number; readonly alarms: number; readonly targets: readonly ({ readonly name: string; readonly requests: number; readonly denied: number; readonly notAnchored: number; readonly notReviewed: number; })[]; readonly principals: readonly ({ readonly name: string; readonly requests: number; readonly denied: number; readonly notAnchored: number; readonly notReviewed: number; })[]; readonly failedLogIns: { readonly count: number; readonly byFault: Readonly<Record<string, number>>; readonly byAddress: readonly ({ readonly address: string; readonly count: number; })[]; }; readonly silences: readonly ({ readonly seq: number; readonly from: string; readonly to: string; readonly seconds: number; readonly kind: "stopped" | "crashed" | "silent"; })[]; };
   };

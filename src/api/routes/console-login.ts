@@ -61,7 +61,7 @@ export function consoleLoginRoutes(
           return: z.string().max(2_000).optional(),
         }),
       },
-      errorHandler: (error, request, reply) => faultPage(error, request, reply),
+      errorHandler: (error, request, reply) => void faultPage(error, request, reply),
     },
     async (request, reply) => {
       await failures.check(request, reply);
@@ -81,7 +81,7 @@ export function consoleLoginRoutes(
 
   app.get(
     '/console/callback',
-    { config: limited, schema: hidden, errorHandler: (error, request, reply) => faultPage(error, request, reply) },
+    { config: limited, schema: hidden, errorHandler: (error, request, reply) => void faultPage(error, request, reply) },
     async (request, reply) => {
       await failures.check(request, reply);
       requireNavigation(request);

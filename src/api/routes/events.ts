@@ -1,5 +1,5 @@
-// Live changes. The rules of the lists decide what each viewer is told: approvals, grants and sessions they may see; locks and the
-// policy's version with oversight, the log's size with the right to read it.
+// Live changes. The rules of the lists decide what each viewer is told: approvals, grants and sessions they may see; locks with
+// oversight, the log's size with the right to read it. The hash of the policy in force is for everybody.
 
 /* oxlint-disable oxc/no-async-endpoint-handlers -- fastify awaits its handlers; this is not Express */
 
@@ -38,7 +38,7 @@ export function eventRoutes(app: ApiApp, deps: ApiDeps, broker: EventBroker): vo
         return session && ((viewer) => (viewer.maySeeSession(session) ? sessionSchema.parse(sessionView(session)) : null));
       }
       case 'policy':
-        return withRight('oversight', { sha256: change.sha256 });
+        return () => ({ sha256: change.sha256 });
       case 'lock':
         return withRight('oversight', { kind: change.lock.kind, name: change.lock.name, state: change.state });
       case 'log':

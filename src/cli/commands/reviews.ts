@@ -211,7 +211,10 @@ function printCoverage(out: Output, value: CoverageView): void {
   const faults = Object.entries(failedLogIns.byFault).map(([fault, count]) => `${fault} ${count}`);
   out.facts([
     ['entries', `${entries.from} to ${entries.to - 1}`],
-    ['copies elsewhere', anchors.map(({ name, upTo }) => `${name} up to ${upTo}`).join(', ') || 'none'],
+    [
+      'copies elsewhere',
+      anchors.map(({ name, from, upTo }) => `${name} ${from === 0 ? '' : `from ${from} `}up to ${upTo}`).join(', ') || 'none',
+    ],
     ['without a copy', String(notAnchored)],
     ['not reviewed', notReviewed.map(({ from, to }) => `${from} to ${to - 1}`).join(', ') || 'nothing'],
     ['reviews', `${reviews.records} of the record, ${reviews.access} of access, ${reviews.breakGlass} of ${value.breakGlass} break-glass`],

@@ -2,6 +2,7 @@
 
 import { CircleCheck, CircleHelp, ShieldAlert, ShieldCheck, ShieldX } from 'lucide-react';
 import type { EvidenceVerdict, Problem } from '../../../../src/evidence/verdict.ts';
+import { NEXT } from '../../../../src/evidence/verdict.ts';
 import { visible } from '../../../../src/evidence/words.ts';
 import { count, counted } from '../../ui/numbers.ts';
 import type { ControlRow, VerifyResult } from '../../verify/messages.ts';
@@ -84,6 +85,12 @@ function ProblemList({ verdict: { problems, problemCount } }: { readonly verdict
         ))}
       </ul>
       {more > 0 && <p className="quiet">And {count(more)} more.</p>}
+      <h2>What to do</h2>
+      <ul className="evidence-next">
+        {[...new Set(problems.map(({ code }) => NEXT[code]))].map((text) => (
+          <li key={text}>{text}</li>
+        ))}
+      </ul>
     </section>
   );
 }

@@ -166,9 +166,10 @@ function Player({ frames }: { readonly frames: readonly Frame[] }) {
   }, [isPlaying, speed, endMs]);
   const isOver = atMs >= endMs;
   const shown = frames.filter((_, index) => (times[index] ?? 0) <= atMs);
+  const count = shown.length;
   useEffect(() => {
-    if (isPlaying && !isOver) bottom.current?.scrollIntoView({ block: 'nearest' });
-  }, [shown.length, isPlaying, isOver]);
+    if (isPlaying && !isOver && count > 0) bottom.current?.scrollIntoView({ block: 'nearest' });
+  }, [count, isPlaying, isOver]);
   if (frames.length === 0) return <p className="note">Nothing was recorded for this session.</p>;
   return (
     <section className="stack" aria-label="Replay">

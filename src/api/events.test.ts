@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { ApiApp } from './app.ts';
+import { buildApi } from './app.ts';
+import { EventBroker } from './event-broker.ts';
+import { EventIds } from './event-ids.ts';
+import type { EventStream, EventStreams } from './event-streams.ts';
+import { createFakes, type Fakes, PEOPLE, POLICY, sessionId, sessionOf } from './testing.ts';
+import type { Viewer } from './viewer.ts';
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+const person = (name: string) => PEOPLE[name] ?? assert.fail(name);
+
+describe('events', () => {
+  async function stream(app: ApiApp, who: string, headers: Readonly<Record<string, string>> = {}) {
+    const answer = await app.inject({ url: '/v1/events', headers: { authorization: `Bearer ${who}`, ...headers }, payloadAsStream: true });
+    const body = answer.stream();
+    body.setEncoding('utf8');
+    let text = '';
+    body.on('data', (chunk: string) => (text += chunk));
+    return {
+      kinds: () => [...text.matchAll(/^event: (.*)$/gm)].map((match) => match[1]),
+      lastId: () => [...text.matchAll(/^id: (.*)$/gm)].at(-1)?.[1] ?? '',
+      text: () => text,
+    };
+  }
+  async function open(): Promise<{ app: ApiApp; fakes: Fakes }> {
+    const fakes = createFakes();
+    fakes.sessions.push(sessionOf('a', person('agent'), 0));
+    return { app: await buildApi(fakes.deps, null), fakes };
+  }
+
+  test('each viewer is told what the lists would show', async () => {
+    const { app, fakes } = await open();
+    const [agent, stranger, operator, auditor] = [
+      await stream(app, 'agent'),
+      await stream(app, 'stranger'),
+      await stream(app, 'operator'),
+      await stream(app, 'auditor'),
+    ];
+    fakes.change({ kind: 'session', id: sessionId('a') });
+    fakes.change({ kind: 'session', id: sessionId('z') });
+    fakes.change({ kind: 'lock', lock: { kind: 'role', name: 'auditor' }, state: 'set' });
+    fakes.change({ kind: 'log', size: 7 });
+    fakes.change({ kind: 'policy', sha256: POLICY });
+    await turn();
+    assert.deepEqual(agent.kinds(), ['ready', 'session', 'policy']);
+    assert.deepEqual(stranger.kinds(), ['ready', 'policy']);
+    assert.deepEqual(operator.kinds(), ['ready', 'session', 'lock', 'policy']);
+    assert.deepEqual(auditor.kinds(), ['ready', 'session', 'lock', 'log', 'policy']);
+    assert.match(auditor.text(), /event: log\ndata: {"size":7}/);
+    await app.close();
+  });
+
+  test('a client that comes back gets what it missed, in order and once, and then goes on', async () => {
+    const { app, fakes } = await open();
+    const first = await stream(app, 'auditor');
+    fakes.change({ kind: 'log', size: 1 });
+    await turn();
+    const id = first.lastId();
+    fakes.change({ kind: 'log', size: 2 });
+    fakes.change({ kind: 'session', id: sessionId('a') });
+    fakes.change({ kind: 'log', size: 3 });
+    const again = await stream(app, 'auditor', { 'last-event-id': id });
+    await turn();
+    fakes.change({ kind: 'policy', sha256: POLICY });
+    await turn();
+    assert.deepEqual(again.kinds(), ['ready', 'session', 'log', 'policy']);
+    assert.match(again.text(), /"size":3/);
+    assert.doesNotMatch(again.text(), /"size":[12]/);
+    await app.close();
+  });
+
+  test('an id of another run, or none at all, means: read everything again', async () => {
+    const { app } = await open();
+    for (const id of [new EventIds().encode(0), 'made-up', '7']) {
+      const events = await stream(app, 'auditor', { 'last-event-id': id });
+      await turn();
+      assert.deepEqual(events.kinds(), ['ready', 'reset'], id);
+    }
+    await app.close();
+  });
+
+  test('a lock ends the stream with the next event', async () => {
+    const { app, fakes } = await open();
+    const auditor = await stream(app, 'auditor');
+    await fakes.deps.locks.lock(person('operator'), 'principal', 'corp/ada');
+    fakes.change({ kind: 'log', size: 1 });
+    fakes.change({ kind: 'log', size: 2 });
+    await turn();
+    assert.deepEqual(auditor.kinds(), ['ready']);
+    await app.close();
+  });
+});
+
+describe('event broker', () => {
+  function setUp(maxKept: number) {
+    const { deps } = createFakes();
+    const sent: { readonly event: string; readonly data: unknown; readonly id: string }[] = [];
+    const stream: EventStream = {
+      send: (event, data, id) => void sent.push({ event, data, id }),
+      onClose: () => undefined,
+      isOpen: () => true,
+      close: () => undefined,
+    };
+    let startId = '';
+    const streams = {
+      open: (_request: unknown, _reply: unknown, start: { readonly id: string }) => {
+        startId = start.id;
+        return stream;
+      },
+    } as unknown as EventStreams;
+    const broker = new EventBroker({ ...deps, streams, maxKept });
+    const open = (last?: string): void => {
+      const request = { viewer: { principal: person('auditor') } as Viewer, headers: last === undefined ? {} : { 'last-event-id': last } };
+      broker.open(request as unknown as Parameters<EventBroker['open']>[0], null as never, null);
+    };
+    const publish = (thing: string): void => broker.publish('log', thing, async () => () => ({ thing }));
+    return {
+      broker,
+      sent,
+      open,
+      publish,
+      startId: () => startId,
+      things: () => sent.map(({ data }) => (data as { thing?: string }).thing),
+    };
+  }
+
+  test('a gap larger than what is kept is a reset; the newest change of a thing is all that is kept of it', async () => {
+    const { sent, open, publish, startId, things } = setUp(2);
+    open();
+    const began = startId();
+    for (let n = 0; n < 10; n += 1) publish('same');
+    publish('other');
+    sent.length = 0;
+    open(began);
+    await turn();
+    assert.deepEqual(new Set(things()), new Set(['same', 'other']));
+    publish('third');
+    await turn();
+    sent.length = 0;
+    open(began);
+    await turn();
+    assert.deepEqual(
+      sent.map(({ event }) => event),
+      ['reset'],
+    );
+  });
+
+  test('what cannot be read now is a reset, not silence', async () => {
+    const { broker, sent, open, publish } = setUp(10);
+    open();
+    await turn();
+    broker.publish('log', 'broken', async () => Promise.reject(new Error('store')));
+    publish('fine');
+    await turn();
+    assert.deepEqual(
+      sent.map(({ event }) => event),
+      ['reset', 'log'],
+    );
+  });
+
+  test('ids tell nothing of their number', () => {
+    const ids = new EventIds();
+    const [one, two] = [ids.encode(1), ids.encode(2)];
+    assert.equal(ids.decode(one), 1);
+    assert.notEqual(one.slice(0, 8), two.slice(0, 8));
+    for (const odd of ['', 'x', `${one}A`, two.slice(1)]) assert.equal(ids.decode(odd), null);
+    assert.equal(new EventIds().decode(one), null);
+  });
+});
