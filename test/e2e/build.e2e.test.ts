@@ -94,7 +94,15 @@ async function servesTheConsole(port: number, ca: string): Promise<void> {
 
 async function fetched(port: number, ca: string, path: string): Promise<{ status: number; encoding: unknown; body: string }> {
   const [response] = (await once(
-    get({ host: '127.0.0.1', servername: 'localhost', port, path, ca, agent: false, headers: { 'accept-encoding': path.includes('.') ? 'br' : '' } }),
+    get({
+      host: '127.0.0.1',
+      servername: 'localhost',
+      port,
+      path,
+      ca,
+      agent: false,
+      headers: { 'accept-encoding': path.includes('.') ? 'br' : '' },
+    }),
     'response',
   )) as [IncomingMessage];
   let body = '';
