@@ -43,7 +43,7 @@ async function logOf(size: number, salt = '') {
 }
 
 test('every entry of logs of many sizes leads to the signed root', async () => {
-  for (const size of [1, 2, 3, 7, 255, 256, 257, 600, 65_793]) {
+  for (const size of [1, 2, 3, 7, 255, 256, 257, 600, 5000]) {
     const log = await logOf(size);
     for (const index of new Set([0, 1, size >> 1, 255, 256, size - 2, size - 1].filter((each) => each >= 0 && each < size))) {
       const { steps, leaf, entry, head } = await prove({ index, checkpoint: log.checkpoint, vkey }, log.read);

@@ -1,7 +1,7 @@
 // A bundle that somebody was given: dropped here, checked here. Nothing of it leaves the browser.
 
 import { FileArchive, ShieldCheck, X } from 'lucide-react';
-import { useEffect, useRef, useState } from 'react';
+import { useRef, useState } from 'react';
 import { send } from '../../api/client.ts';
 import { count } from '../../ui/numbers.ts';
 import { bytesText } from './bytes.ts';
@@ -29,15 +29,19 @@ export function CheckBundle({ chosen, choose }: CheckProps) {
       witnesses: splitKeys(witnesses),
     });
   };
-  const given = `${vkey}\n${notes}\n${witnesses}`;
-  // A verdict is one about what was given then.
-  useEffect(() => cancel(), [given, chosen, cancel]);
+  /** A verdict is one about what was given then. */
+  const anew =
+    <T,>(set: (value: T) => void) =>
+    (value: T): void => {
+      cancel();
+      set(value);
+    };
   const isRunning = check.state === 'running';
   return (
     <div className="stack">
       <div className="evidence-columns">
         <section className="card stack" aria-label="The bundle">
-          <Drop chosen={chosen} choose={choose} />
+          <Drop chosen={chosen} choose={anew(choose)} />
           <p className="quiet small">The file stays in this browser: it is read and checked here, and sent nowhere.</p>
           <div className="row">
             <button type="button" className="button button-primary" disabled={chosen === null || isRunning} onClick={run}>
@@ -67,7 +71,14 @@ export function CheckBundle({ chosen, choose }: CheckProps) {
             </p>
           )}
         </section>
-        <Trusted vkey={vkey} setVkey={setVkey} notes={notes} setNotes={setNotes} witnesses={witnesses} setWitnesses={setWitnesses} />
+        <Trusted
+          vkey={vkey}
+          setVkey={anew(setVkey)}
+          notes={notes}
+          setNotes={anew(setNotes)}
+          witnesses={witnesses}
+          setWitnesses={anew(setWitnesses)}
+        />
       </div>
       {check.state === 'done' && <VerdictView result={check.result} ms={check.ms} />}
     </div>

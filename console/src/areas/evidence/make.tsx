@@ -2,7 +2,7 @@
 
 import { useQuery } from '@tanstack/react-query';
 import { Download, FileArchive, ShieldCheck } from 'lucide-react';
-import { useEffect, useRef, useState } from 'react';
+import { useCallback, useEffect, useRef, useState } from 'react';
 import { call, urlOf } from '../../api/client.ts';
 import { Fault } from '../../ui/states.tsx';
 import { bytesText } from './bytes.ts';
@@ -19,7 +19,8 @@ type Making =
 const NONE: Making = { state: 'none' };
 
 export function MakeBundle({ check }: { readonly check: (made: Chosen) => void }) {
-  const [days, setDays] = useState<Days>(() => daysOf('Last 7 days', Date.now()));
+  const [nowMs] = useState(() => Date.now());
+  const [days, setDays] = useState<Days>(() => daysOf('Last 7 days', nowMs));
   const [provider, setProvider] = useState('');
   const [subject, setSubject] = useState('');
   const [target, setTarget] = useState('');
@@ -47,7 +48,7 @@ export function MakeBundle({ check }: { readonly check: (made: Chosen) => void }
           <legend>Days, in UTC</legend>
           <div className="row">
             {PRESETS.map((preset) => {
-              const of = daysOf(preset, Date.now());
+              const of = daysOf(preset, nowMs);
               return (
                 <button
                   key={preset}
@@ -184,12 +185,12 @@ function useMaking() {
   const running = useRef<AbortController | null>(null);
   const kept = useRef<string | null>(null);
   // What was received is the page's only for as long as it is open.
-  const forget = (): void => {
+  const forget = useCallback((): void => {
     running.current?.abort();
     if (kept.current !== null) URL.revokeObjectURL(kept.current);
     kept.current = null;
-  };
-  useEffect(() => forget, []);
+  }, []);
+  useEffect(() => forget, [forget]);
   const make = async (url: string, name: string): Promise<void> => {
     forget();
     const control = new AbortController();
