@@ -55,7 +55,7 @@ interface Fields {
       readonly name: string;
       readonly classes?: readonly string[];
       readonly mask?: string;
-      readonly of?: readonly string[];
+      readonly sources?: readonly string[];
     }[];
   };
 }
@@ -146,5 +146,5 @@ function statementStep({ seq, ts, type }: Entry, fields: Fields): Step {
 }
 
 function columnOf(column: NonNullable<NonNullable<Fields['result']>['columns']>[number]): Column {
-  return { name: column.name, classes: column.classes ?? [], mask: column.mask ?? 'clear', of: column.of ?? null };
+  return { name: column.name, classes: column.classes ?? [], mask: column.mask ?? 'clear', of: column.sources ?? null };
 }
