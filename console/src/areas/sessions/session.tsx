@@ -8,6 +8,7 @@ import { count, counted } from '../../ui/numbers.ts';
 import { Fault, Loading } from '../../ui/states.tsx';
 import { Ago, Exact, duration } from '../../ui/time.tsx';
 import { useMay } from '../../session.tsx';
+import { EndSession } from './end.tsx';
 import { useSession } from './queries.ts';
 import { StepView } from './step.tsx';
 import { timeline } from './timeline.ts';
@@ -47,7 +48,10 @@ export function SessionPage({ id }: { readonly id: string }) {
             <span className="quiet">on</span> {session.target}
           </span>
         </h1>
-        <State state={session.state === 'closed' ? 'ended' : session.state} />
+        <span className="row">
+          <State state={session.state === 'closed' ? 'ended' : session.state} />
+          <EndSession session={session} />
+        </span>
       </header>
       <dl className="session-numbers">
         {(

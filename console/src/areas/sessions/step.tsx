@@ -53,6 +53,11 @@ export function StepView({ step }: { readonly step: Step }) {
             {step.approval !== null && (
               <>
                 ; <Link href={`/approvals/${step.approval}`}>its approval</Link>
+                {step.answers.map(({ by, verdict }, index) => (
+                  <span key={index}>
+                    , {verdict === 'approve' ? 'approved' : 'denied'} by {by}
+                  </span>
+                ))}
               </>
             )}
           </p>
@@ -82,14 +87,15 @@ export function StepView({ step }: { readonly step: Step }) {
 
 function outcome({ code, rows, ms, decision }: Step): string {
   if (decision === 'deny') return 'Refused.';
+  if (code === 'denied') return 'Held, then refused: nothing was sent to the target.';
   if (code === null) return decision === 'hold' ? 'Held: nothing was sent to the target.' : 'It has not ended.';
   const took = ms === null ? '' : ` in ${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
   return code === 'ok' ? `${counted(rows ?? 0, 'row')}${took}.` : `Ended with ${code}${took}.`;
 }
 
-function why({ mask, of }: Column): string {
-  if (of === null || of.length === 0) return '';
-  return mask === 'clear' ? `shown as it is, made of ${of.join(', ')}` : `masked because it is made of ${of.join(', ')}`;
+function why({ mask, sources }: Column): string {
+  if (sources.length === 0) return '';
+  return mask === 'clear' ? `shown as it is, made of ${sources.join(', ')}` : `masked because it is made of ${sources.join(', ')}`;
 }
 
 /** Where it stands in the log; a link for those who may look there. */
