@@ -10,18 +10,8 @@ import { Sql } from '../../ui/sql.tsx';
 import { Fault } from '../../ui/states.tsx';
 import { duration } from '../../ui/time.tsx';
 import { type Frame, schedule } from './frames.ts';
+import { type Purpose, PURPOSES } from './purposes.ts';
 import { identityIn, openRecording } from './recording.ts';
-
-const PURPOSES = {
-  audit: 'Audit',
-  'breach-investigation': 'Investigation of a breach',
-  'incident-response': 'Response to an incident',
-  legal: 'Legal',
-  'patient-request': 'Request of a patient',
-  'quality-review': 'Review of quality',
-  'treatment-dispute': 'Dispute about treatment',
-} as const;
-type Purpose = keyof typeof PURPOSES;
 
 export function Replay({ session }: { readonly session: string }) {
   const [frames, setFrames] = useState<readonly Frame[] | null>(null);

@@ -73,7 +73,7 @@ export function SessionPage({ id }: { readonly id: string }) {
       <p className="row quiet small">
         <span>
           Opened <Exact at={session.openedAt} />, last active <Ago at={session.lastActivityAt} />
-          {session.closeReason !== null && `, ended: ${session.closeReason}`}
+          {session.closeReason !== null && `, ${session.closeReason === 'ended' ? 'ended by a person' : `ended: ${session.closeReason}`}`}
         </span>
         {session.classes.map((each) => (
           <ClassBadge key={each} name={each} />
@@ -81,7 +81,7 @@ export function SessionPage({ id }: { readonly id: string }) {
       </p>
       <div className="row spread">
         <h2>Timeline</h2>
-        <div className="segments" role="group" aria-label="What to show">
+        <div className="segments session-shown" role="group" aria-label="What to show">
           {(['all', 'statements', 'trouble', ...(mayReplay ? (['replay'] as const) : [])] as const).map((each) => (
             <button key={each} type="button" aria-pressed={shown === each} onClick={() => setShown(each)}>
               {{ all: 'All', statements: 'Statements', trouble: 'Held, denied, failed', replay: 'Replay' }[each]}

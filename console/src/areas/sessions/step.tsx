@@ -49,7 +49,9 @@ export function StepView({ step }: { readonly step: Step }) {
         </p>
         {step.decision !== 'allow' && (
           <p className="small">
-            Because of {[...step.rules.map((rule) => `rule ${rule}`), ...step.reasons].join(', ') || 'the policy'}
+            Because of{' '}
+            {[...step.rules.map((rule) => `rule ${rule}`), ...step.reasons.filter((reason) => reason !== 'rule')].join(', ') ||
+              'the policy'}
             {step.approval !== null && (
               <>
                 ; <Link href={`/approvals/${step.approval}`}>its approval</Link>

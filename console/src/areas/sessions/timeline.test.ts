@@ -54,8 +54,8 @@ test('held, approved, run: one step from the question to the result, which names
   );
 });
 
-test('held and denied, or not answered in time: one step', () => {
-  for (const reason of ['approval-denied', 'approval-expired', 'approval-void']) {
+test('held and denied, not answered in time, or cancelled: one step', () => {
+  for (const reason of ['approval-denied', 'approval-expired', 'approval-void', 'cancelled']) {
     const denied = entry('request.denied', { ...of, decision: 'deny', reasons: [reason] });
     const steps = timeline([...heldStory(), answered('deny'), denied]);
     assert.equal(steps.length, 1, reason);

@@ -130,7 +130,7 @@ export function timeline(entries: readonly Entry[]): Step[] {
 /** Where a held statement that is refused in the end stands. The refusal does not name the approval: it is of the same statement, and a
  *  session waits for one at a time. */
 function heldOf({ reasons = [], statement }: Fields, steps: readonly Step[]): number | undefined {
-  if (!reasons.some((reason) => reason.startsWith('approval-'))) return undefined;
+  if (!reasons.some((reason) => reason === 'cancelled' || reason.startsWith('approval-'))) return undefined;
   const at = steps.findLastIndex(
     (step) => step.decision === 'hold' && step.code === null && step.statement === (statement?.normalised ?? null),
   );
