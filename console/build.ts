@@ -3,14 +3,31 @@
 
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
+import type { BuildOptions } from 'esbuild';
 import { build } from 'esbuild';
 
 const root = import.meta.dirname;
 /** Of the files that the first page needs, gzip, in bytes. */
 const MAX_FIRST_LOAD = 150 * 1024;
 const COMPRESSED = /\.(?:js|css|svg|map|html)$/;
+
+const TARGET = ['chrome120', 'firefox121', 'safari17'];
+const verifyFolder = join(root, 'src', 'verify');
+
+/** How the verifier is built for browsers: the source of src/evidence and src/audit/tlog with these in the place of what Node has. */
+export const forVerifier: BuildOptions = {
+  bundle: true,
+  platform: 'browser',
+  target: TARGET,
+  alias: { 'node:crypto': join(verifyFolder, 'node-crypto.ts') },
+  inject: [join(verifyFolder, 'buffer.ts')],
+  logLevel: 'warning',
+};
+
+/** Workers of src/verify, by the name under which the page finds their address (src/verify/workers.ts). */
+const WORKERS = { bundle: 'bundle-worker.ts', log: 'log-worker.ts' } as const;
 
 export interface BuiltConsole {
   /** Bytes, gzip, of script before lazy parts. */
@@ -22,6 +39,7 @@ export interface BuiltConsole {
 export async function buildConsole(folder: string): Promise<BuiltConsole> {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(join(folder, 'assets'), { recursive: true });
+  const workers = await buildWorkers(join(folder, 'assets'));
   const { metafile } = await build({
     entryPoints: { main: join(root, 'src', 'main.tsx') },
     outdir: join(folder, 'assets'),
@@ -29,7 +47,7 @@ export async function buildConsole(folder: string): Promise<BuiltConsole> {
     splitting: true,
     format: 'esm',
     platform: 'browser',
-    target: ['chrome120', 'firefox121', 'safari17'],
+    target: TARGET,
     jsx: 'automatic',
     minify: true,
     sourcemap: 'linked',
@@ -38,13 +56,14 @@ export async function buildConsole(folder: string): Promise<BuiltConsole> {
     chunkNames: '[name]-[hash]',
     assetNames: '[name]-[hash]',
     loader: { '.svg': 'file' },
-    define: { 'process.env.NODE_ENV': '"production"' },
+    define: { 'process.env.NODE_ENV': '"production"', WORKER_URLS: JSON.stringify(workers) },
     legalComments: 'linked',
     logLevel: 'warning',
   });
   const outputs = Object.entries(metafile.outputs).map(([path, output]) => ({ name: path.replace(/^.*\/assets\//, ''), output }));
   const main = outputs.find(({ output }) => output.entryPoint?.endsWith('src/main.tsx'));
   if (main?.output.cssBundle === undefined) throw new Error('the build has no entry point or no style sheet');
+  const style = joinStyles(join(folder, 'assets'), basename(main.output.cssBundle));
   const script = new Set([main.name]);
   // Static imports of static imports: what the browser fetches before the first page.
   for (const name of script) {
@@ -60,7 +79,7 @@ export async function buildConsole(folder: string): Promise<BuiltConsole> {
   writeFileSync(join(folder, 'assets', icon), iconSource);
   const places = {
     icon: `/console/assets/${icon}`,
-    style: `/console/assets/${main.output.cssBundle.replace(/^.*\/assets\//, '')}`,
+    style: `/console/assets/${style}`,
     script: `/console/assets/${main.name}`,
   };
   const page = readFileSync(join(root, 'index.html'), 'utf8').replaceAll(
@@ -78,6 +97,42 @@ export async function buildConsole(folder: string): Promise<BuiltConsole> {
     );
   }
   return { firstLoad, files };
+}
+
+/** One style sheet of all. WHY: nothing would load those of lazy areas, which are small. @param first its rules come before the others'.
+ *  @returns its name */
+function joinStyles(assets: string, first: string): string {
+  const others = readdirSync(assets).filter((name) => name.endsWith('.css') && name !== first);
+  const styles = [first, ...others.toSorted()].map((name) =>
+    readFileSync(join(assets, name), 'utf8').replace(/\n?\/\*# sourceMappingURL=.*$/m, ''),
+  );
+  for (const name of [first, ...others]) for (const end of ['', '.map']) rmSync(join(assets, `${name}${end}`));
+  const text = styles.join('');
+  const joined = `style-${createHash('sha256').update(text).digest('hex').slice(0, 8)}.css`;
+  writeFileSync(join(assets, joined), text);
+  return joined;
+}
+
+/** @returns name -> address */
+async function buildWorkers(assets: string): Promise<Record<string, string>> {
+  const { metafile } = await build({
+    ...forVerifier,
+    entryPoints: Object.values(WORKERS).map((file) => join(verifyFolder, file)),
+    outdir: assets,
+    format: 'iife',
+    minify: true,
+    sourcemap: 'linked',
+    metafile: true,
+    entryNames: '[name]-[hash]',
+    legalComments: 'linked',
+  });
+  return Object.fromEntries(
+    Object.entries(WORKERS).map(([name, file]) => {
+      const built = Object.entries(metafile.outputs).find(([, { entryPoint }]) => entryPoint?.endsWith(`/${file}`) === true);
+      if (built === undefined) throw new Error(`the build has no ${file}`);
+      return [name, `/console/assets/${basename(built[0])}`];
+    }),
+  );
 }
 
 if (import.meta.main) {

@@ -10,6 +10,7 @@ const checks = [
   ['lint', 'oxlint', '--type-aware', '--deny-warnings'],
   ['types', 'tsc', '--noEmit'],
   ['types of the console', 'tsc', '--noEmit', '-p', 'console'],
+  ['types of the verifier in browsers', 'tsc', '--noEmit', '-p', 'console/src/verify'],
   ['dead code', 'knip', '--no-progress'],
 ] as const;
 

@@ -32,7 +32,7 @@ function run(title: string, args: readonly string[]): boolean {
  *  loading modules. Output is shown one half after the other. */
 async function runUnitTests(): Promise<boolean> {
   const startedMs = performance.now();
-  const files = testFiles(['src/**/*.test.ts', 'test/*.test.ts', 'test/interop/*.test.ts']);
+  const files = testFiles(['src/**/*.test.ts', 'console/src/**/*.test.ts', 'test/*.test.ts', 'test/interop/*.test.ts']);
   const halves = ['1/2', '2/2'].map(async (shard) => {
     const args = [youngSpace, '--test', '--test-isolation=none', `--test-shard=${shard}`, '--test-reporter=spec', ...files];
     const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });

@@ -1,7 +1,7 @@
 // Who is looking, and whether what they see is live.
 
 import { useQuery } from '@tanstack/react-query';
-import { createContext, use, useEffect, useSyncExternalStore } from 'react';
+import { createContext, use, useSyncExternalStore } from 'react';
 import type { Answer } from './api/client.ts';
 import { call } from './api/client.ts';
 import type { Live, LiveState } from './api/live.ts';
@@ -33,12 +33,6 @@ export function useLiveState(): LiveState {
     (changed) => live.onState(changed),
     () => live.state,
   );
-}
-
-/** Calls `listener` for every event while the component is there. */
-export function useLiveEvents(listener: (kind: string, data: unknown) => void): void {
-  const live = useLive();
-  useEffect(() => live.onEvent(listener), [live, listener]);
 }
 
 export function useWhoami() {

@@ -17,7 +17,7 @@ import { type SubjectAsked, subjectFakes } from './testing-subjects.ts';
 import { createPolicyToolFakes, type PolicyToolFakes } from './testing-policy-tools.ts';
 import { ACTIVITY, CLINIC, COVERAGE, LEAVER, NOW_MS, PEOPLE, POLICY, ROLE_OF_GROUP, TREE } from './testing-things.ts';
 
-export { NOW_MS, CLINIC, POLICY, sessionId, approvalId, principalOf, PEOPLE, approvalOf, sessionOf } from './testing-things.ts';
+export { NOW_MS, POLICY, sessionId, approvalId, principalOf, PEOPLE, approvalOf, sessionOf } from './testing-things.ts';
 
 export const FACTS = factsOf({
   columns: ['public.patients.ssn'],

@@ -6,9 +6,9 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { SallyportError } from '../core/error.ts';
-import { openBundle } from './bundle-files.ts';
 import type { ExportDeps, ExportedBundle, ExportRequest } from './export.ts';
 import { exportBundle } from './export.ts';
+import { openBundle } from './open-bundle.ts';
 import { Stage } from './stage.ts';
 import { zipOf } from './zip-writer.ts';
 

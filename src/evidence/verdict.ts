@@ -36,7 +36,7 @@ const ASK_KEY = 'Ask for the public key of the log again, by another way than th
 const ASK_WIDER = 'Ask for a bundle whose range begins before that checkpoint, or whose anchors reach it.';
 
 /** What to do next. */
-const NEXT: Readonly<Record<ProblemCode, string>> = {
+export const NEXT: Readonly<Record<ProblemCode, string>> = {
   'bundle-refused': ASK_AGAIN,
   'key-foreign': ASK_KEY,
   'manifest-invalid': ASK_KEY,

@@ -4,9 +4,9 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { SallyportError } from '../core/error.ts';
+import { verifyBundle } from './open-bundle.ts';
 import type { VerdictLine } from './verdict.ts';
 import { describeVerdict } from './verdict.ts';
-import { verifyBundle } from './verify.ts';
 import { visible } from './words.ts';
 
 const USAGE = `Verifies an evidence bundle offline.

@@ -6,7 +6,7 @@ import type { NoteVerifier } from '../audit/tlog/index.ts';
 import { parseVerifierKey } from '../audit/tlog/index.ts';
 import { ANCHORS, anchorOf } from './anchors.ts';
 import type { BundleFiles } from './bundle-files.ts';
-import { openBundle, readFileOf } from './bundle-files.ts';
+import { readFileOf } from './bundle-files.ts';
 import { DERIVATION } from './derivation.ts';
 import { Derivation } from './derive.ts';
 import { logFilesOf } from './log-range.ts';
@@ -40,12 +40,13 @@ export interface VerifyOptions {
   readonly signal?: AbortSignal;
 }
 
-/** @throws SP_CONFIG_INVALID for options that are none; faults of reading the disk as they are */
-export async function verifyBundle(path: string, options: VerifyOptions): Promise<EvidenceVerdict> {
+/** @param open throws SP_AUDIT_CORRUPT for what is no bundle
+ *  @throws SP_CONFIG_INVALID for options that are none; faults of reading as they are */
+export async function verifyFiles(open: () => Promise<BundleFiles>, options: VerifyOptions): Promise<EvidenceVerdict> {
   const problems = new Problems();
   let bundle: BundleFiles;
   try {
-    bundle = await openBundle(path);
+    bundle = await open();
   } catch (fault) {
     problems.add('bundle-refused', messageOf(fault));
     return verdictOf(problems, { options, key: null, manifest: null, checked: { files: 0, entries: 0, policies: 0 }, history: null });

@@ -3,10 +3,6 @@
 // bytes that belong to no file, a second name in an extra field, central and local headers that disagree, content over its declared length or
 // far over the archive's.
 
-import { open } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
-import { Readable } from 'node:stream';
-import { crc32, createInflateRaw } from 'node:zlib';
 import { SallyportError } from '../core/error.ts';
 import type { BundleFiles } from './bundle-files.ts';
 import { isBundlePath, MAX_FILES } from './sums.ts';
@@ -59,11 +55,23 @@ interface Placed extends Entry {
   readonly end: number;
 }
 
-/** @throws SP_AUDIT_CORRUPT */
-export async function openZip(path: string): Promise<BundleFiles> {
-  const file = await open(path, 'r');
+/** Where the archive lies, and how what is packed in it is unpacked: Node and browsers have different ways to both. */
+export interface ZipSource {
+  /** Bytes. */
+  readonly size: number;
+  /** Fewer bytes than asked for only behind the end. */
+  read(position: number, length: number): Promise<Buffer>;
+  /** Raw deflate (RFC 1951). @throws anything for what is none; faults of `packed` as they are */
+  inflate(packed: AsyncIterable<Buffer>): AsyncIterable<Buffer>;
+  /** CRC-32 of `bytes` behind those that `crc` is of; 0 = of none. */
+  crc32(bytes: Uint8Array, crc: number): number;
+  close(): Promise<void>;
+}
+
+/** Closes the source when it throws. @throws SP_AUDIT_CORRUPT */
+export async function openZip(file: ZipSource): Promise<BundleFiles> {
   try {
-    const { size } = await file.stat();
+    const { size } = file;
     const { count, offset, bytes } = await readEnd(file, size);
     if (bytes > MAX_DIRECTORY_BYTES || offset + bytes > size) throw refused('the directory of the archive is not in it');
     if (count > MAX_FILES) throw refused('the archive has too many files');
@@ -85,7 +93,7 @@ export async function openZip(path: string): Promise<BundleFiles> {
   }
 }
 
-async function readEnd(file: FileHandle, size: number): Promise<{ count: number; offset: number; bytes: number }> {
+async function readEnd(file: ZipSource, size: number): Promise<{ count: number; offset: number; bytes: number }> {
   if (size < END_BYTES) throw refused('it is neither a folder nor an archive');
   const end = await readAt(file, size - END_BYTES, END_BYTES);
   // Without a comment it is the last thing; one could hide a second directory.
@@ -195,7 +203,7 @@ function requireDisjoint(entries: readonly Entry[], directory: number, size: num
 }
 
 /** Where the content begins. The header before it says the same as the directory, and nothing but a descriptor is behind it. */
-async function startOf(file: FileHandle, entry: Placed): Promise<number> {
+async function startOf(file: ZipSource, entry: Placed): Promise<number> {
   const header = await readAt(file, entry.offset, LOCAL_BYTES);
   const nameBytes = header.readUInt16LE(26);
   const extraBytes = header.readUInt16LE(28);
@@ -221,43 +229,36 @@ async function startOf(file: FileHandle, entry: Placed): Promise<number> {
   return start;
 }
 
-async function* content(file: FileHandle, entry: Placed): AsyncGenerator<Buffer> {
+async function* content(file: ZipSource, entry: Placed): AsyncGenerator<Buffer> {
   const start = await startOf(file, entry);
   const packed = pieces(file, start, entry.packedBytes);
   let bytes = 0;
   let crc = 0;
-  for await (const chunk of entry.method === 0 ? packed : inflated(packed)) {
+  for await (const chunk of entry.method === 0 ? packed : inflated(file, packed)) {
     bytes += chunk.length;
     if (bytes > entry.bytes) throw refused(`${entry.path} unpacks to more than it says`);
-    crc = crc32(chunk, crc);
+    crc = file.crc32(chunk, crc);
     yield chunk;
   }
   if (bytes !== entry.bytes || crc !== entry.crc) throw refused(`${entry.path} does not unpack to what it says`);
 }
 
-async function* inflated(packed: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  const inflate = createInflateRaw();
-  const source = Readable.from(packed);
-  source.once('error', (fault) => inflate.destroy(fault));
+async function* inflated(file: ZipSource, packed: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   try {
-    for await (const chunk of source.pipe(inflate)) yield chunk as Buffer;
+    yield* file.inflate(packed);
   } catch (cause) {
     if (cause instanceof SallyportError) throw cause;
     throw new SallyportError('SP_AUDIT_CORRUPT', 'a file of the archive cannot be unpacked', { cause });
-  } finally {
-    source.destroy();
-    inflate.destroy();
   }
 }
 
-async function* pieces(file: FileHandle, start: number, length: number): AsyncGenerator<Buffer> {
+async function* pieces(file: ZipSource, start: number, length: number): AsyncGenerator<Buffer> {
   for (let done = 0; done < length; done += CHUNK_BYTES) yield await readAt(file, start + done, Math.min(CHUNK_BYTES, length - done));
 }
 
-async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
-  const bytes = Buffer.allocUnsafe(length);
-  const { bytesRead } = await file.read(bytes, 0, length, position);
-  if (bytesRead !== length) throw refused('the archive ends early');
+async function readAt(file: ZipSource, position: number, length: number): Promise<Buffer> {
+  const bytes = await file.read(position, length);
+  if (bytes.length !== length) throw refused('the archive ends early');
   return bytes;
 }
 

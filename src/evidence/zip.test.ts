@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { crc32, deflateRawSync } from 'node:zlib';
-import { openBundle, readFileOf } from './bundle-files.ts';
+import { readFileOf } from './bundle-files.ts';
+import { openBundle } from './open-bundle.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'sallyport-zip-'));
 after(() => rmSync(root, { recursive: true, force: true }));

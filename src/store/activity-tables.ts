@@ -70,8 +70,9 @@ export async function readActivity(db: Kysely<IndexSchema>, filter: ActivityFilt
   const { sinceMs, untilMs, stepMs, owner } = filter;
   const mine = owner === undefined ? sql`1` : sql`(a.principal = ${owner} OR a.on_behalf_of = ${owner})`;
   const where = sql`a.span_ms = ${spanFor(stepMs)} AND a.at_ms >= ${sinceMs} AND a.at_ms < ${untilMs} AND ${mine}`;
+  // Parameters are doubles to SQLite, and so is what they divide.
   const { rows: parts } = await sql<Omit<ActivityTable, 'span_ms' | 'last_seq'>>`SELECT
-      ${sinceMs} + (a.at_ms - ${sinceMs}) / ${stepMs} * ${stepMs} AS at_ms, a.principal, a.on_behalf_of, a.target,
+      ${sinceMs} + CAST((a.at_ms - ${sinceMs}) / ${stepMs} AS INTEGER) * ${stepMs} AS at_ms, a.principal, a.on_behalf_of, a.target,
       sum(a.statements) AS statements, sum(a.held) AS held, sum(a.denied) AS denied, sum(a."rows") AS "rows",
       sum(a.masked_cells) AS masked_cells, max(a.last_at_ms) AS last_at_ms
     FROM activity a WHERE ${where} GROUP BY 1, 2, 3, 4`.execute(db);

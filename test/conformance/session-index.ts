@@ -290,8 +290,10 @@ export function describeSessionIndex(name: string, make: () => Promise<Made<Sess
         await index.apply(log.slice(Math.max(0, from - 3), from + size));
       }
       const live = await look();
-      for (const { totals, points, targets, classes } of live) {
+      for (const [at, { totals, points, targets, classes }] of live.entries()) {
         assert.deepEqual({ totals, classes }, expected);
+        const offsets = points.map(({ atMs }) => (atMs - 1_699_992_000_000) % (steps[at] ?? 0));
+        assert.deepEqual(new Set(offsets), new Set([0]), 'a point begins where its step does');
         for (const parts of [points, targets])
           assert.equal(
             parts.reduce((sum, { rows }) => sum + rows, 0),

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { createLogKey, parseSigningKey } from '../../src/audit/index.ts';
 import { decodeBundle, encodeBundle, noteSigner, parseVerifierKey, sha256 } from '../../src/audit/tlog/index.ts';
+import { type ConsoleVerifier, loadConsoleVerifier, zipped } from '../support/console-verifier.ts';
 import { agent, evidenceLog, type EvidenceLog, fillLog, origin, policySha256, writeAnchor } from '../support/evidence-log.ts';
 import { ocsfFaults } from '../support/ocsf.ts';
 import type { ExportRequest } from '../../src/evidence/index.ts';
@@ -22,10 +23,12 @@ let bundle = '';
 let earlier = '';
 let later = '';
 let verifierText = '';
+let inBrowser: ConsoleVerifier;
 const witness = witnessOf('witness.example.org');
 
 before(async () => {
   verifierText = await loadVerifier();
+  inBrowser = await loadConsoleVerifier();
   log = await evidenceLog(async () => verifierText);
   for (let count = 0; count < 300; count += 1) await log.add({ type: 'alarm', detail: { code: 'before' } });
   const from = new Date(log.nowMs + 500).toISOString();
@@ -77,7 +80,14 @@ function witnessOf(name: string) {
 }
 
 async function verdictOf(path: string, options: Partial<Parameters<typeof verifyBundle>[1]> = {}): Promise<EvidenceVerdict> {
-  return verifyBundle(path, { vkey: log.key.vkey, checkpoints: [], witnesses: [], ...options });
+  const all = { vkey: log.key.vkey, checkpoints: [], witnesses: [], ...options };
+  const verdict = await verifyBundle(path, all);
+  // What browsers find is the same, to the letter. Links and hidden files are no ZIP of ours.
+  if (codes(verdict).includes('bundle-refused')) return verdict;
+  const found = await inBrowser(path.endsWith('.zip') ? path : await zipped(path), all);
+  assert.deepEqual(found.verdict, verdict);
+  assert.equal(found.controls !== null, verdict.ok);
+  return verdict;
 }
 
 function codes({ problems }: EvidenceVerdict): string[] {

@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { crc32 } from 'node:zlib';
-import { openBundle, readFileOf } from '../../src/evidence/bundle-files.ts';
+import { readFileOf } from '../../src/evidence/bundle-files.ts';
+import { openBundle } from '../../src/evidence/open-bundle.ts';
 import { zipFrom } from '../../src/evidence/zip-writer.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'sallyport-zip-'));

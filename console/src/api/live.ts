@@ -15,12 +15,9 @@ const STALE: Readonly<Record<string, readonly string[]>> = {
 
 export type LiveState = 'connecting' | 'live' | 'lost';
 
-type Listener = (kind: string, data: unknown) => void;
-
 export class Live {
   readonly #client: QueryClient;
   readonly #states = new Set<() => void>();
-  readonly #listeners = new Set<Listener>();
   #source: EventSource | null = null;
   #state: LiveState = 'connecting';
   /** Kinds since the last refresh. */
@@ -50,7 +47,7 @@ export class Live {
       }
     });
     for (const kind of Object.keys(STALE)) {
-      source.addEventListener(kind, ({ data }: MessageEvent<string>) => this.#event(kind, data));
+      source.addEventListener(kind, () => this.#event(kind));
     }
   }
 
@@ -65,12 +62,6 @@ export class Live {
     return () => this.#states.delete(listener);
   }
 
-  /** @returns a function that ends it */
-  onEvent(listener: Listener): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
-
   #become(state: LiveState): void {
     const isBack = state === 'live' && this.#state === 'lost';
     this.#state = state;
@@ -78,14 +69,7 @@ export class Live {
     if (isBack) void this.#client.invalidateQueries();
   }
 
-  #event(kind: string, text: string): void {
-    let data: unknown = null;
-    try {
-      data = JSON.parse(text);
-    } catch {
-      // Stale is all that matters of an event that cannot be read.
-    }
-    for (const listener of this.#listeners) listener(kind, data);
+  #event(kind: string): void {
     this.#stale.add(kind);
     // A burst of events is one refresh.
     if (this.#timer === null) this.#timer = setTimeout(() => this.#refresh(), 150);
