@@ -52,8 +52,10 @@ function Found({ target, checked, isSampled }: { readonly target: string; readon
         />
       ) : (
         <div className="row spread">
-          <h2 role="status">
-            {counted(all.length, 'column')} in {counted(byRelation.size, 'relation')}
+          <h2>
+            <span role="status">
+              {counted(all.length, 'column')} in {counted(byRelation.size, 'relation')}
+            </span>
           </h2>
           <CopyButton text={asPolicy(all)} what="as classes of a policy" label="Copy as policy" />
         </div>
