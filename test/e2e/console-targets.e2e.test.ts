@@ -1,4 +1,4 @@
-// Targets, the policy matrix and the end of a session in a real browser, with a real gateway behind it.
+// Targets, the policy matrix, the end of a session and what is sealed in a real browser, with a real gateway behind it.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -15,7 +15,8 @@ let browser: Browser;
 let officer: ConsoleContext;
 let page: Page;
 
-const url = (path: string): string => `https://127.0.0.1:${gateway.running.api.port}/console${path}`;
+const api = (path: string): string => `https://127.0.0.1:${gateway.running.api.port}${path}`;
+const url = (path: string): string => api(`/console${path}`);
 
 before(async () => {
   await ensureConsole();
@@ -24,7 +25,11 @@ before(async () => {
     CREATE VIEW cards AS SELECT id, ssn AS number FROM patients;
     CREATE TABLE people (id int PRIMARY KEY, email text);
     CREATE TABLE wide (${Array.from({ length: 1200 }, (_, at) => `measure_${at} int`).join(', ')})`);
-  gateway = await startTestGateway({ targets: [clinic.target], policy: smallClinicPolicy });
+  gateway = await startTestGateway({
+    targets: [clinic.target],
+    policy: smallClinicPolicy,
+    audit: () => ({ unseal: { approvers: { role: 'officer', count: 1 } } }),
+  });
   browser = await launchBrowser();
   officer = await openConsole(browser, await officerOf(gateway));
   page = await officer.context.newPage();
@@ -35,16 +40,17 @@ after(async () => {
   await clinic?.stop();
 });
 
-async function axeFaults(): Promise<string[]> {
-  // By way of the debugger: the page itself lets no text become a script.
+/** By way of the debugger: the page itself lets no text become a script. */
+async function inPage(expression: string): Promise<unknown> {
   const session = await officer.context.newCDPSession(page);
-  await session.send('Runtime.evaluate', { expression: axe.source });
-  const { result } = await session.send('Runtime.evaluate', {
-    expression: 'axe.run().then(({ violations }) => violations.map(({ id, nodes }) => `${id}: ${nodes[0].target}`))',
-    awaitPromise: true,
-    returnByValue: true,
-  });
-  return result.value as string[];
+  const { result } = await session.send('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true });
+  await session.detach();
+  return result.value;
+}
+
+async function axeFaults(): Promise<unknown> {
+  await inPage(axe.source);
+  return inPage('axe.run().then(({ violations }) => violations.map(({ id, nodes }) => `${id}: ${nodes[0].target}`))');
 }
 
 const columns = (): ReturnType<Page['getByRole']> => page.getByRole('list', { name: 'Columns' });
@@ -69,7 +75,7 @@ test('columns behind the first page come as somebody scrolls, and only those in 
   await page.goto(url('/targets/clinic/classes?search=wide'));
   await columns().getByText('measure_0', { exact: true }).waitFor();
   await until('the last column', async () => {
-    await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
+    await page.keyboard.press('End');
     return (await columns().getByText('measure_1199', { exact: true }).count()) === 1;
   });
   assert.ok((await columns().getByRole('listitem').count()) < 120);
@@ -80,7 +86,7 @@ test('a copied snippet has what it takes to connect, and no token', async () => 
   await page.goto(url('/targets/clinic'));
   await page.getByRole('button', { name: 'Copy for psql' }).click();
   await page.getByText('Copied').waitFor();
-  const text = await page.evaluate(() => navigator.clipboard.readText());
+  const text = String(await inPage('navigator.clipboard.readText()'));
   assert.match(
     text,
     new RegExp(String.raw`^PGPASSWORD="\$SALLYPORT_TOKEN" psql 'host=\S+ port=${gateway.port} dbname=clinic .*sslmode=verify-full`),
@@ -92,9 +98,7 @@ test('proposals go by names; rows are read only because of the button, and that 
   await page.goto(url('/targets/clinic/proposals'));
   await page.getByText('its name says "email"').waitFor();
   const sampled = async (): Promise<number> => {
-    const answer = await officer.context.request.get(url('').replace('/console', '/v1/audit/entries?type=policy.sampled'), {
-      headers: { 'sallyport-console': '1' },
-    });
+    const answer = await officer.context.request.get(api('/v1/audit/entries?type=policy.sampled'));
     return ((await answer.json()) as { entries: unknown[] }).entries.length;
   };
   assert.equal(await sampled(), 0);
@@ -110,7 +114,7 @@ test('the matrix says what a role may do and how it sees a class, and fits a pho
   await page.getByRole('button', { name: 'How they see classes' }).click();
   assert.match(await agents.innerText(), /year[\s\S]*redact/);
   await page.setViewportSize({ width: 390, height: 844 });
-  assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 390);
+  assert.ok(Number(await inPage('document.documentElement.scrollWidth')) <= 390);
   assert.deepEqual(await axeFaults(), []);
   await page.setViewportSize({ width: 1280, height: 800 });
 });
@@ -123,14 +127,43 @@ test('a live session ends by a dialog that takes the reason at once; its client 
   await page.getByRole('link', { name: /clerk/ }).click();
   await page.getByText('masked because it is made of public.patients.ssn').waitFor();
   await page.getByRole('button', { name: 'End it …' }).click();
-  const reason = page.getByLabel(/Reason/);
-  await reason.waitFor();
-  assert.equal(await reason.evaluate((field) => field === document.activeElement), true);
+  await page
+    .getByLabel(/Reason/)
+    .and(page.locator(':focus'))
+    .waitFor();
   await page.keyboard.type('left running');
   await page.getByRole('button', { name: 'End it', exact: true }).click();
   await page.getByText('The record names you').waitFor();
   assert.equal(((await told) as Error & { code?: string }).code, '57P01');
   await page.getByText('Somebody ended the session').waitFor();
+});
+
+test('what is sealed waits for a second person, who agrees by keyboard; the one who asked is not offered it', async () => {
+  const { sessions } = (await (await officer.context.request.get(api('/v1/sessions?limit=1'))).json()) as { sessions: { id: string }[] };
+  const asked = await officer.context.request.post(api('/v1/unseals'), { data: { session: sessions[0]?.id, purpose: 'quality-review' } });
+  const { id } = (await asked.json()) as { id: string };
+  const records = (of: Page): ReturnType<Page['getByRole']> => of.getByRole('region', { name: 'Sealed records to open' });
+  await page.goto(url('/approvals'));
+  await page.getByRole('button', { name: 'Access' }).click();
+  await records(page).getByText('Review of quality').waitFor();
+  assert.equal(await records(page).getByRole('button', { name: 'Agree' }).count(), 0);
+  assert.deepEqual(await axeFaults(), []);
+
+  const second = await openConsole(browser, await gateway.issuer.token('otto', { groups: ['privacy'], kind: 'person' }));
+  const other = await second.context.newPage();
+  await other.goto(url('/approvals'));
+  await other.getByRole('button', { name: 'Access' }).click();
+  await records(other).getByRole('button', { name: 'Agree' }).click();
+  await other
+    .getByLabel(/Reason/)
+    .and(other.locator(':focus'))
+    .waitFor();
+  await other.keyboard.type('seen');
+  await other.keyboard.press('Enter');
+  await other.getByText('They may open it now').waitFor();
+  const state = await officer.context.request.get(api(`/v1/unseals/${id}`));
+  assert.equal(((await state.json()) as { state: string }).state, 'approved');
+  assert.deepEqual(second.faults, []);
 });
 
 test('no page has faulted, and no policy of the browser was broken', () => {
