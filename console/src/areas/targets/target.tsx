@@ -17,13 +17,19 @@ export function TargetPage({ name, tab }: { readonly name: string; readonly tab:
   const target = useTarget(name);
   const sees = useMay('oversight');
   if (target.isPending) return <Loading what="the target" />;
-  if (target.error !== null) return <Fault fault={target.error} again={() => void target.refetch()} />;
+  if (target.error !== null) {
+    return (
+      <div className="stack">
+        <Back />
+        <h1 className="target-name">{name}</h1>
+        <Fault fault={target.error} again={() => void target.refetch()} />
+      </div>
+    );
+  }
   const tabs = [['connect', 'Connect'], ['classes', 'Classes'], ...(sees ? [['proposals', 'Proposals']] : [])] as const;
   return (
     <article className="stack">
-      <Link href="/targets" className="row target-back">
-        <ArrowLeft aria-hidden="true" size={18} /> All targets
-      </Link>
+      <Back />
       <header className="row spread">
         <h1 className="target-name">{name}</h1>
         <Health {...target.data} />
@@ -53,6 +59,14 @@ export function TargetPage({ name, tab }: { readonly name: string; readonly tab:
         <Empty title="There is no such page" text="The address is wrong, or it needs a right that you do not have." />
       )}
     </article>
+  );
+}
+
+function Back() {
+  return (
+    <Link href="/targets" className="row target-back">
+      <ArrowLeft aria-hidden="true" size={18} /> All targets
+    </Link>
   );
 }
 
