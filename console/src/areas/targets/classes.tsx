@@ -85,7 +85,7 @@ function Filters({ filter, first, change }: FiltersProps) {
   // The one that is chosen stays, also when nothing in it passes.
   const schemas = [...new Set([...(filter.schema === '' ? [] : [filter.schema]), ...(first?.schemas ?? []).map(({ schema }) => schema)])];
   return (
-    <form className="filters target-filters" role="search" onSubmit={(event) => event.preventDefault()}>
+    <form className="target-filters" role="search" onSubmit={(event) => event.preventDefault()}>
       <label className="field">
         <span>Search</span>
         <input
