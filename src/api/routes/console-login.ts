@@ -94,7 +94,7 @@ export function consoleLoginRoutes(
         const { token, provider, returnTo } = await login.finish(cookie.value, { redirectUri: redirectUri(), query });
         const principal = await deps.authenticator.authenticate(token, untilGone(reply));
         if (principal.issuer !== provider) throw new SallyportError('SP_AUTH_INVALID_TOKEN', 'a token of another provider');
-        await admit(principal, 'console', request, deps);
+        await admit(principal, 'console', request, failures, deps);
         const { issuer, subject, kind, onBehalfOf } = principal;
         // Recorded before the browser gets what it gives.
         await deps.audit.log.append({
