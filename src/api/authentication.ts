@@ -9,7 +9,7 @@ import { SallyportError } from '../core/error.ts';
 import type { Principal } from '../core/identity.ts';
 import type { ConsoleSessionsSurface } from './console-ports.ts';
 import type { Cookies } from './cookies.ts';
-import { requireFromConsole } from './from-console.ts';
+import { isAttended, requireFromConsole } from './from-console.ts';
 import type { LoginFailures } from './login-failures.ts';
 import type { ApiDeps } from './ports.ts';
 import { untilGone } from './until-gone.ts';
@@ -90,7 +90,7 @@ export function createAuthentication(deps: ApiDeps, failures: LoginFailures, con
     reply: FastifyReply,
   ): Promise<void> {
     requireFromConsole(request, origin());
-    const found = cookie === 'twice' ? { state: 'unknown' as const } : await sessions.find(cookie.value);
+    const found = cookie === 'twice' ? { state: 'unknown' as const } : await sessions.find(cookie.value, isAttended(request));
     if (found.state !== 'live') {
       cookies.clear(reply, 'session');
       // A page that was left open is no attack: it is neither counted nor recorded.
