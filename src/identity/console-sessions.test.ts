@@ -141,7 +141,7 @@ describe('log-ins to the console', () => {
     const { store, start, person } = setUp();
     const sessions = start();
     const { value } = await sessions.open(person());
-    const { get } = store;
+    const get = store.get.bind(store);
     const reading = Promise.withResolvers<void>();
     store.get = async (id) => {
       const row = await get(id);
@@ -149,7 +149,7 @@ describe('log-ins to the console', () => {
       return row;
     };
     const found = sessions.find(value, true);
-    const { end } = store;
+    const end = store.end.bind(store);
     store.end = async (id, atMs) => {
       await end(id, atMs);
       reading.resolve();
@@ -172,7 +172,7 @@ describe('log-ins to the console', () => {
     await sessions.open(person({ subject: 'somebody else', expiresAtMs: START_MS + 10 * HOUR_MS }));
     assert.equal(told, 1);
     let reads = 0;
-    const { get } = store;
+    const get = store.get.bind(store);
     store.get = async (id) => {
       reads += 1;
       return get(id);
