@@ -453,38 +453,6 @@ describe('API events', () => {
   });
 });
 
-test('nobody takes the event streams of all others, and an ended one is free again', async () => {
-  const fakes = createFakes({ maxEventStreams: 10, maxEventStreamsOfOne: 2 });
-  const api = createApi(fakes.deps);
-  const { url } = await api.listen({ host: '127.0.0.1', port: 0 });
-  const open = async (who: string) => {
-    const stop = new AbortController();
-    const { status } = await fetch(`${url}/v1/events`, { headers: bearer(who), signal: stop.signal });
-    return { status, stop: () => stop.abort() };
-  };
-  const first = await open('stranger');
-  const statuses = [first.status];
-  for (const who of ['stranger', 'stranger', 'officer']) statuses.push((await open(who)).status);
-  assert.deepEqual(statuses, [200, 200, 429, 200]);
-  first.stop();
-  let again = 429;
-  for (let tries = 0; again === 429 && tries < 200; tries += 1) again = (await open('stranger')).status;
-  assert.equal(again, 200);
-  await api.close();
-});
-
-test('who is locked and goes on asking waits like anybody who is refused, and leaves so many entries only', async () => {
-  const fakes = createFakes({ loginFailuresPerMinute: 3 });
-  const app = await buildApi(fakes.deps, null);
-  await fakes.deps.locks.lock(PEOPLE['operator'] ?? assert.fail(), 'principal', 'corp/olga');
-  const before = fakes.appended.length;
-  const codes: number[] = [];
-  for (let n = 0; n < 6; n += 1) codes.push((await app.inject({ url: '/v1/whoami', headers: bearer('officer') })).statusCode);
-  assert.deepEqual(codes, [403, 403, 403, 429, 429, 429]);
-  assert.equal(fakes.appended.length - before, 3);
-  await app.close();
-});
-
 describe('API listener', () => {
   test('plain HTTP is refused off loopback', async () => {
     const api = createApi(createFakes().deps);

@@ -130,6 +130,19 @@ describe('log-in of a browser', () => {
   });
 });
 
+test('who is locked and goes on asking waits like anybody who is refused, and leaves so many entries only', async () => {
+  const fakes = createFakes({ loginFailuresPerMinute: 3 });
+  const app = await buildApi(fakes.deps, null);
+  await fakes.deps.locks.lock(PEOPLE['operator'] ?? assert.fail(), 'principal', 'corp/olga');
+  const before = fakes.appended.length;
+  const codes: number[] = [];
+  for (let n = 0; n < 6; n += 1)
+    codes.push((await app.inject({ url: '/v1/whoami', headers: { authorization: 'Bearer officer' } })).statusCode);
+  assert.deepEqual(codes, [403, 403, 403, 429, 429, 429]);
+  assert.equal(fakes.appended.length - before, 3);
+  await app.close();
+});
+
 test('a cookie is read when it is the only one of its name', () => {
   assert.equal(cookies.read(undefined, 'session'), null);
   assert.equal(cookies.read('other=1; sallyport-login=2; xsallyport=3', 'session'), null);
