@@ -6,6 +6,7 @@ import { useEffect, useMemo, useRef, useState } from 'react';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { call, Problem } from '../../api/client.ts';
 import { counted } from '../../ui/numbers.ts';
+import { readable } from '../../ui/readable.ts';
 import { Sql } from '../../ui/sql.tsx';
 import { Fault } from '../../ui/states.tsx';
 import { duration } from '../../ui/time.tsx';
@@ -227,7 +228,7 @@ function FrameView({ frame }: { readonly frame: Frame }) {
                 <tr>
                   {frame.columns.map((name, index) => (
                     <th key={index} scope="col">
-                      {name}
+                      {readable(name)}
                     </th>
                   ))}
                 </tr>
@@ -236,7 +237,7 @@ function FrameView({ frame }: { readonly frame: Frame }) {
                 {frame.rows.map((row, at) => (
                   <tr key={at}>
                     {row.map((cell, index) => (
-                      <td key={index}>{cell ?? <em className="quiet">NULL</em>}</td>
+                      <td key={index}>{cell !== null ? readable(cell) : <em className="quiet">NULL</em>}</td>
                     ))}
                   </tr>
                 ))}
@@ -246,7 +247,7 @@ function FrameView({ frame }: { readonly frame: Frame }) {
         )}
         {frame.notes.map((note, index) => (
           <p key={index} className="quiet small replay-note">
-            {note}
+            {readable(note)}
           </p>
         ))}
       </div>
@@ -258,7 +259,7 @@ function FrameView({ frame }: { readonly frame: Frame }) {
         {frame.kind} #{frame.seq}
         {frame.isCut && ', cut: it was longer than the gateway keeps'}
       </p>
-      {frame.kind === 'statement' ? <Sql sql={frame.text} /> : <pre className="sql">{frame.text}</pre>}
+      {frame.kind === 'statement' ? <Sql sql={frame.text} /> : <pre className="sql">{readable(frame.text)}</pre>}
     </div>
   );
 }

@@ -2,6 +2,7 @@ import { Link } from 'wouter';
 import { useMay } from '../../session.tsx';
 import { ClassBadge, State } from '../../ui/badge.tsx';
 import { counted } from '../../ui/numbers.ts';
+import { readable } from '../../ui/readable.ts';
 import { Sql } from '../../ui/sql.tsx';
 import { Exact } from '../../ui/time.tsx';
 import type { Column, Step } from './timeline.ts';
@@ -73,11 +74,11 @@ export function StepView({ step }: { readonly step: Step }) {
           <ul className="plain stack-small" aria-label="Protected columns">
             {shielded.map((column, index) => (
               <li key={`${index} ${column.name}`} className="row small">
-                <code>{column.name}</code>
+                <code>{readable(column.name)}</code>
                 {column.classes.map((each) => (
                   <ClassBadge key={each} name={each} mask={column.mask} />
                 ))}
-                <span className="quiet">{why(column)}</span>
+                <span className="quiet">{readable(why(column))}</span>
               </li>
             ))}
           </ul>
