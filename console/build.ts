@@ -2,8 +2,8 @@
 // so that the gateway compresses nothing.
 
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import type { BuildOptions } from 'esbuild';
 import { build } from 'esbuild';
@@ -35,9 +35,40 @@ export interface BuiltConsole {
   readonly files: readonly string[];
 }
 
-/** @param folder is emptied. @throws when the first load is larger than the design allows, or the source does not build */
-export async function buildConsole(folder: string): Promise<BuiltConsole> {
-  rmSync(folder, { recursive: true, force: true });
+/** Built aside and put in place when it is whole: a gateway that serves the folder meanwhile never sees half of it.
+ *  @param place is replaced. @throws when the first load is larger than the design allows, or the source does not build */
+export async function buildConsole(place: string): Promise<BuiltConsole> {
+  mkdirSync(dirname(place), { recursive: true });
+  // Beside it: the same file system, so that moving is renaming.
+  const aside = mkdtempSync(`${place}.new-`);
+  const old = `${aside}.old`;
+  try {
+    const built = await buildInto(aside);
+    chmodSync(aside, 0o755);
+    putInPlace(aside, place, old);
+    return built;
+  } finally {
+    for (const folder of [aside, old]) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function putInPlace(built: string, place: string, old: string): void {
+  try {
+    renameSync(place, old);
+  } catch (fault) {
+    if (codeOf(fault) !== 'ENOENT') throw fault;
+  }
+  try {
+    renameSync(built, place);
+  } catch (fault) {
+    // Somebody else has built it this moment: theirs is as good.
+    if (!['ENOTEMPTY', 'EEXIST'].includes(codeOf(fault) ?? '')) throw fault;
+  }
+}
+
+const codeOf = (fault: unknown): string | undefined => (fault as NodeJS.ErrnoException).code;
+
+async function buildInto(folder: string): Promise<BuiltConsole> {
   mkdirSync(join(folder, 'assets'), { recursive: true });
   const workers = await buildWorkers(join(folder, 'assets'));
   const { metafile } = await build({

@@ -1,5 +1,5 @@
-// `npm run build`: dist/sallyport.mjs (one file, everything inside), and around it the publishable package with its own
-// manifest, launcher, licence and README. The bundle is started once in an empty folder before the build counts as done.
+// `npm run build`: dist/sallyport.mjs (one file, everything inside), dist/console (what browsers load), and around them the publishable
+// package with its own manifest, launcher, licence and README. The bundle is started once in an empty folder before the build counts as done.
 
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Plugin, build } from 'esbuild';
 import { publint } from 'publint';
+import { buildConsole } from '../console/build.ts';
 import { buildVerifier } from '../src/evidence/verifier-build.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -70,8 +71,11 @@ const embed: Plugin = {
   },
 };
 
-rmSync(dist, { recursive: true, force: true });
-mkdirSync(join(dist, 'bin'), { recursive: true });
+mkdirSync(dist, { recursive: true });
+// The console is replaced as a whole, below: gateways of this source tree may be serving it.
+for (const name of readdirSync(dist)) if (!name.startsWith('console')) rmSync(join(dist, name), { recursive: true, force: true });
+const { firstLoad } = await buildConsole(join(dist, 'console'));
+mkdirSync(join(dist, 'bin'));
 await build({
   entryPoints: [join(root, 'src', 'app', 'main.ts')],
   outfile: join(dist, 'sallyport.mjs'),
@@ -105,7 +109,16 @@ writeFileSync(
       engines: { node: '>=24' },
       bin: { sallyport: 'bin/sallyport.cjs' },
       exports: { './package.json': './package.json' },
-      files: ['bin', 'sallyport.mjs', 'sallyport.mjs.LEGAL.txt', 'verify.mjs', 'CHANGELOG.md', 'SECURITY.md'],
+      files: [
+        'bin',
+        'sallyport.mjs',
+        'sallyport.mjs.LEGAL.txt',
+        'verify.mjs',
+        'console',
+        '!console/**/*.map*',
+        'CHANGELOG.md',
+        'SECURITY.md',
+      ],
     },
     null,
     2,
@@ -124,4 +137,6 @@ rmSync(empty, { recursive: true, force: true });
 if (started.status !== 0 || started.stdout.trim() !== manifest.version) {
   throw new Error(`the bundle does not start alone: ${started.stdout}${started.stderr}`);
 }
-console.log(`dist/ holds sallyport ${manifest.version}; the bundle starts alone`);
+console.log(
+  `dist/ holds sallyport ${manifest.version}; the bundle starts alone; the console's first load is ${(firstLoad / 1024).toFixed(1)} KiB of script (gzip)`,
+);

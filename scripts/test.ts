@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run as runTests } from 'node:test';
 import { spec } from 'node:test/reporters';
+import { buildConsole } from '../console/build.ts';
 import { ensureDebianPackages } from '../test/support/debian.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -92,7 +93,8 @@ if (part === 'all') passed = run('static checks', ['scripts/check.ts']) && passe
 if (part === 'all' || part === 'unit') passed = (await runUnitTests()) && passed;
 if (part === 'all' || part === 'e2e') {
   // Tests name what they need themselves too; asking once here keeps apt to a single run.
-  ensureDebianPackages(['postgresql-client', 'golang-go', 'golang-golang-x-mod-dev', 'openssl']);
+  ensureDebianPackages(['postgresql-client', 'golang-go', 'golang-golang-x-mod-dev', 'openssl', 'chromium']);
+  await buildConsole(join(root, 'dist', 'console'));
   const only = process.argv.slice(3);
   const files = testFiles(['test/e2e/**/*.e2e.test.ts']).filter((file) => only.length === 0 || only.some((word) => file.includes(word)));
   if (files.length === 0) throw new Error(`no end-to-end test has any of these in its name: ${only.join(' ')}`);

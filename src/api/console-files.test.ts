@@ -124,7 +124,7 @@ describe('files of the console', () => {
       const bare = await buildApi({ ...createFakes().deps, consoleFolder }, null);
       const answer = await bare.inject({ url: '/console/' });
       assert.equal(answer.statusCode, 503);
-      assert.match(answer.body, /npm run build/);
+      assert.match(answer.body, /<code>npm run build:console<\/code>/);
       assert.equal((await bare.inject({ url: `/console/${JS}` })).statusCode, 404);
       assert.deepEqual((await bare.inject({ url: '/console/login/options' })).json(), { providers: [], personas: [] });
       assert.equal((await bare.inject({ url: '/console/login' })).statusCode, 503);

@@ -45,7 +45,7 @@ const HEADERS = {
 } as const;
 
 const NOT_BUILT = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Sallyport</title>
-<h1>The console is not built</h1><p>Run <code>npm run build</code> in the source tree, then load this page again. The API works without it.</p></html>`;
+<h1>The console is not built</h1><p>Run <code>npm run build:console</code> in the source tree, then load this page again. The API works without it.</p></html>`;
 
 /** @param folder where the built console lies; null = nowhere */
 export async function consoleFileRoutes(app: ApiApp, folder: string | null): Promise<void> {

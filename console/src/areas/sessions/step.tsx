@@ -106,5 +106,5 @@ function Entries({ step: { entries } }: { readonly step: Step }) {
   const mayLook = useMay('audit');
   const [first] = entries;
   if (first === undefined) return null;
-  return mayLook ? <Link href={`/log?from=${first}`}>#{first}</Link> : <span>#{first}</span>;
+  return mayLook ? <Link href={`/log/${first}`}>#{first}</Link> : <span>#{first}</span>;
 }
