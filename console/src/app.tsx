@@ -13,12 +13,13 @@ import { Fault, Loading } from './ui/states.tsx';
 export function App() {
   const whoami = useWhoami();
   const live = useLive();
-  const isLoggedIn = whoami.data !== undefined;
+  const isOver = whoami.error instanceof Problem && whoami.error.status === 401;
+  const isLoggedIn = whoami.data !== undefined && !isOver;
   useEffect(() => {
     if (isLoggedIn) live.start();
     else live.stop();
   }, [isLoggedIn, live]);
-  if (whoami.error instanceof Problem && whoami.error.status === 401) return <LoginPage />;
+  if (isOver) return <LoginPage />;
   if (whoami.data === undefined) {
     return whoami.error === null ? <Loading what="Sallyport" /> : <Fault fault={whoami.error} again={() => void whoami.refetch()} />;
   }

@@ -1,7 +1,7 @@
 // The areas of the console, in the order of the navigation. Each is loaded when it is first looked at.
 
 import type { LucideIcon } from 'lucide-react';
-import { BookLock, ChartColumn, FileArchive, Scale, ScrollText, ShieldQuestionMark } from 'lucide-react';
+import { BookLock, ChartColumn, Database, FileArchive, Scale, ScrollText, ShieldQuestionMark } from 'lucide-react';
 import type { ComponentType, LazyExoticComponent } from 'react';
 import { lazy } from 'react';
 import type { Right } from './session.tsx';
@@ -28,6 +28,7 @@ export const AREAS: readonly Area[] = [
   },
   { path: '/sessions', title: 'Sessions', key: 's', Icon: ScrollText, Page: lazy(() => import('./areas/sessions/page.tsx')) },
   { path: '/overview', title: 'Overview', key: 'o', Icon: ChartColumn, Page: lazy(() => import('./areas/overview/page.tsx')) },
+  { path: '/targets', title: 'Targets', key: 't', Icon: Database, Page: lazy(() => import('./areas/targets/page.tsx')) },
   { path: '/policy', title: 'Policy', key: 'p', Icon: Scale, Page: lazy(() => import('./areas/policy/page.tsx')) },
   {
     path: '/evidence',

@@ -7,7 +7,12 @@ import { Fault, Loading } from './ui/states.tsx';
 
 interface LoginOptions {
   readonly providers: readonly { readonly name: string; readonly label: string }[];
-  readonly personas: readonly { readonly name: string; readonly displayName: string; readonly groups: readonly string[] }[];
+  readonly personas: readonly {
+    readonly provider: string;
+    readonly name: string;
+    readonly displayName: string;
+    readonly groups: readonly string[];
+  }[];
 }
 
 export function LoginPage() {
@@ -15,17 +20,11 @@ export function LoginPage() {
     queryKey: ['login-options'],
     queryFn: async ({ signal }) => (await (await send('/console/login/options', { signal })).json()) as LoginOptions,
   });
-  const fault = new URLSearchParams(location.search).get('fault');
   return (
     <main className="login">
       <section className="card login-card">
         <h1>Sallyport</h1>
         <p className="quiet">The gate between agents and protected data. Say who you are.</p>
-        {fault !== null && (
-          <p className="note note-deny" role="alert">
-            That log-in did not work: <code>{fault}</code>. Try again, or ask the operator.
-          </p>
-        )}
         {options.isPending && <Loading what="log-in" />}
         {options.error !== null && <Fault fault={options.error} again={() => void options.refetch()} />}
         {options.data?.providers.length === 0 && (
@@ -42,9 +41,9 @@ export function LoginPage() {
           <>
             <h2 className="login-personas">Development log-in as</h2>
             <ul className="plain login-list">
-              {options.data?.personas.map(({ name, displayName, groups }) => (
-                <li key={name}>
-                  <a className="button login-button" href={loginUrl(options.data.providers[0]?.name ?? '', name)}>
+              {options.data?.personas.map(({ provider, name, displayName, groups }) => (
+                <li key={`${provider}/${name}`}>
+                  <a className="button login-button" href={loginUrl(provider, name)}>
                     <span>{displayName}</span>
                     <small className="quiet">{groups.join(', ')}</small>
                   </a>

@@ -1,19 +1,20 @@
 import './ui/base.css';
-import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { QueryClientProvider } from '@tanstack/react-query';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { Router } from 'wouter';
-import { Problem } from './api/client.ts';
 import { Live } from './api/live.ts';
+import { presence } from './api/presence.ts';
+import { createQueryClient } from './api/query-client.ts';
 import { App } from './app.tsx';
 import { LiveContext } from './session.tsx';
 import { Toasts } from './ui/toast.tsx';
 
-/** A refusal is an answer; only silence is worth another try. */
-const isWorthRetrying = (failures: number, fault: Error): boolean => failures < 3 && fault instanceof Problem && fault.status === 0;
-
-const client = new QueryClient({
-  defaultOptions: { queries: { staleTime: 30_000, retry: isWorthRetrying, refetchOnWindowFocus: true } },
+const client = createQueryClient();
+presence.watch(window);
+// "Back" after a log-out would show the page as it was, with all that was read.
+window.addEventListener('pageshow', ({ persisted }) => {
+  if (persisted) location.reload();
 });
 
 const root = document.querySelector('#app');

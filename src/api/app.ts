@@ -136,7 +136,12 @@ export async function buildApi(deps: ApiDeps, tls: ApiTls | null): Promise<ApiAp
   const entrance: ConsoleEntrance | null = deps.console && { sessions: deps.console.sessions, cookies, origin };
   const failures = createLoginFailures(app, limits);
   const authenticate = createAuthentication(deps, failures, entrance);
-  const streams = new EventStreams({ clock: deps.clock, maxStreams: limits.maxEventStreams, sessions: deps.console?.sessions ?? null });
+  const streams = new EventStreams({
+    clock: deps.clock,
+    maxStreams: limits.maxEventStreams,
+    maxOfOne: limits.maxEventStreamsOfOne,
+    sessions: deps.console?.sessions ?? null,
+  });
   const broker = new EventBroker({ ...deps, streams });
   app.addHook('preClose', async () => streams.closeAll());
 

@@ -9,7 +9,7 @@ import { SallyportError } from '../core/error.ts';
 import type { Principal } from '../core/identity.ts';
 import type { ConsoleSessionsSurface } from './console-ports.ts';
 import type { Cookies } from './cookies.ts';
-import { requireFromConsole } from './from-console.ts';
+import { isAttended, requireFromConsole } from './from-console.ts';
 import type { LoginFailures } from './login-failures.ts';
 import type { ApiDeps } from './ports.ts';
 import { untilGone } from './until-gone.ts';
@@ -28,10 +28,17 @@ export interface ConsoleEntrance {
 
 export type Surface = 'api' | 'console';
 
-/** @throws SP_AUTH_EXPIRED; SP_LOCKED, which is an entry then */
-export async function admit(principal: Principal, surface: Surface, request: FastifyRequest, deps: ApiDeps): Promise<void> {
+/** @throws SP_AUTH_EXPIRED; SP_LOCKED, which is an entry then and counts as refused: who is locked out does not fill the log */
+export async function admit(
+  principal: Principal,
+  surface: Surface,
+  request: FastifyRequest,
+  failures: LoginFailures,
+  deps: ApiDeps,
+): Promise<void> {
   if (principal.expiresAtMs <= deps.clock.nowMs()) throw new SallyportError('SP_AUTH_EXPIRED', 'expired');
   if (!deps.locks.isLockedOut(principal)) return;
+  await failures.record(request);
   const { issuer, subject, kind } = principal;
   const detail = { surface, fault: 'locked', address: request.ip };
   await deps.audit.log.append({ type: 'auth.fail', principal: { issuer, subject, kind }, detail });
@@ -66,7 +73,7 @@ export function createAuthentication(deps: ApiDeps, failures: LoginFailures, con
     }
     try {
       const principal = await deps.authenticator.authenticate(token, untilGone(reply));
-      await admit(principal, 'api', request, deps);
+      await admit(principal, 'api', request, failures, deps);
       request.viewer = new Viewer(principal, deps);
     } catch (error) {
       if (!(error instanceof SallyportError) || error.category !== 'identity') throw error;
@@ -83,7 +90,7 @@ export function createAuthentication(deps: ApiDeps, failures: LoginFailures, con
     reply: FastifyReply,
   ): Promise<void> {
     requireFromConsole(request, origin());
-    const found = cookie === 'twice' ? { state: 'unknown' as const } : await sessions.find(cookie.value);
+    const found = cookie === 'twice' ? { state: 'unknown' as const } : await sessions.find(cookie.value, isAttended(request));
     if (found.state !== 'live') {
       cookies.clear(reply, 'session');
       // A page that was left open is no attack: it is neither counted nor recorded.
@@ -92,7 +99,7 @@ export function createAuthentication(deps: ApiDeps, failures: LoginFailures, con
       throw new SallyportError('SP_AUTH_INVALID_TOKEN', 'not a cookie of ours');
     }
     try {
-      await admit(found.principal, 'console', request, deps);
+      await admit(found.principal, 'console', request, failures, deps);
     } catch (error) {
       cookies.clear(reply, 'session');
       await sessions.end(found.id);

@@ -16,18 +16,15 @@ const cookies = new Cookies(false);
 async function open(
   publicUrl = ORIGIN,
   limits: Parameters<typeof createFakes>[0] = {},
-): Promise<{ app: ApiApp; fakes: Fakes; live: Set<string> }> {
+): Promise<{ app: ApiApp; fakes: Fakes; live: Set<string>; uses: boolean[] }> {
   const live = new Set<string>();
+  const uses: boolean[] = [];
   const console: ConsoleSurface = {
     personas: [],
     login: {
       providers: [{ name: 'corp', label: 'Corp' }],
       begin: async () => ({ url: 'https://idp.example.com/auth?state=s', transaction: 'sealed' }),
-      finish: async (_sealed, { query }) => ({
-        token: 'officer',
-        provider: query.includes('mixed-up') ? 'other' : 'corp',
-        returnTo: '/console/policy',
-      }),
+      finish: async () => ({ token: 'officer', returnTo: '/console/policy' }),
     },
     sessions: {
       async open({ expiresAtMs }) {
@@ -35,7 +32,8 @@ async function open(
         live.add(value);
         return { value, expiresAtMs };
       },
-      find: async (value) => {
+      find: async (value, isUse) => {
+        uses.push(isUse);
         const principal = PEOPLE['officer'] ?? assert.fail();
         return live.has(value) ? { state: 'live', id: value, principal } : { state: 'unknown' };
       },
@@ -45,7 +43,7 @@ async function open(
     },
   };
   const fakes = createFakes(limits);
-  return { app: await buildApi({ ...fakes.deps, console, publicUrl }, null), fakes, live };
+  return { app: await buildApi({ ...fakes.deps, console, publicUrl }, null), fakes, live, uses };
 }
 
 describe('log-in of a browser', () => {
@@ -56,7 +54,7 @@ describe('log-in of a browser', () => {
     ] as const) {
       const { app } = await open(publicUrl);
       const name = new Cookies(publicUrl.startsWith('https:')).nameOf('login');
-      const back = await app.inject({ url: '/console/callback?code=c&state=s', headers: { cookie: `${name}=sealed` } });
+      const back = await app.inject({ url: '/console/callback/corp?code=c&state=s', headers: { cookie: `${name}=sealed` } });
       assert.equal(back.statusCode, 302);
       const [login, session] = [back.headers['set-cookie']].flat();
       assert.match(login ?? '', new RegExp(`^${name}=; Max-Age=0;`));
@@ -68,11 +66,11 @@ describe('log-in of a browser', () => {
   test('a cookie that was there before is never taken over, and the log has the log-in before the browser has it', async () => {
     const { app, fakes, live } = await open();
     const headers = { cookie: 'sallyport-login=sealed; sallyport=chosen-by-somebody' };
-    const back = await app.inject({ url: '/console/callback?code=c&state=s', headers });
+    const back = await app.inject({ url: '/console/callback/corp?code=c&state=s', headers });
     assert.deepEqual([...live], ['session-1']);
     assert.doesNotMatch(String(back.headers['set-cookie']), /chosen/);
     fakes.fail.audit = true;
-    const unrecorded = await app.inject({ url: '/console/callback?code=c&state=s', headers });
+    const unrecorded = await app.inject({ url: '/console/callback/corp?code=c&state=s', headers });
     assert.equal(unrecorded.statusCode, 503);
     assert.doesNotMatch(String(unrecorded.headers['set-cookie']), /sallyport=session/);
     assert.equal(live.size, 1);
@@ -81,7 +79,7 @@ describe('log-in of a browser', () => {
 
   test('a token of another provider than was asked is refused', async () => {
     const { app, fakes, live } = await open();
-    const back = await app.inject({ url: '/console/callback?code=mixed-up&state=s', headers: { cookie: 'sallyport-login=sealed' } });
+    const back = await app.inject({ url: '/console/callback/other?code=c&state=s', headers: { cookie: 'sallyport-login=sealed' } });
     assert.equal(back.statusCode, 401);
     assert.equal(live.size, 0);
     assert.deepEqual(fakes.appended.at(-1)?.entry.detail, { surface: 'console', fault: 'SP_AUTH_INVALID_TOKEN', address: '127.0.0.1' });
@@ -91,7 +89,7 @@ describe('log-in of a browser', () => {
   test('refused log-ins, cookies and tokens share one budget', async () => {
     const { app } = await open(ORIGIN, { loginFailuresPerMinute: 3 });
     const tries = [
-      { url: '/console/callback?state=s' },
+      { url: '/console/callback/corp?state=s' },
       { url: '/v1/whoami', headers: { ...asConsole, cookie: 'sallyport=made-up' } },
       { url: '/v1/whoami', headers: { authorization: 'Bearer made-up' } },
     ];
@@ -109,6 +107,16 @@ describe('log-in of a browser', () => {
     await app.close();
   });
 
+  test('what a page asks by itself with nobody before it does not keep a log-in alive, nor does coming back to the events', async () => {
+    const { app, live, uses } = await open();
+    live.add('session-1');
+    const headers = { ...asConsole, cookie: 'sallyport=session-1' };
+    for (const more of [{}, { 'sallyport-unattended': '1' }, { accept: 'text/event-stream' }])
+      assert.equal((await app.inject({ url: '/v1/whoami', headers: { ...headers, ...more } })).statusCode, 200);
+    assert.deepEqual(uses, [true, false, false]);
+    await app.close();
+  });
+
   test('a lock is noticed with the next request, and ends the log-in', async () => {
     const { app, fakes, live } = await open();
     live.add('session-1');
@@ -120,6 +128,19 @@ describe('log-in of a browser', () => {
     assert.equal(fakes.appended.at(-1)?.entry.detail?.['surface'], 'console');
     await app.close();
   });
+});
+
+test('who is locked and goes on asking waits like anybody who is refused, and leaves so many entries only', async () => {
+  const fakes = createFakes({ loginFailuresPerMinute: 3 });
+  const app = await buildApi(fakes.deps, null);
+  await fakes.deps.locks.lock(PEOPLE['operator'] ?? assert.fail(), 'principal', 'corp/olga');
+  const before = fakes.appended.length;
+  const codes: number[] = [];
+  for (let n = 0; n < 6; n += 1)
+    codes.push((await app.inject({ url: '/v1/whoami', headers: { authorization: 'Bearer officer' } })).statusCode);
+  assert.deepEqual(codes, [403, 403, 403, 429, 429, 429]);
+  assert.equal(fakes.appended.length - before, 3);
+  await app.close();
 });
 
 test('a cookie is read when it is the only one of its name', () => {

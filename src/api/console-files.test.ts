@@ -160,6 +160,13 @@ test('the way back after a log-in is a page of the console', () => {
     '/console/a\tb',
     '/console/é',
   ];
-  for (const path of [...refused, '/console/login', '/console/callback?code=1', `/console/${'a'.repeat(2_000)}`, '/CONSOLE/', ' /console/'])
+  for (const path of [
+    ...refused,
+    '/console/login',
+    '/console/callback/corp?code=1',
+    `/console/${'a'.repeat(2_000)}`,
+    '/CONSOLE/',
+    ' /console/',
+  ])
     assert.throws(() => returnPathOf(path), { code: 'SP_API_BAD_REQUEST' }, path);
 });

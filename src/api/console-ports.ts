@@ -11,21 +11,23 @@ export interface ConsoleLogin {
     provider: string,
     to: { readonly redirectUri: string; readonly returnTo: string; readonly hint: string | null },
   ): Promise<{ readonly url: string; readonly transaction: string }>;
-  /** @param query of the request that came back, with `?`
+  /** @param back.provider whose `redirectUri` the browser came back to: one that was begun with another is refused
+   *  @param back.query of that request, with `?`
    *  @throws SP_AUTH_INVALID_TOKEN, SP_AUTH_UNAVAILABLE, SP_API_RATE_LIMITED */
   finish(
     transaction: string,
-    back: { readonly redirectUri: string; readonly query: string },
-  ): Promise<{ readonly token: string; readonly provider: string; readonly returnTo: string }>;
+    back: { readonly provider: string; readonly redirectUri: string; readonly query: string },
+  ): Promise<{ readonly token: string; readonly returnTo: string }>;
 }
 
 /** All @throws SP_STORE_UNAVAILABLE */
 export interface ConsoleSessionsSurface {
   /** @returns the cookie's value, and its end in ms since the epoch */
   open(principal: Principal): Promise<{ readonly value: string; readonly expiresAtMs: number }>;
-  /** Counts as a use. `over`: it was one; `unknown`: it never was. */
+  /** `over`: it was one; `unknown`: it never was. @param isUse false = nobody was there: it does not go on for that */
   find(
     value: string,
+    isUse: boolean,
   ): Promise<
     | { readonly state: 'live'; readonly id: string; readonly principal: Principal }
     | { readonly state: 'over' }

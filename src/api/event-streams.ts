@@ -3,6 +3,7 @@
 
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { SallyportError } from '../core/error.ts';
+import { principalKey } from '../core/identity.ts';
 import type { Clock } from '../core/ports.ts';
 import type { ConsoleSessionsSurface } from './console-ports.ts';
 import { viewerOf } from './viewer.ts';
@@ -21,21 +22,33 @@ export interface EventStream {
 export class EventStreams {
   readonly #clock: Clock;
   readonly #max: number;
+  readonly #maxOfOne: number;
   readonly #sessions: ConsoleSessionsSurface | null;
   readonly #open = new Set<() => void>();
+  /** Open ones by `principalKey`. */
+  readonly #ofOne = new Map<string, number>();
 
-  /** @param deps.sessions null = nobody comes with a cookie */
-  constructor(deps: { readonly clock: Clock; readonly maxStreams: number; readonly sessions: ConsoleSessionsSurface | null }) {
+  /** @param deps.maxOfOne streams of one principal: nobody takes the places of all others
+   *  @param deps.sessions null = nobody comes with a cookie */
+  constructor(deps: {
+    readonly clock: Clock;
+    readonly maxStreams: number;
+    readonly maxOfOne: number;
+    readonly sessions: ConsoleSessionsSurface | null;
+  }) {
     this.#clock = deps.clock;
     this.#max = deps.maxStreams;
+    this.#maxOfOne = deps.maxOfOne;
     this.#sessions = deps.sessions;
   }
 
   /** Takes over the reply of an authenticated request. @param start.id where the stream begins
    *  @throws SP_API_RATE_LIMITED when too many streams are open. */
   open(request: FastifyRequest, reply: FastifyReply, start: { readonly id: string }): EventStream {
-    const { expiresAtMs } = viewerOf(request).principal;
-    if (this.#open.size >= this.#max) throw new SallyportError('SP_API_RATE_LIMITED', 'too many event streams');
+    const { principal } = viewerOf(request);
+    const key = principalKey(principal);
+    const ofOne = this.#ofOne.get(key) ?? 0;
+    if (this.#open.size >= this.#max || ofOne >= this.#maxOfOne) throw new SallyportError('SP_API_RATE_LIMITED', 'too many event streams');
     const raw = reply.raw;
     const listeners: (() => void)[] = [];
     reply.hijack();
@@ -49,6 +62,9 @@ export class EventStreams {
 
     const close = (): void => {
       if (!this.#open.delete(close)) return;
+      const left = (this.#ofOne.get(key) ?? 1) - 1;
+      if (left > 0) this.#ofOne.set(key, left);
+      else this.#ofOne.delete(key);
       clearInterval(keepAlive);
       clearTimeout(expiry);
       for (const listener of listeners) listener();
@@ -60,8 +76,9 @@ export class EventStreams {
       if (isOver()) close();
       else raw.write(': keep-alive\n\n');
     }, KEEP_ALIVE_MS);
-    const expiry = setTimeout(close, Math.max(0, Math.min(expiresAtMs - this.#clock.nowMs(), MAX_TIMER_MS)));
+    const expiry = setTimeout(close, Math.max(0, Math.min(principal.expiresAtMs - this.#clock.nowMs(), MAX_TIMER_MS)));
     this.#open.add(close);
+    this.#ofOne.set(key, ofOne + 1);
     if (login !== null && this.#sessions !== null) listeners.push(this.#sessions.onEnd(login, close));
     request.raw.once('close', close);
     raw.once('close', close);

@@ -5,6 +5,7 @@ import { buildApi } from './app.ts';
 import { EventBroker } from './event-broker.ts';
 import { EventIds } from './event-ids.ts';
 import type { EventStream, EventStreams } from './event-streams.ts';
+import { createApi } from './server.ts';
 import { createFakes, type Fakes, PEOPLE, POLICY, sessionId, sessionOf } from './testing.ts';
 import type { Viewer } from './viewer.ts';
 
@@ -91,6 +92,26 @@ describe('events', () => {
     assert.deepEqual(auditor.kinds(), ['ready']);
     await app.close();
   });
+});
+
+test('nobody takes the event streams of all others, and an ended one is free again', async () => {
+  const fakes = createFakes({ maxEventStreams: 10, maxEventStreamsOfOne: 2 });
+  const api = createApi(fakes.deps);
+  const { url } = await api.listen({ host: '127.0.0.1', port: 0 });
+  const open = async (who: string) => {
+    const stop = new AbortController();
+    const { status } = await fetch(`${url}/v1/events`, { headers: { authorization: `Bearer ${who}` }, signal: stop.signal });
+    return { status, stop: () => stop.abort() };
+  };
+  const first = await open('stranger');
+  const statuses = [first.status];
+  for (const who of ['stranger', 'stranger', 'officer']) statuses.push((await open(who)).status);
+  assert.deepEqual(statuses, [200, 200, 429, 200]);
+  first.stop();
+  let again = 429;
+  for (let tries = 0; again === 429 && tries < 200; tries += 1) again = (await open('stranger')).status;
+  assert.equal(again, 200);
+  await api.close();
 });
 
 describe('event broker', () => {

@@ -6,6 +6,7 @@ import { SallyportError } from '../core/error.ts';
 
 /** No other origin can set it without a CORS preflight, which this API never answers. */
 const CONSOLE_HEADER = 'sallyport-console';
+const UNATTENDED_HEADER = 'sallyport-unattended';
 
 /** @param origin of the console, such as `https://gate.example.com`
  *  @throws SP_API_CROSS_SITE */
@@ -23,6 +24,11 @@ export function requireFromConsole(request: { readonly method: string; readonly 
   }
   // EventSource and downloads cannot set headers.
   if (!isReading || site !== 'same-origin') throw crossSite('no header of the console');
+}
+
+/** Whether somebody is there: pages ask again by themselves, and say so. It can only make a log-in end sooner. */
+export function isAttended({ headers }: { readonly headers: IncomingHttpHeaders }): boolean {
+  return headers[UNATTENDED_HEADER] === undefined && headers.accept !== 'text/event-stream';
 }
 
 function crossSite(what: string): SallyportError {

@@ -398,6 +398,8 @@ export interface ApiLimits {
   /** Of a request that brings policy files, from who may bring them: a policy has up to 16 MiB. */
   readonly maxPolicyBytes: number;
   readonly maxEventStreams: number;
+  /** Of one principal. */
+  readonly maxEventStreamsOfOne: number;
 }
 
 export const DEFAULT_LIMITS: ApiLimits = {
@@ -409,4 +411,5 @@ export const DEFAULT_LIMITS: ApiLimits = {
   maxBodyBytes: 1024 * 1024,
   maxPolicyBytes: 20 * 1024 * 1024,
   maxEventStreams: 200,
+  maxEventStreamsOfOne: 20,
 };

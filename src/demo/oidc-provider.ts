@@ -20,7 +20,7 @@ import { tokenOfClient, tokenOfPerson } from './oidc-token-flows.ts';
 export const DEV_CLIENT_ID = 'sallyport-cli';
 /** Public client of the console, on any port of this machine, with TLS or without. */
 export const DEV_CONSOLE_CLIENT_ID = 'sallyport-console';
-const CONSOLE_REDIRECT = /^https?:\/\/(?:127\.0\.0\.1|\[::1\]|localhost):\d{1,5}\/console\/callback$/;
+const CONSOLE_REDIRECT = /^https?:\/\/(?:127\.0\.0\.1|\[::1\]|localhost):\d{1,5}\/console\/callback\/[a-z0-9_-]{1,63}$/;
 /** What `oidc-provider` remembers a browser by. */
 const BROWSER_COOKIES = ['_session', '_session.sig', '_session.legacy', '_session.legacy.sig'];
 const REDIRECT_URI = 'http://127.0.0.1/callback';
@@ -186,7 +186,7 @@ async function createProvider(parts: {
         application_type: 'web',
         token_endpoint_auth_method: 'none',
         grant_types: ['authorization_code'],
-        redirect_uris: ['https://127.0.0.1/console/callback'],
+        redirect_uris: ['https://127.0.0.1/console/callback/corp'],
         response_types: ['code'],
       },
     ],

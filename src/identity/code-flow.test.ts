@@ -9,7 +9,8 @@ import { type CodeFlowProvider, createCodeFlow } from './code-flow.ts';
 import { createLoginTransactions, TRANSACTION_MS } from './login-transaction.ts';
 
 const ISSUER = 'https://idp.example.com';
-const to = { redirectUri: 'https://gate.example.com/console/callback', returnTo: '/console/', hint: null };
+const to = { redirectUri: 'https://gate.example.com/console/callback/corp', returnTo: '/console/', hint: null };
+const back = { ...to, provider: 'corp' };
 const code = (wanted: ErrorCode) => (fault: unknown) => fault instanceof SallyportError && fault.code === wanted;
 const json = (body: object, status = 200): Response =>
   new Response(JSON.stringify(body), { status, headers: { 'content-type': 'application/json' } });
@@ -107,23 +108,38 @@ describe('authorization code flow', () => {
       );
       const { url, transaction } = await flow.begin('corp', to);
       const query = `?code=c&state=${new URL(url).searchParams.get('state') ?? ''}`;
-      await assert.rejects(flow.finish(transaction, { ...to, query }), code('SP_AUTH_INVALID_TOKEN'));
+      await assert.rejects(flow.finish(transaction, { ...back, query }), code('SP_AUTH_INVALID_TOKEN'));
       const sent = asked.at(-1)?.init;
       const authorization = new Headers(sent?.headers).get('authorization');
       if (expected === null) assert.match(String(sent?.body), /client_secret=s3cret/);
       else assert.match(authorization ?? '', expected);
       assert.match(String(sent?.body), /code_verifier=[\w-]{43,}/);
       const count = asked.length;
-      await assert.rejects(flow.finish(transaction, { ...to, query }), code('SP_AUTH_INVALID_TOKEN'));
+      await assert.rejects(flow.finish(transaction, { ...back, query }), code('SP_AUTH_INVALID_TOKEN'));
       assert.equal(asked.length, count, 'the second time nobody is asked');
     }
+  });
+
+  it('shows no code to another provider than the browser came back from, and none that comes without its issuer where it has one', async () => {
+    const { flow, asked } = flowOf(() => json(metadata({ authorization_response_iss_parameter_supported: true })));
+    const end = async (change: object, more = `&iss=${ISSUER}`): Promise<unknown> => {
+      const { url, transaction } = await flow.begin('corp', to);
+      const state = new URL(url).searchParams.get('state') ?? '';
+      return flow.finish(transaction, { ...back, query: `?code=c&state=${state}${more}`, ...change });
+    };
+    for (const mixed of [end({ provider: 'other' }), end({}, ''), end({}, '&iss=https://other.example.com')])
+      await assert.rejects(mixed, code('SP_AUTH_INVALID_TOKEN'));
+    assert.deepEqual(
+      asked.map(({ url }) => url.pathname),
+      ['/.well-known/openid-configuration'],
+    );
   });
 
   it('tells a provider that is down from one that says no, and needs an identity token', async () => {
     const end = async (token: Response): Promise<unknown> => {
       const { flow } = flowOf((url) => (url.pathname === '/token' ? token : json(metadata())));
       const { url, transaction } = await flow.begin('corp', to);
-      return flow.finish(transaction, { ...to, query: `?code=c&state=${new URL(url).searchParams.get('state') ?? ''}` });
+      return flow.finish(transaction, { ...back, query: `?code=c&state=${new URL(url).searchParams.get('state') ?? ''}` });
     };
     await assert.rejects(end(json({}, 503)), code('SP_AUTH_UNAVAILABLE'));
     await assert.rejects(end(json({ access_token: 'a', token_type: 'bearer' })), code('SP_AUTH_INVALID_TOKEN'));

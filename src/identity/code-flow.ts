@@ -59,12 +59,13 @@ export interface CodeFlow {
     provider: string,
     to: { readonly redirectUri: string; readonly returnTo: string; readonly hint: string | null },
   ): Promise<{ readonly url: string; readonly transaction: string }>;
-  /** @param query of the request that came back to `redirectUri`, with `?`
+  /** @param back.provider whose `redirectUri` the browser came back to: one that was begun with another is refused
+   *  @param back.query of that request, with `?`
    *  @throws SP_AUTH_INVALID_TOKEN, SP_AUTH_UNAVAILABLE, SP_API_RATE_LIMITED */
   finish(
     transaction: string,
-    back: { readonly redirectUri: string; readonly query: string },
-  ): Promise<{ readonly token: string; readonly provider: string; readonly returnTo: string }>;
+    back: { readonly provider: string; readonly redirectUri: string; readonly query: string },
+  ): Promise<{ readonly token: string; readonly returnTo: string }>;
 }
 
 export interface CodeFlowDeps {
@@ -101,11 +102,11 @@ export function createCodeFlow(deps: CodeFlowDeps): CodeFlow {
       return { url: url.href, transaction: transactions.seal({ provider: name, state, nonce, verifier, returnTo }) };
     },
 
-    async finish(sealed, { redirectUri, query }) {
+    async finish(sealed, { provider: name, redirectUri, query }) {
       const state = new URLSearchParams(query).get('state') ?? '';
-      const { provider: name, nonce, verifier, returnTo } = transactions.use(sealed, state);
+      const { provider: begun, nonce, verifier, returnTo } = transactions.use(sealed, state);
       const client = clients.get(name);
-      if (client === undefined) throw refused();
+      if (client === undefined || begun !== name) throw refused();
       const { provider } = client;
       const configuration = await client.configure();
       try {
@@ -117,7 +118,7 @@ export function createCodeFlow(deps: CodeFlowDeps): CodeFlow {
         );
         const token = provider.token === 'id' ? tokens.id_token : tokens.access_token;
         if (token === undefined) throw refused();
-        return { token, provider: name, returnTo };
+        return { token, returnTo };
       } catch (fault) {
         throw faultOf(fault, provider);
       }

@@ -45,8 +45,8 @@ export type FoundSession =
 export interface ConsoleSessions {
   /** @returns the cookie's value, and its end in ms since the epoch. @throws SP_STORE_UNAVAILABLE, like all below */
   open(principal: Principal): Promise<{ readonly value: string; readonly expiresAtMs: number }>;
-  /** A use of it. */
-  find(value: string): Promise<FoundSession>;
+  /** @param isUse false = nobody was there: it does not go on for that */
+  find(value: string, isUse: boolean): Promise<FoundSession>;
   end(id: string): Promise<void>;
   /** Of a principal, by `principalKey`. */
   endAllOf(principal: string): Promise<void>;
@@ -97,13 +97,19 @@ export function createConsoleSessions(deps: ConsoleSessionsDeps): ConsoleSession
 
   const hasIdled = (session: Live): boolean => clock.monotonicMs() - session.usedMs >= idleMs;
 
-  async function end(id: string): Promise<void> {
+  function forget(id: string): void {
     live.delete(id);
     const told = listeners.get(id);
     listeners.delete(id);
-    // First, so that a store which does not answer keeps no stream open.
     for (const listener of told ?? []) listener();
+  }
+
+  async function end(id: string): Promise<void> {
+    // First, so that a store which does not answer keeps no stream open.
+    forget(id);
     await store.end(id, clock.nowMs());
+    // A request may have read the row just before.
+    forget(id);
   }
 
   async function load(value: string, id: string): Promise<Live | 'over' | null> {
@@ -130,13 +136,15 @@ export function createConsoleSessions(deps: ConsoleSessionsDeps): ConsoleSession
       const sha256 = digestOf(value);
       const key = principalKey(principal);
       await store.prune(nowMs - KEEP_ENDED_MS);
+      // Those that nobody came back with.
+      for (const [id, session] of live) if (session.deadline.isOver() || hasIdled(session)) await end(id);
       for (const id of (await store.liveOf(key)).slice(MAX_OF_ONE - 1)) await end(id);
       const known: Principal = { ...principal, expiresAtMs };
       await store.create({ sha256, principal: key, sealed: seal(value, sha256, known), createdAtMs: nowMs, expiresAtMs });
       return { value, expiresAtMs };
     },
 
-    async find(value) {
+    async find(value, isUse) {
       if (!VALUE.test(value)) return { state: 'unknown' };
       const id = digestOf(value);
       let session = live.get(id);
@@ -152,9 +160,9 @@ export function createConsoleSessions(deps: ConsoleSessionsDeps): ConsoleSession
         await end(id);
         return { state: 'over' };
       }
-      session.usedMs = clock.monotonicMs();
+      if (isUse) session.usedMs = clock.monotonicMs();
       const nowMs = clock.nowMs();
-      if (Math.abs(nowMs - session.storedMs) >= SEEN_STEP_MS) {
+      if (isUse && Math.abs(nowMs - session.storedMs) >= SEEN_STEP_MS) {
         session.storedMs = nowMs;
         await store.seen(id, nowMs);
       }

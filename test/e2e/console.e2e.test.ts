@@ -46,7 +46,7 @@ describe('console', () => {
     await clinic?.stop();
   });
 
-  const isCallback = (url: URL): boolean => url.pathname === '/console/callback';
+  const isCallback = (url: URL): boolean => url.pathname === '/console/callback/corp';
   const loginUrl = (query: string): string => `${api()}/console/login?provider=corp&${query}`;
   /** Up to the redirect that comes back to the gateway. */
   const toCallback = (browser: Browser, query: string): Promise<Page> => browser.follow(loginUrl(query), {}, isCallback);
@@ -87,7 +87,7 @@ describe('console', () => {
     assert.equal(asked.origin, identities.issuer);
     assert.equal(asked.searchParams.get('code_challenge_method'), 'S256');
     for (const name of ['state', 'nonce', 'code_challenge']) assert.match(asked.searchParams.get(name) ?? '', /^[\w-]{40,}$/, name);
-    assert.equal(asked.searchParams.get('redirect_uri'), `${api()}/console/callback`);
+    assert.equal(asked.searchParams.get('redirect_uri'), `${api()}/console/callback/corp`);
     assert.match(
       String(begun.headers['set-cookie']),
       /^__Host-sallyport-login=[\w-]+; Max-Age=600; Path=\/; HttpOnly; Secure; SameSite=Lax$/,
@@ -220,11 +220,11 @@ describe('console', () => {
     assert.equal(again.status, 401, 'the second time');
     const denied = new Browser();
     const begun = new URL((await denied.ask(loginUrl('hint=carl'))).headers.location ?? '');
-    const no = await denied.ask(`${api()}/console/callback?error=access_denied&state=${begun.searchParams.get('state') ?? ''}`);
+    const no = await denied.ask(`${api()}/console/callback/corp?error=access_denied&state=${begun.searchParams.get('state') ?? ''}`);
     assert.equal(no.status, 401);
     const forged = new Browser();
     const state = new URL((await forged.ask(loginUrl('hint=carl'))).headers.location ?? '').searchParams.get('state') ?? '';
-    assert.equal((await forged.ask(`${api()}/console/callback?code=made-up&state=${state}&iss=${identities.issuer}`)).status, 401);
+    assert.equal((await forged.ask(`${api()}/console/callback/corp?code=made-up&state=${state}&iss=${identities.issuer}`)).status, 401);
     const failures = (await entries('auth.fail')).filter(({ detail }) => detail?.['surface'] === 'console');
     assert.equal(failures.length, 7);
     assert.ok(failures.every(({ detail }) => detail?.['fault'] === 'SP_AUTH_INVALID_TOKEN'));
@@ -279,7 +279,7 @@ describe('console', () => {
     const own = await toCallback(late, 'hint=carl');
     assert.equal((await late.ask(own.url)).status, 403);
     assert.equal(late.cookie(api(), COOKIE), null);
-    assert.equal(url.pathname, '/console/callback');
+    assert.equal(url.pathname, '/console/callback/corp');
     assert.equal((await say('/lift')).status, 200);
     assert.equal((await whoami(clerk)).status, 401, 'what was ended stays so');
     assert.equal((await whoami(await loggedIn('carl'))).status, 200);

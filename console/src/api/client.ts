@@ -1,6 +1,7 @@
 // One function for every call of the public API. The browser's session cookie says who asks; the header says that a page of ours
 // asks, which a page of another origin cannot say.
 
+import { presence } from './presence.ts';
 import type { Api } from './types.ts';
 
 type Route = keyof Api;
@@ -76,9 +77,11 @@ export async function call<R extends Route>(route: R, options: CallOptions<R>): 
 
 /** For answers that are not JSON. @throws {Problem} */
 export async function send(url: string, init: RequestInit): Promise<Response> {
+  const headers = new Headers(init.headers);
+  for (const [name, value] of Object.entries(presence.headers())) headers.set(name, value);
   let response: Response;
   try {
-    response = await fetch(url, { ...init, credentials: 'same-origin', redirect: 'error' });
+    response = await fetch(url, { ...init, headers, credentials: 'same-origin', redirect: 'error' });
   } catch (fault) {
     if (init.signal?.aborted === true) throw fault;
     throw unreachable();

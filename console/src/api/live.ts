@@ -23,6 +23,7 @@ export class Live {
   /** Kinds since the last refresh. */
   readonly #stale = new Set<string>();
   #timer: ReturnType<typeof setTimeout> | null = null;
+  #retry: ReturnType<typeof setTimeout> | null = null;
 
   constructor(client: QueryClient) {
     this.#client = client;
@@ -43,7 +44,8 @@ export class Live {
       // Refused for good (logged out, too many streams): the browser does not try again by itself.
       if (source.readyState === EventSource.CLOSED) {
         this.stop();
-        setTimeout(() => this.start(), 10_000);
+        void this.#client.invalidateQueries({ queryKey: ['whoami'] });
+        this.#retry = setTimeout(() => this.start(), 10_000);
       }
     });
     for (const kind of Object.keys(STALE)) {
@@ -52,6 +54,8 @@ export class Live {
   }
 
   stop(): void {
+    if (this.#retry !== null) clearTimeout(this.#retry);
+    this.#retry = null;
     this.#source?.close();
     this.#source = null;
   }

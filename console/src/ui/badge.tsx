@@ -1,6 +1,7 @@
 // One look for each word of the gate.
 
 import { Bot, Cog, User } from 'lucide-react';
+import { readable } from './readable.ts';
 
 export type Tone = 'allow' | 'hold' | 'deny' | 'mask' | 'clear' | 'plain';
 
@@ -55,9 +56,9 @@ interface ActorProps {
 export function Actor({ actor }: ActorProps) {
   const Icon = KINDS[actor.kind];
   return (
-    <span className="actor" title={`${actor.kind} ${actor.issuer}/${actor.subject}`}>
+    <span className="actor" title={readable(`${actor.kind} ${actor.issuer}/${actor.subject}`)}>
       <Icon aria-label={actor.kind} size={16} />
-      <span>{actor.name ?? actor.subject}</span>
+      <span>{readable(actor.name ?? actor.subject)}</span>
     </span>
   );
 }

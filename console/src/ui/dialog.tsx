@@ -1,6 +1,6 @@
 import { X } from 'lucide-react';
 import type { ReactNode } from 'react';
-import { useEffect, useId, useRef } from 'react';
+import { useId, useLayoutEffect, useRef, useState } from 'react';
 
 interface DialogProps {
   readonly isOpen: boolean;
@@ -13,7 +13,9 @@ interface DialogProps {
 export function Dialog({ isOpen, title, close, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const heading = useId();
-  useEffect(() => {
+  // What is inside comes when the dialog is open: before that nothing in it can take the focus.
+  const [isShown, setShown] = useState(false);
+  useLayoutEffect(() => {
     const element = dialog.current;
     if (element === null) return;
     if (isOpen && !element.open) {
@@ -22,6 +24,7 @@ export function Dialog({ isOpen, title, close, children }: DialogProps) {
       element.querySelector<HTMLElement>('[data-focus]')?.focus();
     }
     if (!isOpen && element.open) element.close();
+    setShown(isOpen);
   }, [isOpen]);
   return (
     <dialog
@@ -33,7 +36,7 @@ export function Dialog({ isOpen, title, close, children }: DialogProps) {
         if (event.target === dialog.current) close();
       }}
     >
-      {isOpen && (
+      {isOpen && isShown && (
         <div className="dialog-inside">
           <header className="dialog-head">
             <h2 id={heading}>{title}</h2>

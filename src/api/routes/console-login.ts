@@ -47,7 +47,8 @@ export function consoleLoginRoutes(
   );
   if (console === null) return;
   const { login, personas, sessions, cookies, origin } = console;
-  const redirectUri = (): string => `${origin()}/console/callback`;
+  // One for each provider, so that the code of one is never shown to another (RFC 9700, 4.4).
+  const redirectUri = (provider: string): string => `${origin()}/console/callback/${encodeURIComponent(provider)}`;
 
   app.get(
     '/console/login',
@@ -73,15 +74,19 @@ export function consoleLoginRoutes(
       const provider = request.query.provider ?? (more.length === 0 ? first?.name : undefined);
       if (provider === undefined) return reply.redirect(CONSOLE_HOME, 302);
       const hint = hintOf(provider, request);
-      const { url, transaction } = await login.begin(provider, { redirectUri: redirectUri(), returnTo, hint });
+      const { url, transaction } = await login.begin(provider, { redirectUri: redirectUri(provider), returnTo, hint });
       cookies.write(reply, 'login', transaction, LOGIN_S);
       return reply.redirect(url, 302);
     },
   );
 
   app.get(
-    '/console/callback',
-    { config: limited, schema: hidden, errorHandler: (error, request, reply) => void faultPage(error, request, reply) },
+    '/console/callback/:provider',
+    {
+      config: limited,
+      schema: { ...hidden, params: z.object({ provider: z.string().max(63) }) },
+      errorHandler: (error, request, reply) => void faultPage(error, request, reply),
+    },
     async (request, reply) => {
       await failures.check(request, reply);
       requireNavigation(request);
@@ -91,10 +96,11 @@ export function consoleLoginRoutes(
         if (cookie === null || cookie === 'twice') throw new SallyportError('SP_AUTH_INVALID_TOKEN', 'this browser began no log-in');
         const at = request.url.indexOf('?');
         const query = at < 0 ? '' : request.url.slice(at);
-        const { token, provider, returnTo } = await login.finish(cookie.value, { redirectUri: redirectUri(), query });
+        const { provider } = request.params;
+        const { token, returnTo } = await login.finish(cookie.value, { provider, redirectUri: redirectUri(provider), query });
         const principal = await deps.authenticator.authenticate(token, untilGone(reply));
         if (principal.issuer !== provider) throw new SallyportError('SP_AUTH_INVALID_TOKEN', 'a token of another provider');
-        await admit(principal, 'console', request, deps);
+        await admit(principal, 'console', request, failures, deps);
         const { issuer, subject, kind, onBehalfOf } = principal;
         // Recorded before the browser gets what it gives.
         await deps.audit.log.append({
@@ -118,7 +124,7 @@ export function consoleLoginRoutes(
     await failures.check(request, reply);
     requireFromConsole(request, origin());
     const cookie = cookies.read(request.headers.cookie, 'session');
-    const found = cookie === null || cookie === 'twice' ? null : await sessions.find(cookie.value);
+    const found = cookie === null || cookie === 'twice' ? null : await sessions.find(cookie.value, true);
     cookies.clear(reply, 'session');
     if (found?.state === 'live') {
       await sessions.end(found.id);

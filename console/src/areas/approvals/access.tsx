@@ -8,7 +8,9 @@ import { Empty, Fault, Loading } from '../../ui/states.tsx';
 import { Ago, duration, Left } from '../../ui/time.tsx';
 import { useToast } from '../../ui/toast.tsx';
 import type { Grant, GrantAction, Offer } from './grants-queries.ts';
+import { Delegations } from './delegations.tsx';
 import { useGrantAction, useGrants, useOffers, useRequestGrant } from './grants-queries.ts';
+import { Unseals } from './unseals.tsx';
 
 export function AccessList() {
   const grants = useGrants();
@@ -28,12 +30,14 @@ export function AccessList() {
           </button>
         </div>
       )}
+      <Unseals />
       {grants.data.length === 0 && (
         <Empty title="Nobody has asked for access" text="Access that is not standing is asked for here, or by sallyport request." />
       )}
       <Group title="Waits for you" grants={open} />
       <Group title="In force" grants={active} />
       <Group title="Earlier" grants={others} />
+      <Delegations />
       <Dialog isOpen={asks} title="Ask for access" close={() => setAsks(false)}>
         {asks && <AskForm offers={offers.data ?? []} close={() => setAsks(false)} />}
       </Dialog>

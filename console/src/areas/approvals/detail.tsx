@@ -5,6 +5,7 @@ import { ArrowLeft } from 'lucide-react';
 import { Link } from 'wouter';
 import { Actor, ClassBadge, State } from '../../ui/badge.tsx';
 import { counted } from '../../ui/numbers.ts';
+import { readable } from '../../ui/readable.ts';
 import { Sql } from '../../ui/sql.tsx';
 import { Fault, Loading } from '../../ui/states.tsx';
 import { Ago, Left } from '../../ui/time.tsx';
@@ -52,7 +53,8 @@ function ApprovalView({ approval }: { readonly approval: ApprovalDetail }) {
       )}
       {clear.length > 0 && (
         <p className="note note-deny" role="note">
-          <strong>{counted(clear.length, 'protected column')} would come out in clear:</strong> {clear.map(({ name }) => name).join(', ')}
+          <strong>{counted(clear.length, 'protected column')} would come out in clear:</strong>{' '}
+          {clear.map(({ name }) => readable(name)).join(', ')}
         </p>
       )}
       <dl className="facts card">
@@ -66,7 +68,7 @@ function ApprovalView({ approval }: { readonly approval: ApprovalDetail }) {
           <ul className="plain row">
             {relations.map(({ name, access }) => (
               <li key={`${name} ${access}`}>
-                <code>{name}</code> <span className="quiet">{access === 'write' ? 'written' : 'read'}</span>
+                <code>{readable(name)}</code> <span className="quiet">{access === 'write' ? 'written' : 'read'}</span>
               </li>
             ))}
           </ul>
@@ -78,7 +80,7 @@ function ApprovalView({ approval }: { readonly approval: ApprovalDetail }) {
               <ul className="plain stack-small">
                 {protectedOutputs.map(({ name, classes, mask }) => (
                   <li key={name} className="row">
-                    <code>{name}</code>
+                    <code>{readable(name)}</code>
                     {classes.map((each) => (
                       <ClassBadge key={each} name={each} mask={mask} />
                     ))}

@@ -5,6 +5,7 @@ import { useState } from 'react';
 import { Link, useLocation, useRoute } from 'wouter';
 import { Actor, State } from '../../ui/badge.tsx';
 import { useKeys } from '../../ui/keys.ts';
+import { readable } from '../../ui/readable.ts';
 import { Empty, Fault, Loading } from '../../ui/states.tsx';
 import { Ago, Left } from '../../ui/time.tsx';
 import { AccessList } from './access.tsx';
@@ -87,7 +88,7 @@ function Item({ approval, isOpen }: { readonly approval: Approval; readonly isOp
         <Actor actor={approval.requester} />
         {approval.state === 'pending' ? <Left until={approval.expiresAt} /> : <State state={approval.state} />}
       </span>
-      <code className="approval-text">{approval.statement ?? approval.action}</code>
+      <code className="approval-text">{readable(approval.statement ?? approval.action)}</code>
       <span className="row spread quiet small">
         <span>{approval.target}</span>
         <Ago at={approval.createdAt} />

@@ -1,3 +1,4 @@
+import { readable } from '../../ui/readable.ts';
 import type { ApprovalDetail } from './queries.ts';
 
 type Sample = NonNullable<ApprovalDetail['sample']>;
@@ -17,7 +18,7 @@ export function SampleTable({ sample: { columns, columnsLeftOut, isPaired, rows 
               <th scope="col">row</th>
               {columns.map(({ name, isKey, isAssigned }) => (
                 <th key={name} scope="col">
-                  {name}
+                  {readable(name)}
                   {isKey && ' (key)'}
                   {isAssigned && ' (set)'}
                 </th>
@@ -49,6 +50,6 @@ export function SampleTable({ sample: { columns, columnsLeftOut, isPaired, rows 
 }
 
 function Cell({ text, isGone = false }: { readonly text: string | null | undefined; readonly isGone?: boolean }) {
-  const shown = text ?? <em className="quiet">NULL</em>;
+  const shown = typeof text === 'string' ? readable(text) : <em className="quiet">NULL</em>;
   return isGone ? <del>{shown}</del> : <span>{shown}</span>;
 }

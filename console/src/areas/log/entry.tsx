@@ -3,6 +3,7 @@
 import { ArrowLeft, CircleCheck, ShieldX } from 'lucide-react';
 import { Link } from 'wouter';
 import { count } from '../../ui/numbers.ts';
+import { readable } from '../../ui/readable.ts';
 import { Fault, Loading } from '../../ui/states.tsx';
 import type { Proof, ProofStep } from '../../verify/messages.ts';
 import { NotProven } from './log-client.ts';
@@ -49,7 +50,7 @@ function Proven({ proof }: { readonly proof: Proof }) {
       <section className="stack-log" aria-label="What it says">
         <h3>What it says</h3>
         <pre className="sql log-json" tabIndex={0}>
-          <code>{pretty(entry)}</code>
+          <code>{readable(pretty(entry))}</code>
         </pre>
       </section>
       <section className="stack-log" aria-label="Proof">

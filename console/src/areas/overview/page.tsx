@@ -5,6 +5,7 @@ import { lazy, Suspense, useMemo } from 'react';
 import { Link, useSearchParams } from 'wouter';
 import { Actor, Badge, ClassBadge, State } from '../../ui/badge.tsx';
 import { compact, count, counted } from '../../ui/numbers.ts';
+import { readable } from '../../ui/readable.ts';
 import { Empty, Fault, Loading } from '../../ui/states.tsx';
 import { Ago, duration } from '../../ui/time.tsx';
 import type { Overview } from './queries.ts';
@@ -122,7 +123,7 @@ function Agents({ overview }: { readonly overview: Overview }) {
                 <Link href={`/sessions?principal=${encodeURIComponent(principal.subject)}`}>
                   <Actor actor={principal} />
                 </Link>
-                {onBehalfOf !== null && <small className="quiet">for {onBehalfOf.subject}</small>}
+                {onBehalfOf !== null && <small className="quiet">for {readable(onBehalfOf.subject)}</small>}
               </span>
               <svg className="spark" viewBox={`0 -2 ${spark.width} ${spark.height + 4}`} aria-hidden="true">
                 <path d={sparkline(seriesOf(overview, points, ['statements']).values[0] ?? [], spark.width, spark.height)} />

@@ -4,6 +4,7 @@ import type { FormEvent } from 'react';
 import { useState } from 'react';
 import { useMay, useViewer } from '../../session.tsx';
 import { ClassBadge, State } from '../../ui/badge.tsx';
+import { readable } from '../../ui/readable.ts';
 import { Sql } from '../../ui/sql.tsx';
 import { Fault } from '../../ui/states.tsx';
 import { duration } from '../../ui/time.tsx';
@@ -149,7 +150,7 @@ function Explanation({ explained }: { readonly explained: Explained }) {
           <ul className="plain policy-outputs">
             {outputs.map(({ name, sources, classes, mask }, index) => (
               <li key={`${index} ${name}`}>
-                <code>{name}</code>
+                <code>{readable(name)}</code>
                 <span className="quiet">{sources.length === 0 ? 'made of no column' : `made of ${sources.join(', ')}`}</span>
                 <span className="row">
                   {classes.length === 0 ? (

@@ -5,11 +5,13 @@ import { Link, Redirect, Route, Switch, useLocation } from 'wouter';
 import { useMay } from '../../session.tsx';
 import { ExplainTab } from './explain.tsx';
 import { HistoryTab } from './history.tsx';
+import { MatrixTab } from './matrix.tsx';
 import { TextTab } from './text.tsx';
 import { TryTab } from './try.tsx';
 
 const TABS = [
   { path: '/policy/explain', title: 'Explain', Tab: ExplainTab, isOversight: false },
+  { path: '/policy/matrix', title: 'Matrix', Tab: MatrixTab, isOversight: true },
   { path: '/policy/try', title: 'Dry run', Tab: TryTab, isOversight: true },
   { path: '/policy/history', title: 'History', Tab: HistoryTab, isOversight: true },
   { path: '/policy/text', title: 'In force', Tab: TextTab, isOversight: true },

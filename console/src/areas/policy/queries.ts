@@ -26,6 +26,10 @@ export function usePolicy() {
   return useQuery({ queryKey: ['policy', 'running'], queryFn: ({ signal }) => call('GET /v1/policy', { signal }) });
 }
 
+export function useMatrix() {
+  return useQuery({ queryKey: ['policy', 'matrix'], queryFn: ({ signal }) => call('GET /v1/policy/matrix', { signal }) });
+}
+
 export function useHistory() {
   return useQuery({
     queryKey: ['policy', 'history'],

@@ -20,13 +20,15 @@ export const maxRows = 200;
 export function framesOf(recording: Recording, seq: number, startMs: number): Frame[] {
   const frames: Frame[] = [];
   let columns: readonly string[] = [];
-  let binary: readonly boolean[] = [];
+  /** Null = the recording does not say: it has the rows of a statement that was described before. */
+  let binary: readonly boolean[] | null = null;
   let rows: (string | null)[][] = [];
   let notes: string[] = [];
   let lastMs = 0;
   const flush = (): void => {
     if (columns.length > 0 || rows.length > 0 || notes.length > 0) {
-      frames.push({ kind: 'rows', seq, atMs: startMs + lastMs, columns, rows, notes });
+      const headers = columns.length > 0 ? columns : (rows[0] ?? []).map((_, at) => String(at + 1));
+      frames.push({ kind: 'rows', seq, atMs: startMs + lastMs, columns: headers, rows, notes });
     }
     rows = [];
     notes = [];
@@ -37,7 +39,7 @@ export function framesOf(recording: Recording, seq: number, startMs: number): Fr
       flush();
       ({ names: columns, binary } = event);
     } else if (event.kind === 'row') {
-      rows.push(event.values.map((value, at) => cellText(value, binary[at] === true)));
+      rows.push(event.values.map((value, at) => cellText(value, binary === null ? null : binary[at] === true)));
       if (rows.length >= maxRows) flush();
     } else if (event.kind === 'copy') {
       notes.push(new TextDecoder().decode(event.bytes).replace(/\n$/, ''));
@@ -45,6 +47,7 @@ export function framesOf(recording: Recording, seq: number, startMs: number): Fr
       notes.push(event.tag);
       flush();
       columns = [];
+      binary = null;
     } else {
       notes.push(`${event.severity} ${event.code}: ${event.message}`);
     }
@@ -56,10 +59,22 @@ export function framesOf(recording: Recording, seq: number, startMs: number): Fr
   return frames;
 }
 
-function cellText(value: Uint8Array | null, isBinary: boolean): string | null {
+/** Text, `\\x..` of what is not, null of NULL. @param isBinary null = unknown: what reads like text is text */
+export function cellText(value: Uint8Array | null, isBinary: boolean | null): string | null {
   if (value === null) return null;
-  if (!isBinary) return new TextDecoder().decode(value);
-  return `\\x${[...value].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+  const text = isBinary === true ? null : textOf(value, isBinary === null);
+  return text ?? `\\x${[...value].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+}
+
+function textOf(value: Uint8Array, isDoubtful: boolean): string | null {
+  if (!isDoubtful) return new TextDecoder().decode(value);
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(value);
+    // oxlint-disable-next-line no-control-regex -- these are what no text has
+    return /[\u0000-\u0008\u000E-\u001F]/.test(text) ? null : text;
+  } catch {
+    return null;
+  }
 }
 
 /** Long silences are cut to this. */

@@ -6,6 +6,7 @@ import { Link, useLocation, useSearchParams } from 'wouter';
 import { Actor, Badge, ClassBadge, State } from '../../ui/badge.tsx';
 import { useKeys } from '../../ui/keys.ts';
 import { compact, counted } from '../../ui/numbers.ts';
+import { readable } from '../../ui/readable.ts';
 import { Empty, Fault, Loading } from '../../ui/states.tsx';
 import { Ago } from '../../ui/time.tsx';
 import type { Session, SessionFilter } from './queries.ts';
@@ -208,7 +209,7 @@ function Row({ session, isChosen }: { readonly session: Session; readonly isChos
     <Link href={`/sessions/${session.id}`} className="session-row" data-chosen={isChosen || undefined}>
       <span className="session-who">
         <Actor actor={session.principal} />
-        {session.onBehalfOf !== null && <small className="quiet">for {session.onBehalfOf.subject}</small>}
+        {session.onBehalfOf !== null && <small className="quiet">for {readable(session.onBehalfOf.subject)}</small>}
         <small className="quiet">on {session.target}</small>
       </span>
       <span className="session-what">

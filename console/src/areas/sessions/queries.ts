@@ -1,4 +1,4 @@
-import { useInfiniteQuery } from '@tanstack/react-query';
+import { useInfiniteQuery, useMutation, useQueryClient } from '@tanstack/react-query';
 import type { Answer } from '../../api/client.ts';
 import { call } from '../../api/client.ts';
 
@@ -49,5 +49,14 @@ export function useSession(id: string) {
     initialPageParam: -1,
     queryFn: ({ pageParam, signal }) => call('GET /v1/sessions/{id}', { path: { id }, query: { after: pageParam, limit: 1000 }, signal }),
     getNextPageParam: ({ next }) => next ?? undefined,
+  });
+}
+
+export function useEndSession(id: string) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (reason: string) =>
+      call('POST /v1/sessions/{id}/end', { path: { id }, body: reason.trim() === '' ? {} : { reason: reason.trim() } }),
+    onSettled: () => client.invalidateQueries({ queryKey: ['sessions'] }),
   });
 }

@@ -7,6 +7,7 @@ import { decodeRecording } from '../../../../src/wire/pg-recording.ts';
 import type { Answer } from '../../api/client.ts';
 import { call } from '../../api/client.ts';
 import { type Frame, framesOf } from './frames.ts';
+import { parametersText } from './parameters.ts';
 
 export interface Opening {
   readonly session: string;
@@ -57,6 +58,7 @@ async function openItem(item: Item, identity: Secret): Promise<Frame[]> {
       sealed,
     );
     if (sealed.kind === 'result') return framesOf(decodeRecording(bytes), seq, atMs);
+    if (sealed.kind === 'parameters') return [{ kind: 'parameters', seq, atMs, text: parametersText(bytes), isCut: truncated }];
     return [{ kind: sealed.kind, seq, atMs, text: new TextDecoder().decode(bytes), isCut: truncated }];
   } catch (fault) {
     if (!(fault instanceof SallyportError)) throw fault;

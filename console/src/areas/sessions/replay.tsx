@@ -6,22 +6,13 @@ import { useEffect, useMemo, useRef, useState } from 'react';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { call, Problem } from '../../api/client.ts';
 import { counted } from '../../ui/numbers.ts';
+import { readable } from '../../ui/readable.ts';
 import { Sql } from '../../ui/sql.tsx';
 import { Fault } from '../../ui/states.tsx';
 import { duration } from '../../ui/time.tsx';
 import { type Frame, schedule } from './frames.ts';
+import { type Purpose, PURPOSES } from './purposes.ts';
 import { identityIn, openRecording } from './recording.ts';
-
-const PURPOSES = {
-  audit: 'Audit',
-  'breach-investigation': 'Investigation of a breach',
-  'incident-response': 'Response to an incident',
-  legal: 'Legal',
-  'patient-request': 'Request of a patient',
-  'quality-review': 'Review of quality',
-  'treatment-dispute': 'Dispute about treatment',
-} as const;
-type Purpose = keyof typeof PURPOSES;
 
 export function Replay({ session }: { readonly session: string }) {
   const [frames, setFrames] = useState<readonly Frame[] | null>(null);
@@ -237,7 +228,7 @@ function FrameView({ frame }: { readonly frame: Frame }) {
                 <tr>
                   {frame.columns.map((name, index) => (
                     <th key={index} scope="col">
-                      {name}
+                      {readable(name)}
                     </th>
                   ))}
                 </tr>
@@ -246,7 +237,7 @@ function FrameView({ frame }: { readonly frame: Frame }) {
                 {frame.rows.map((row, at) => (
                   <tr key={at}>
                     {row.map((cell, index) => (
-                      <td key={index}>{cell ?? <em className="quiet">NULL</em>}</td>
+                      <td key={index}>{cell !== null ? readable(cell) : <em className="quiet">NULL</em>}</td>
                     ))}
                   </tr>
                 ))}
@@ -256,7 +247,7 @@ function FrameView({ frame }: { readonly frame: Frame }) {
         )}
         {frame.notes.map((note, index) => (
           <p key={index} className="quiet small replay-note">
-            {note}
+            {readable(note)}
           </p>
         ))}
       </div>
@@ -268,7 +259,7 @@ function FrameView({ frame }: { readonly frame: Frame }) {
         {frame.kind} #{frame.seq}
         {frame.isCut && ', cut: it was longer than the gateway keeps'}
       </p>
-      {frame.kind === 'statement' ? <Sql sql={frame.text} /> : <pre className="sql">{frame.text}</pre>}
+      {frame.kind === 'statement' ? <Sql sql={frame.text} /> : <pre className="sql">{readable(frame.text)}</pre>}
     </div>
   );
 }

@@ -8,6 +8,7 @@ import { count, counted } from '../../ui/numbers.ts';
 import { Fault, Loading } from '../../ui/states.tsx';
 import { Ago, Exact, duration } from '../../ui/time.tsx';
 import { useMay } from '../../session.tsx';
+import { EndSession } from './end.tsx';
 import { useSession } from './queries.ts';
 import { StepView } from './step.tsx';
 import { timeline } from './timeline.ts';
@@ -47,7 +48,10 @@ export function SessionPage({ id }: { readonly id: string }) {
             <span className="quiet">on</span> {session.target}
           </span>
         </h1>
-        <State state={session.state === 'closed' ? 'ended' : session.state} />
+        <span className="row">
+          <State state={session.state === 'closed' ? 'ended' : session.state} />
+          <EndSession session={session} />
+        </span>
       </header>
       <dl className="session-numbers">
         {(
@@ -69,7 +73,7 @@ export function SessionPage({ id }: { readonly id: string }) {
       <p className="row quiet small">
         <span>
           Opened <Exact at={session.openedAt} />, last active <Ago at={session.lastActivityAt} />
-          {session.closeReason !== null && `, ended: ${session.closeReason}`}
+          {session.closeReason !== null && `, ${session.closeReason === 'ended' ? 'ended by a person' : `ended: ${session.closeReason}`}`}
         </span>
         {session.classes.map((each) => (
           <ClassBadge key={each} name={each} />
@@ -77,7 +81,7 @@ export function SessionPage({ id }: { readonly id: string }) {
       </p>
       <div className="row spread">
         <h2>Timeline</h2>
-        <div className="segments" role="group" aria-label="What to show">
+        <div className="segments session-shown" role="group" aria-label="What to show">
           {(['all', 'statements', 'trouble', ...(mayReplay ? (['replay'] as const) : [])] as const).map((each) => (
             <button key={each} type="button" aria-pressed={shown === each} onClick={() => setShown(each)}>
               {{ all: 'All', statements: 'Statements', trouble: 'Held, denied, failed', replay: 'Replay' }[each]}

@@ -2,6 +2,7 @@ import { Link } from 'wouter';
 import { useMay } from '../../session.tsx';
 import { ClassBadge, State } from '../../ui/badge.tsx';
 import { counted } from '../../ui/numbers.ts';
+import { readable } from '../../ui/readable.ts';
 import { Sql } from '../../ui/sql.tsx';
 import { Exact } from '../../ui/time.tsx';
 import type { Column, Step } from './timeline.ts';
@@ -49,10 +50,17 @@ export function StepView({ step }: { readonly step: Step }) {
         </p>
         {step.decision !== 'allow' && (
           <p className="small">
-            Because of {[...step.rules.map((rule) => `rule ${rule}`), ...step.reasons].join(', ') || 'the policy'}
+            Because of{' '}
+            {[...step.rules.map((rule) => `rule ${rule}`), ...step.reasons.filter((reason) => reason !== 'rule')].join(', ') ||
+              'the policy'}
             {step.approval !== null && (
               <>
                 ; <Link href={`/approvals/${step.approval}`}>its approval</Link>
+                {step.answers.map(({ by, verdict }, index) => (
+                  <span key={index}>
+                    , {verdict === 'approve' ? 'approved' : 'denied'} by {by}
+                  </span>
+                ))}
               </>
             )}
           </p>
@@ -66,11 +74,11 @@ export function StepView({ step }: { readonly step: Step }) {
           <ul className="plain stack-small" aria-label="Protected columns">
             {shielded.map((column, index) => (
               <li key={`${index} ${column.name}`} className="row small">
-                <code>{column.name}</code>
+                <code>{readable(column.name)}</code>
                 {column.classes.map((each) => (
                   <ClassBadge key={each} name={each} mask={column.mask} />
                 ))}
-                <span className="quiet">{why(column)}</span>
+                <span className="quiet">{readable(why(column))}</span>
               </li>
             ))}
           </ul>
@@ -82,14 +90,15 @@ export function StepView({ step }: { readonly step: Step }) {
 
 function outcome({ code, rows, ms, decision }: Step): string {
   if (decision === 'deny') return 'Refused.';
+  if (code === 'denied') return 'Held, then refused: nothing was sent to the target.';
   if (code === null) return decision === 'hold' ? 'Held: nothing was sent to the target.' : 'It has not ended.';
   const took = ms === null ? '' : ` in ${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
   return code === 'ok' ? `${counted(rows ?? 0, 'row')}${took}.` : `Ended with ${code}${took}.`;
 }
 
-function why({ mask, of }: Column): string {
-  if (of === null || of.length === 0) return '';
-  return mask === 'clear' ? `shown as it is, made of ${of.join(', ')}` : `masked because it is made of ${of.join(', ')}`;
+function why({ mask, sources }: Column): string {
+  if (sources.length === 0) return '';
+  return mask === 'clear' ? `shown as it is, made of ${sources.join(', ')}` : `masked because it is made of ${sources.join(', ')}`;
 }
 
 /** Where it stands in the log; a link for those who may look there. */
@@ -97,5 +106,5 @@ function Entries({ step: { entries } }: { readonly step: Step }) {
   const mayLook = useMay('audit');
   const [first] = entries;
   if (first === undefined) return null;
-  return mayLook ? <Link href={`/log?from=${first}`}>#{first}</Link> : <span>#{first}</span>;
+  return mayLook ? <Link href={`/log/${first}`}>#{first}</Link> : <span>#{first}</span>;
 }

@@ -6,8 +6,8 @@ export interface Column {
   readonly name: string;
   readonly classes: readonly string[];
   readonly mask: string;
-  /** Columns it is made of, as the log has them; null = it does not say. */
-  readonly of: readonly string[] | null;
+  /** Base columns it is made of, `schema.relation.column`; empty = the log does not say. */
+  readonly sources: readonly string[];
 }
 
 export interface Step {
@@ -25,6 +25,8 @@ export interface Step {
   readonly relations: readonly string[];
   readonly unknowns: readonly string[];
   readonly approval: string | null;
+  /** Who answered it, in turn. */
+  readonly answers: readonly { readonly by: string; readonly verdict: 'approve' | 'deny' }[];
   readonly rows: number | null;
   readonly ms: number | null;
   /** `ok`, or the error the client got; null = it has not ended. */
@@ -40,6 +42,7 @@ interface Fields {
   readonly rules?: readonly string[];
   readonly approval?: string;
   readonly intent?: number;
+  readonly answer?: { readonly by: { readonly subject: string }; readonly verdict: 'approve' | 'deny' };
   readonly statement?: { readonly normalised?: string; readonly bytes?: number };
   readonly facts?: {
     readonly verbs?: readonly string[];
@@ -65,6 +68,9 @@ const EVENTS: Readonly<Record<string, string>> = {
   'auth.fail': 'Log-in refused',
   'session.open': 'Session opened',
   'session.close': 'Session ended',
+  'session.ended': 'Somebody ended the session',
+  'approval.requested': 'An approval was asked for',
+  'request.result': 'A statement ended',
   'payload.unsealed': 'Sealed payloads were handed out',
 };
 /** Parts of the story of the statement whose approval they name. */
@@ -80,32 +86,55 @@ export function timeline(entries: readonly Entry[]): Step[] {
     steps[at] = { ...step, ...with_, entries: [...step.entries, seq] };
     return true;
   };
+  const add = (step: Step): number => steps.push(step) - 1;
   for (const entry of entries) {
     const { seq, ts, type } = entry;
     const fields = entry as Fields;
+    const { approval } = fields;
+    const known = approval === undefined ? undefined : byApproval.get(approval);
+    const before = known === undefined ? undefined : steps[known];
     if (type === 'request.result') {
       const { rows = null, ms = null, code = null, columns = [] } = fields.result ?? {};
       const ended = { rows, ms, code, columns: columns.map(columnOf) };
       if (change(byIntent.get(fields.intent ?? -1), seq, ended)) continue;
     }
-    if (type === 'request.intent' && fields.approval !== undefined) {
+    if (type === 'request.intent' && known !== undefined && before?.code === null && change(known, seq, {})) {
       // What was held runs: the same statement, decided again.
-      const at = byApproval.get(fields.approval);
-      if (at !== undefined && steps[at]?.code === null && change(at, seq, {})) {
-        byIntent.set(seq, at);
-        continue;
-      }
-    }
-    if (OF_APPROVAL.test(type) && fields.approval !== undefined && change(byApproval.get(fields.approval), seq, {})) continue;
-    if (/^request\.(?:intent|denied|held)$/.test(type)) {
-      const at = steps.push(statementStep(entry, fields)) - 1;
-      byIntent.set(seq, at);
-      if (fields.approval !== undefined) byApproval.set(fields.approval, at);
+      byIntent.set(seq, known);
       continue;
     }
-    steps.push({ ...EMPTY, seq, at: ts, kind: 'event', title: EVENTS[type] ?? type, entries: [seq] });
+    if (type === 'request.held' && known !== undefined && before?.kind === 'event') {
+      // The question stands in the log before what it is about.
+      steps[known] = { ...statementStep(entry, fields), seq: before.seq, at: before.at, entries: [...before.entries, seq] };
+      continue;
+    }
+    if (OF_APPROVAL.test(type) && before !== undefined) {
+      const { answer } = fields;
+      const answers = answer === undefined ? before.answers : [...before.answers, { by: answer.by.subject, verdict: answer.verdict }];
+      change(known, seq, { answers });
+      continue;
+    }
+    if (type === 'request.denied' && change(heldOf(fields, steps), seq, { code: 'denied' })) continue;
+    if (/^request\.(?:intent|denied|held)$/.test(type)) {
+      const at = add(statementStep(entry, fields));
+      byIntent.set(seq, at);
+      if (approval !== undefined) byApproval.set(approval, at);
+      continue;
+    }
+    const at = add({ ...EMPTY, seq, at: ts, kind: 'event', title: EVENTS[type] ?? type, entries: [seq] });
+    if (type === 'approval.requested' && approval !== undefined) byApproval.set(approval, at);
   }
   return steps;
+}
+
+/** Where a held statement that is refused in the end stands. The refusal does not name the approval: it is of the same statement, and a
+ *  session waits for one at a time. */
+function heldOf({ reasons = [], statement }: Fields, steps: readonly Step[]): number | undefined {
+  if (!reasons.some((reason) => reason === 'cancelled' || reason.startsWith('approval-'))) return undefined;
+  const at = steps.findLastIndex(
+    (step) => step.decision === 'hold' && step.code === null && step.statement === (statement?.normalised ?? null),
+  );
+  return at === -1 ? undefined : at;
 }
 
 const EMPTY: Omit<Step, 'seq' | 'at' | 'kind' | 'title' | 'entries'> = {
@@ -117,6 +146,7 @@ const EMPTY: Omit<Step, 'seq' | 'at' | 'kind' | 'title' | 'entries'> = {
   relations: [],
   unknowns: [],
   approval: null,
+  answers: [],
   rows: null,
   ms: null,
   code: null,
@@ -146,5 +176,5 @@ function statementStep({ seq, ts, type }: Entry, fields: Fields): Step {
 }
 
 function columnOf(column: NonNullable<NonNullable<Fields['result']>['columns']>[number]): Column {
-  return { name: column.name, classes: column.classes ?? [], mask: column.mask ?? 'clear', of: column.sources ?? null };
+  return { name: column.name, classes: column.classes ?? [], mask: column.mask ?? 'clear', sources: column.sources ?? [] };
 }
