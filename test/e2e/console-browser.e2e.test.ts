@@ -128,11 +128,11 @@ describe('the console in a browser', () => {
     assert.equal(agent.out(), '', 'nothing comes out before the answer');
     await page.keyboard.press('Enter');
 
+    await page.getByText('Approved. It runs now.').waitFor();
     const { code, out, err } = await agent.ended;
     assert.equal(code, 0, err);
     assert.match(out, /\n +7 \| \*\*\* \| \*\*\* +\| 1950-01-01 \| Nathalie No7\n/);
     assert.doesNotMatch(out, /970-00-|No(?!7\n)\d/);
-    await page.getByText('Approved. It runs now.').waitFor();
     await page.getByText('It was approved and has run.').waitFor();
     await other.page.getByText('It was approved and has run.').waitFor();
     assert.equal(await other.page.getByRole('button', { name: 'Approve' }).count(), 0);
@@ -225,8 +225,8 @@ describe('the console in a browser', () => {
     await page.getByRole('button', { name: 'Deny' }).waitFor();
     await page.keyboard.press('d');
     await page.keyboard.press('Enter');
-    await waiting;
     await page.getByText('It was denied.').waitFor();
+    await waiting;
     await officer.check();
   });
 

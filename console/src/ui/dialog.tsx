@@ -9,7 +9,7 @@ interface DialogProps {
   readonly children: ReactNode;
 }
 
-/** A modal dialog of the browser: it keeps the focus, closes with Esc, and gives the focus back. What has `data-focus` gets it first. */
+/** A modal dialog of the browser: it keeps the focus, closes with Esc, and gives the focus back. */
 export function Dialog({ isOpen, title, close, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const heading = useId();
@@ -18,11 +18,7 @@ export function Dialog({ isOpen, title, close, children }: DialogProps) {
   useLayoutEffect(() => {
     const element = dialog.current;
     if (element === null) return;
-    if (isOpen && !element.open) {
-      element.showModal();
-      // The browser takes the first thing that can have the focus, which is the button that closes.
-      element.querySelector<HTMLElement>('[data-focus]')?.focus();
-    }
+    if (isOpen && !element.open) element.showModal();
     if (!isOpen && element.open) element.close();
     setShown(isOpen);
   }, [isOpen]);

@@ -158,7 +158,7 @@ function ActionForm({ grant, kind, close }: ActionFormProps) {
         <span>{label}</span>
         <textarea
           className="input"
-          data-focus
+          autoFocus
           required={isNeeded}
           maxLength={2000}
           value={text}

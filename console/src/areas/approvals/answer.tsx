@@ -105,7 +105,7 @@ function AnswerForm({ approval, verdict, close }: AnswerFormProps) {
       )}
       <label className="field">
         <span>Reason (kept sealed; may stay empty)</span>
-        <input className="input" data-focus maxLength={2000} value={reason} onChange={(event) => setReason(event.target.value)} />
+        <input className="input" autoFocus maxLength={2000} value={reason} onChange={(event) => setReason(event.target.value)} />
       </label>
       {answer.error !== null && <Fault fault={answer.error} />}
       <div className="row answer-send">
