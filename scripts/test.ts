@@ -72,7 +72,17 @@ async function runEndToEndTests(files: readonly string[]): Promise<boolean> {
 }
 
 /** The longest first, so that no core is left with one of them at the end. */
-const longest = ['noninterference', 'bypass', 'mutation', 'postgres-versions', 'gateway-workers', 'gateway-faults', 'audit-crash', 'demo'];
+const longest = [
+  'noninterference',
+  'bypass',
+  'mutation',
+  'postgres-versions',
+  'console-browser',
+  'gateway-workers',
+  'gateway-faults',
+  'audit-crash',
+  'demo',
+];
 
 function inOrder(files: readonly string[]): string[] {
   const place = (file: string): number => {

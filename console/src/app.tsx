@@ -8,7 +8,7 @@ import { LoginPage } from './login.tsx';
 import { useLive, useWhoami, ViewerContext } from './session.tsx';
 import { Shell } from './shell.tsx';
 import { Boundary } from './ui/boundary.tsx';
-import { Empty, Fault, Loading } from './ui/states.tsx';
+import { Fault, Loading } from './ui/states.tsx';
 
 export function App() {
   const whoami = useWhoami();
@@ -41,7 +41,8 @@ export function App() {
             </Route>
           ))}
           <Route>
-            <Empty title="There is no such page" text="The address is wrong, or it needs a right that you do not have." />
+            <h1>There is no such page</h1>
+            <p className="quiet">The address is wrong, or it needs a right that you do not have.</p>
           </Route>
         </Switch>
       </Shell>

@@ -73,14 +73,14 @@ describe('the console in a browser', () => {
     await clinic?.stop();
   });
 
-  async function browserOf(of: TestGateway = gateway): Promise<Watched> {
-    const watched = await openWatched(chromium, { origin: of.running.api.url, issuer: identities.issuer, canary });
+  async function browserOf(of: TestGateway = gateway, refused = /^$/): Promise<Watched> {
+    const watched = await openWatched(chromium, { origin: of.running.api.url, issuer: identities.issuer, canary, refused });
     open.push(() => watched.context.close());
     return watched;
   }
   /** By the link of the log-in page that the development provider has for each person. */
-  async function loggedIn(who: string, path = '/', of: TestGateway = gateway): Promise<Watched> {
-    const watched = await browserOf(of);
+  async function loggedIn(who: string, path = '/', of: TestGateway = gateway, refused?: RegExp): Promise<Watched> {
+    const watched = await browserOf(of, refused);
     await watched.page.goto(`${of.running.api.url}/console${path}`);
     await watched.page.getByRole('link', { name: who }).click();
     await watched.page.getByRole('navigation', { name: 'Areas', exact: true }).waitFor();
@@ -105,7 +105,7 @@ describe('the console in a browser', () => {
     await page.getByText('Nothing waits for you').waitFor();
     const loads = await page.evaluate<number>('performance.timeOrigin');
     const other = await loggedIn('Paul Officer');
-    const stranger = await loggedIn('Sam Stranger');
+    const stranger = await loggedIn('Sam Stranger', '/', gateway, /^\/v1\/(?:approvals|sessions)\/\w+$/);
 
     const agent = psql(gateway, gateway.port, await identities.tokenFor('triage-agent'), ['-c', HELD]);
     open.push(async () => agent.kill('SIGKILL'));
@@ -159,8 +159,9 @@ describe('the console in a browser', () => {
     await stranger.page.getByText('Nothing waits for you').waitFor();
     for (const path of [`/approvals/${approval}`, new URL(page.url()).pathname.replace('/console', ''), '/sessions', '/overview']) {
       await stranger.page.goto(`${origin()}/console${path}`);
-      await heading(stranger.page, /./).waitFor();
-      await until('the page is there', async () => (await stranger.page.getByText('Loading').count()) === 0);
+      const main = stranger.page.locator('main');
+      await main.waitFor();
+      await until('the page is there', async () => /\w/.test(await main.innerText()) && !/Loading/.test(await main.innerText()));
       assert.doesNotMatch(await stranger.page.locator('main').innerText(), /triage-agent|bulk-read|phi\.ssn|lower/, path);
     }
     const told = stranger.answers.filter(({ path }) => path.startsWith('/v1/'));
@@ -250,7 +251,7 @@ describe('the console in a browser', () => {
 
   test('axe finds nothing on any page, light and dark, on a desk and on a phone, and none is too wide', async () => {
     const clerk = await client('billing-agent');
-    const waiting = clerk.query("UPDATE patients SET ward = 3 WHERE id = 7 AND name = 'Nathalie No7'").catch(() => undefined);
+    const waiting = clerk.query('UPDATE patients SET ward = 2 WHERE id = 7').catch(() => undefined);
     const officer = await browserOf();
     const { page } = officer;
     const looked = async (): Promise<void> => {
@@ -339,7 +340,7 @@ describe('the console in a browser', () => {
     await assert.rejects(check(), /requires .TrustedHTML./, 'what breaks the policy is seen');
   });
 
-  test('a list of 100,000 sessions scrolls to its end, with few of them in the page', async () => {
+  test('a list of 20,000 sessions scrolls to its end, with few of them in the page', async () => {
     const full = await gatewayOf({ start: false });
     open.push(() => full.close());
     const store = await openStore({ dir: join(full.directory, 'data', 'state') });
@@ -349,7 +350,7 @@ describe('the console in a browser', () => {
     const { page, answers, check } = await loggedIn('Olga Officer', '/sessions', full);
     const list = page.getByRole('list', { name: 'Sessions' });
     await list.getByRole('link').first().waitFor();
-    assert.match(await list.getByRole('link').first().innerText(), /agent-99999/);
+    assert.match(await list.getByRole('link').first().innerText(), /agent-19999/);
     let most = 0;
     const end = list.getByRole('link').filter({ hasText: /agent-0(?!\d)/ });
     await until(
@@ -362,17 +363,17 @@ describe('the console in a browser', () => {
       60_000,
     );
     assert.ok(most > 0 && most < 60, `${most} rows in the page`);
-    await page.getByText('100,000 sessions', { exact: true }).waitFor();
-    assert.ok(answers.filter(({ path }) => path === '/v1/sessions').length <= 500);
+    await page.getByText('20,000 sessions', { exact: true }).waitFor();
+    assert.ok(answers.filter(({ path }) => path === '/v1/sessions').length <= 41);
     await check();
   });
 });
 
-/** As many sessions as a large site has in a year, without the log they would come from. */
+/** Sessions without the log they would come from. */
 async function fill(store: Store): Promise<void> {
   let seq = 0;
   let group: EntryOutline[] = [];
-  for (let at = 0; at < 100_000; at += 1) {
+  for (let at = 0; at < 20_000; at += 1) {
     const common = { ts: new Date(Date.UTC(2026, 0, 1) + at * 1000).toISOString(), session: `ses_${at}` };
     const principal = { issuer: 'corp', subject: `agent-${at}`, kind: 'agent' } as const;
     group.push({ ...common, seq: seq++, type: 'session.open', principal, resource: { target: 'clinic' } });

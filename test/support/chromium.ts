@@ -36,6 +36,8 @@ export interface WatchedOptions {
   /** Of the identity provider, the one other place that people are sent to. */
   readonly issuer: string;
   readonly viewport?: { readonly width: number; readonly height: number };
+  /** Paths that this person asks for and must not find. */
+  readonly refused?: RegExp;
   /** What must be in no page and no answer. */
   readonly canary: RegExp;
 }
@@ -57,7 +59,7 @@ export interface Watched {
 }
 
 export async function openWatched(browser: Browser, options: WatchedOptions): Promise<Watched> {
-  const { origin, issuer, canary } = options;
+  const { origin, issuer, canary, refused } = options;
   const context = await browser.newContext({
     ignoreHTTPSErrors: true,
     viewport: options.viewport ?? DESK,
@@ -74,6 +76,7 @@ export async function openWatched(browser: Browser, options: WatchedOptions): Pr
     const { url } = message.location();
     // Nobody is logged in: the browser tells of the answer that says so.
     if (url === `${origin}/v1/whoami` && message.text().includes('401')) return;
+    if (refused !== undefined && message.text().includes('404') && refused.test(new URL(url).pathname)) return;
     if (['error', 'warning'].includes(message.type())) faults.push(`${message.type()} in the console: ${message.text()} (${url})`);
   });
   context.on('request', (request) => {
@@ -125,7 +128,7 @@ interface AxeResults {
 export async function axeFaults(page: Page, rules: 'all' | 'colours'): Promise<string[]> {
   // As text: sent to the browser by its own protocol, and so no matter of the page's content policy.
   if (!(await page.evaluate<boolean>('"axe" in globalThis'))) await page.evaluate(axe.source);
-  const options = rules === 'all' ? {} : { runOnly: ['cat.color'] };
+  const options = rules === 'all' ? {} : { runOnly: ['color-contrast', 'link-in-text-block'] };
   const { violations } = await page.evaluate<AxeResults>(
     `axe.run(document, ${JSON.stringify({ ...options, resultTypes: ['violations'] })})`,
   );

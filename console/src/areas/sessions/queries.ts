@@ -15,7 +15,8 @@ export interface SessionFilter {
   readonly since: string;
 }
 
-const pageSize = 200;
+/** The first page comes at once; those who scroll on want more. */
+const pageSize = { first: 100, next: 500 } as const;
 
 export function useSessions(filter: SessionFilter) {
   return useInfiniteQuery({
@@ -30,7 +31,7 @@ export function useSessions(filter: SessionFilter) {
           ...(live === 'true' || live === 'false' ? { live } : {}),
           ...(since === '' ? {} : { since: new Date(Date.now() - Number(since) * 3_600_000).toISOString() }),
           ...(pageParam === undefined ? {} : { before: pageParam }),
-          limit: pageSize,
+          limit: pageParam === undefined ? pageSize.first : pageSize.next,
         },
         signal,
       });
