@@ -240,6 +240,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
           ]),
         tree: async () => TREE,
         under: () => ({ analyse: async () => ({ facts: FACTS, forward: null }), protectedColumns: async () => new Map() }),
+        relationsOf: async () => null,
         knowsColumn: async () => true,
         columns: async () => [],
         sample: async () => null,
