@@ -6,16 +6,14 @@ import { Router } from 'wouter';
 import { Live } from './api/live.ts';
 import { presence } from './api/presence.ts';
 import { createQueryClient } from './api/query-client.ts';
+import { reloadWhenRestored } from './api/restored.ts';
 import { App } from './app.tsx';
 import { LiveContext } from './session.tsx';
 import { Toasts } from './ui/toast.tsx';
 
 const client = createQueryClient();
 presence.watch(window);
-// "Back" after a log-out would show the page as it was, with all that was read.
-window.addEventListener('pageshow', ({ persisted }) => {
-  if (persisted) location.reload();
-});
+reloadWhenRestored(window, () => location.reload());
 
 const root = document.querySelector('#app');
 if (root === null) throw new Error('the page has no place for the app');

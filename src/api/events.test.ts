@@ -6,7 +6,7 @@ import { EventBroker } from './event-broker.ts';
 import { EventIds } from './event-ids.ts';
 import type { EventStream, EventStreams } from './event-streams.ts';
 import { createApi } from './server.ts';
-import { createFakes, type Fakes, PEOPLE, POLICY, sessionId, sessionOf } from './testing.ts';
+import { approvalOf, createFakes, type Fakes, PEOPLE, POLICY, sessionId, sessionOf } from './testing.ts';
 import type { Viewer } from './viewer.ts';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
@@ -79,6 +79,23 @@ describe('events', () => {
       await turn();
       assert.deepEqual(events.kinds(), ['ready', 'reset'], id);
     }
+    await app.close();
+  });
+
+  test('an approval is told as it is when it is told, so that nothing of it is kept', async () => {
+    const { app, fakes } = await open();
+    const auditor = await stream(app, 'auditor');
+    await turn();
+    const approval = approvalOf('a', person('agent'));
+    fakes.publish(approval);
+    fakes.approvals[0] = { ...approval, state: 'cancelled' };
+    await turn();
+    assert.match(auditor.text(), /event: approval\ndata: .*"state":"cancelled"/);
+    fakes.approvals.length = 0;
+    const id = auditor.lastId();
+    const again = await stream(app, 'auditor', { 'last-event-id': new RegExp('^id: (.*)$', 'm').exec(auditor.text())?.[1] ?? id });
+    await turn();
+    assert.deepEqual(again.kinds(), ['ready']);
     await app.close();
   });
 

@@ -240,6 +240,7 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
           ]),
         tree: async () => TREE,
         under: () => ({ analyse: async () => ({ facts: FACTS, forward: null }), protectedColumns: async () => new Map() }),
+        relationsOf: async () => null,
         knowsColumn: async () => true,
         columns: async () => [],
         sample: async () => null,
@@ -381,7 +382,11 @@ export function createFakes(limits: ApiDeps['limits'] = {}): Fakes {
     queued,
     clicks,
     fail,
-    publish: (approval) => listeners.forEach((listener) => listener(approval)),
+    publish(approval) {
+      const at = approvals.findIndex(({ id }) => id === approval.id);
+      approvals.splice(at < 0 ? approvals.length : at, 1, approval);
+      listeners.forEach((listener) => listener(approval));
+    },
     change: (change) => changed.forEach((listener) => listener(change)),
     listeners: () => listeners.size,
   };

@@ -372,6 +372,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
       audit,
       reader: audit,
       clock,
+      analysts: () => adapter.analysts(),
     }),
     metrics: registry,
     notifications: notifications.surface,

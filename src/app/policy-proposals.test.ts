@@ -37,6 +37,7 @@ function setting(
     status: none,
     analyse: none,
     protectedColumns: none,
+    relationsOf: none,
     knowsColumn: none,
     under: ({ classRules }) => ({
       analyse: none,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { SubjectsSurface } from '../api/index.ts';
 import { SallyportError } from '../core/error.ts';
 import type { TargetName } from '../core/ids.ts';
-import type { AuditLog, AuditReader, Clock } from '../core/ports.ts';
+import type { AuditLog, AuditReader, Clock, TargetAnalyst } from '../core/ports.ts';
 import { Secret } from '../core/secret.ts';
 import { deriveTokenKey, TokenSpace } from '../masking/index.ts';
 import { findSubjectRequests, firstIndexAt } from '../reports/index.ts';
@@ -25,6 +25,8 @@ import type { ConfigDocument } from './config-schema.ts';
 import type { TokenKeySetting } from './token-keys.ts';
 
 const MIN_SECRET_LENGTH = 32;
+/** Threads and set clocks put entries out of order by less than this. */
+const DISORDER_MS = 10 * 60_000;
 
 /** What every thread writes with. */
 export interface SubjectSettings {
@@ -102,6 +104,7 @@ export function createSubjectSearch(deps: {
   readonly audit: Pick<AuditLog, 'append'>;
   readonly reader: AuditReader;
   readonly clock: Clock;
+  readonly analysts: () => readonly Pick<TargetAnalyst, 'target' | 'relationsOf'>[];
 }): SubjectsSurface {
   const { document, opened, audit, reader, clock } = deps;
   const { dir, keys, epochs } = opened;
@@ -123,16 +126,26 @@ export function createSubjectSearch(deps: {
       const untilMs = wish.untilMs ?? clock.nowMs();
       const columns = document.targets.find(({ name }) => name === target)?.subjects.find(({ name }) => name === subject)?.columns;
       if (columns === undefined) throw new SallyportError('SP_SUBJECT_UNKNOWN', 'no target has such a subject');
-      const from = await firstIndexAt(reader, sinceMs, signal);
-      const to = await firstIndexAt(reader, untilMs, signal);
+      const from = await firstIndexAt(reader, sinceMs - DISORDER_MS, signal);
+      const to = await firstIndexAt(reader, untilMs + DISORDER_MS, signal);
       const values = [value, ...tokensFor(target, value)];
       const verdicts = await readVerdicts(dir, keys, { target: target as TargetName, subject, values, sinceMs, untilMs }, signal);
       const evidence = {
         of: (session: string, n: number) => verdicts.of(session, n),
         columns,
+        relations:
+          (await deps
+            .analysts()
+            .find((each) => each.target === target)
+            ?.relationsOf(subject)) ?? null,
         columnsAt: (seq: number) => columnsAt(epochs, seq, target, subject),
       };
-      const found = await findSubjectRequests(reader, { target, subject, from, to, limit }, evidence, signal);
+      const found = await findSubjectRequests(
+        reader,
+        { target, subject, from, to, sinceMs, untilMs: wish.untilMs ?? Infinity, limit },
+        evidence,
+        signal,
+      );
       const isSame = (each: Epoch): boolean => columns.every((column) => each.targets[target]?.[subject]?.includes(column) === true);
       const since = epochs.slice(epochs.findLastIndex((each) => !isSame(each)) + 1)[0];
       const { issuer, subject: who, kind } = by;

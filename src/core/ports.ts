@@ -420,6 +420,8 @@ export interface TargetAnalyst {
   protectedColumns(): Promise<ReadonlyMap<string, readonly string[]>>;
   /** The same two under another policy than the one in force; keeps plans as long as it is kept. */
   under(policy: ColumnPolicy): Pick<TargetAnalyst, 'analyse' | 'protectedColumns'>;
+  /** `schema.relation` of everything that may have rows of the subject of the configuration, views included; null = cannot be told. */
+  relationsOf(subject: string): Promise<readonly string[] | null>;
   /** True when the column exists in the live catalogue. */
   knowsColumn(qualified: string): Promise<boolean>;
   /** Columns of everything that stores rows; views are not among them, and nothing of the system. */

@@ -37,7 +37,7 @@ class Log {
     return seq;
   }
 
-  find(evidence: Partial<SubjectEvidence>, limit = 10) {
+  find(evidence: Partial<SubjectEvidence>, limit = 10, period: { sinceMs?: number; untilMs?: number } = {}) {
     const { entries } = this;
     const reader = {
       size: () => entries.length,
@@ -47,7 +47,7 @@ class Log {
     };
     const columns = ['public.patients.id'];
     const all = { of: () => null, columns, columnsAt: () => columns, ...evidence };
-    const query = { target: 'clinic', subject: 'patient', from: 0, to: entries.length, limit };
+    const query = { target: 'clinic', subject: 'patient', from: 0, to: entries.length, sinceMs: 0, untilMs: Infinity, limit, ...period };
     return findSubjectRequests(reader, query, all, new AbortController().signal);
   }
 }
@@ -92,6 +92,45 @@ test('what showed no row and changed nothing is no possible one; what was never 
     (await log.find({})).unsure.map(({ seq }) => seq),
     [cut, written],
   );
+});
+
+test('INVARIANT: a failure whose message can hold a value, or that need not undo what came before, is a possible one', async () => {
+  const log = new Log();
+  const printed = log.request({}, 0, '22P02');
+  const committed = log.request({ facts: facts({ verbs: ['UPDATE', 'TRANSACTION', 'SELECT'], effects: ['read', 'write'] }) }, 0, '57014');
+  const called = log.request({ facts: facts({ effects: ['read', 'call'] }) }, 0, '57014');
+  const changed = log.request({ facts: facts({ effects: ['write'] }) }, 0, '22P02');
+  log.request({}, 0, '57014');
+  log.request({}, 0, '40001');
+  assert.deepEqual(
+    (await log.find({})).unsure.map(({ seq }) => seq),
+    [changed, called, committed, printed],
+  );
+});
+
+test('entries out of order are found by their own time', async () => {
+  const log = new Log();
+  const at = (minute: number): string => `2026-11-01T00:0${minute}:00.000Z`;
+  const [first, late, , second] = [3, 1, 9, 4].map((minute) => log.request({ ts: at(minute) }));
+  const { unsure } = await log.find({}, 10, { sinceMs: Date.parse(at(1)), untilMs: Date.parse(at(9)) });
+  assert.deepEqual(
+    unsure.map(({ seq }) => seq),
+    [second, late, first],
+  );
+});
+
+test('before the columns were keys, what has rows of the subject today counts, and anything when that cannot be told', async () => {
+  const log = new Log();
+  const { subjects: _none, ...without } = facts();
+  const visits = log.request({ facts: { ...without, relations: [{ name: 'public.visits', access: 'read' }] } });
+  const scratch = log.request({ facts: { ...without, relations: [{ name: 'public.scratch', access: 'read' }] } });
+  for (const [relations, expected] of [[['public.visits'], [visits]] as const, [null, [scratch, visits]] as const]) {
+    const { unsure } = await log.find({ columnsAt: () => null, relations });
+    assert.deepEqual(
+      unsure.map(({ seq }) => seq),
+      expected,
+    );
+  }
 });
 
 test('before the columns were keys, the relations decide, and a list that was cut counts as all', async () => {

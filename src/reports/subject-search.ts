@@ -14,6 +14,10 @@ export interface SubjectQuery {
   /** Indexes, the end exclusive. */
   readonly from: number;
   readonly to: number;
+  /** Requests of other times are not meant: entries around the period may be out of order. */
+  readonly sinceMs: number;
+  /** Exclusive. */
+  readonly untilMs: number;
   /** Of each kind, the newest. */
   readonly limit: number;
 }
@@ -25,6 +29,8 @@ export interface SubjectEvidence {
   columnsAt(seq: number): readonly string[] | null;
   /** Those of today. */
   readonly columns: readonly string[];
+  /** What has rows of the subject today, beside the relations of `columns`; null = cannot be told, and any may. */
+  readonly relations?: readonly string[] | null;
 }
 
 export interface FoundRequests {
@@ -70,13 +76,19 @@ export async function findSubjectRequests(
   return { touching, ...found.answer() };
 }
 
-function looked(header: EntryHeader, { target, subject }: SubjectQuery, evidence: SubjectEvidence): Waiting | 'not-touching' | 'left-out' {
+function looked(
+  header: EntryHeader,
+  { target, subject, sinceMs, untilMs }: SubjectQuery,
+  evidence: SubjectEvidence,
+): Waiting | 'not-touching' | 'left-out' {
   const { seq, session, n, resource, action, facts } = header;
   if (resource?.target !== target || session === undefined || n === undefined || action === 'prepare') return 'not-touching';
+  const atMs = Date.parse(header.ts);
+  if (atMs < sinceMs || atMs >= untilMs) return 'not-touching';
   const isNamed = facts?.subjects?.includes(subject) === true;
   const columns = evidence.columnsAt(seq);
   const isSame = columns !== null && evidence.columns.every((column) => columns.includes(column));
-  if (!isNamed && (isSame || !namesRelation(header, evidence.columns))) return 'not-touching';
+  if (!isNamed && (isSame || !namesRelation(header, evidence))) return 'not-touching';
   const verdict = evidence.of(session, n);
   const how = [...(verdict?.asked === true ? (['asked'] as const) : []), ...(verdict?.returned === true ? (['returned'] as const) : [])];
   if (how.length > 0) return { seq, header, how };
@@ -86,10 +98,10 @@ function looked(header: EntryHeader, { target, subject }: SubjectQuery, evidence
 }
 
 /** By the names of relations alone, and whenever they are not all there. */
-function namesRelation({ facts }: EntryHeader, columns: readonly string[]): boolean {
-  if (facts === undefined || facts.cut?.includes('relations') === true || facts.effects.includes('call')) return true;
+function namesRelation({ facts }: EntryHeader, { columns, relations = [] }: SubjectEvidence): boolean {
+  if (relations === null || facts === undefined || facts.cut?.includes('relations') === true || facts.effects.includes('call')) return true;
   const patterns = columns.map((column) => column.slice(0, column.lastIndexOf('.')));
-  return facts.relations.some(({ name }) => patterns.some((pattern) => globMatches(pattern, name)));
+  return facts.relations.some(({ name }) => relations.includes(name) || patterns.some((pattern) => globMatches(pattern, name)));
 }
 
 class Newest {
@@ -108,7 +120,7 @@ class Newest {
     if ('how' in one) {
       this.#hitCount += 1;
       keep(this.#hits, { ...hit, how: one.how }, this.#limit);
-    } else if (!isWithoutEffect(hit)) {
+    } else if (!isWithoutEffect(hit, one.header.facts?.verbs ?? [])) {
       this.#unsureCount += 1;
       keep(this.#unsure, { ...hit, why: one.why }, this.#limit);
     }
@@ -130,11 +142,16 @@ function keep<Hit>(hits: Hit[], hit: Hit, limit: number): void {
   if (hits.length > limit) hits.shift();
 }
 
+/** Ends of a request that undo it, and whose message never has a value: other errors print those of any row that was read. */
+const SILENT = /^(?:08|25|40|53|57)[0-9A-Z]{3}$/;
+/** What came before may stay although the request failed. */
+const COMMITTING: ReadonlySet<string> = new Set(['TRANSACTION', 'UNKNOWN']);
+
 /** Nothing was shown and nothing was changed. */
-function isWithoutEffect({ result, effects }: SubjectHit): boolean {
-  return (
-    result !== null && result.rows === 0 && (result.code !== 'ok' || effects.every((effect) => effect === 'read' || effect === 'copy-out'))
-  );
+function isWithoutEffect({ result, effects }: SubjectHit, verbs: readonly string[]): boolean {
+  if (result === null || result.rows > 0) return false;
+  if (effects.every((effect) => effect === 'read' || effect === 'copy-out')) return result.code === 'ok' || SILENT.test(result.code);
+  return SILENT.test(result.code) && !effects.includes('call') && !verbs.some((verb) => COMMITTING.has(verb));
 }
 
 function hitOf(header: EntryHeader, result: EntryHeader | null): SubjectHit {

@@ -165,7 +165,7 @@ function withCondition(
   ctes: CommonTables,
 ): Rows {
   const all = joinParts([target, from]);
-  walk.evidence?.reading(target);
+  walk.evidence?.changes(target);
   condition(walk, where, newScope(parent, ctes, all.items, all.columns), 'all');
   return returning(walk, clause, target, from, parent, ctes);
 }
@@ -178,6 +178,7 @@ function merge(walk: Walk, stmt: MergeStmt, parent: Scope | null, outer: CommonT
   const all = joinParts([before, from]);
   const scope = newScope(parent, ctes, all.items, all.columns);
   predicate(walk, stmt.joinCondition, scope);
+  walk.evidence?.changes(before);
   for (const node of stmt.mergeWhenClauses ?? []) {
     if ('MergeWhenClause' in node) mergeWhen(walk, node.MergeWhenClause, written, scope);
   }

@@ -28,6 +28,10 @@ export interface LineageEvidence {
   readonly required: readonly Requirement[];
   /** Values that are set; null = not one that the statement spells. */
   readonly stored: readonly { readonly relation: string; readonly column: string; readonly value: Node | null }[];
+  /** What each INSERT sets. */
+  readonly inserted: readonly { readonly relation: string; readonly columns: readonly string[] }[];
+  /** Rows that a change in a WITH changes, whatever the query around it does with its RETURNING. */
+  readonly changedWithin: ReadonlySet<Instance>;
   /** Relations whose rows an ON CONFLICT may change. */
   readonly upserts: ReadonlySet<string>;
   /** What is shown beside a row may be of other rows: window functions, grouping sets. */
@@ -42,14 +46,29 @@ export class Evidence {
   readonly compared: { sources: Sources; other: Side }[] = [];
   readonly required: Requirement[] = [];
   readonly stored: { relation: string; column: string; value: Node | null }[] = [];
+  readonly inserted: { relation: string; columns: readonly string[] }[] = [];
+  readonly changedWithin = new Set<Instance>();
   readonly upserts = new Set<string>();
   mixesRows = false;
   readonly #referenced = new Set<Instance>();
+  #changed: readonly Instance[] = [];
 
   /** @returns what it was given. */
   reading<Part extends { readonly leaves: readonly Leaf[] }>(part: Part): Part {
     for (const { reading } of part.leaves) this.readings.push(...reading.reads);
     return part;
+  }
+
+  /** As `reading`, of what a change changes. */
+  changes<Part extends { readonly leaves: readonly Leaf[] }>(part: Part): Part {
+    this.#changed = part.leaves.flatMap(({ reading }) => [...reading.reads]);
+    for (const instance of this.#changed) this.changedWithin.add(instance);
+    return this.reading(part);
+  }
+
+  /** The change that was walked last is the statement itself. */
+  answersChange(): void {
+    for (const instance of this.#changed) this.changedWithin.delete(instance);
   }
 
   /** A WITH table is named once more. */
@@ -74,21 +93,24 @@ export class Evidence {
     const leaves = leavesOf(scope, bounds);
     for (const [side, other] of sidesOf(test)) {
       const columns = valueOf(side)?.origins ?? [];
-      if (columns.length > 0) this.required.push({ columns, other: valueOf(other.node)?.origins ?? other, leaves });
+      const value = valueOf(other.node);
+      // What may be something else is not tied by what its columns are tied to.
+      if (columns.length > 0 && value?.isPartial !== true) this.required.push({ columns, other: value?.origins ?? other, leaves });
     }
   }
 
   /** USING. */
-  joined(one: readonly Origin[], two: readonly Origin[], leaves: ReadonlySet<Leaf>): void {
-    this.required.push({ columns: one, other: two, leaves }, { columns: two, other: one, leaves });
+  joined(one: readonly Value[], two: readonly Value[], leaves: ReadonlySet<Leaf>): void {
+    for (const [side, other] of [[one, two] as const, [two, one] as const]) {
+      if (other.some(({ origins, isPartial }) => origins.length === 0 || isPartial === true)) continue;
+      this.required.push({ columns: side.flatMap(({ origins }) => origins), other: other.flatMap(({ origins }) => origins), leaves });
+    }
   }
 
   /** `column IN (SELECT listed ...)`: of the sub-select only what is matched has any effect. */
-  lists(column: readonly Origin[], listed: readonly Origin[], scope: Scope, bounds: Equality['bounds']): void {
-    this.required.push(
-      { columns: column, other: listed, leaves: leavesOf(scope, bounds) },
-      { columns: listed, other: column, leaves: null },
-    );
+  lists(column: Value, listed: Value, scope: Scope, bounds: Equality['bounds']): void {
+    if (listed.isPartial !== true) this.required.push({ columns: column.origins, other: listed.origins, leaves: leavesOf(scope, bounds) });
+    if (column.isPartial !== true) this.required.push({ columns: listed.origins, other: column.origins, leaves: null });
   }
 
   stores(relation: string, column: string, value: Node | undefined): void {
@@ -97,10 +119,14 @@ export class Evidence {
 
   inserts(relation: string, columns: readonly string[] | null, { selectStmt, onConflictClause }: InsertStmt): void {
     if (onConflictClause?.action === 'ONCONFLICT_UPDATE') this.upserts.add(relation);
+    this.inserted.push({ relation, columns: columns ?? [] });
     const lists = selectStmt !== undefined && 'SelectStmt' in selectStmt ? selectStmt.SelectStmt.valuesLists : undefined;
     for (const [index, column] of (columns ?? ['*']).entries()) {
       if (lists === undefined) this.stores(relation, column, undefined);
-      for (const list of lists ?? []) this.stores(relation, column, 'List' in list ? list.List.items?.[index] : undefined);
+      for (const list of lists ?? []) {
+        const items = 'List' in list ? (list.List.items ?? []) : [];
+        this.stores(relation, column, items.some(isStar) ? undefined : items[index]);
+      }
     }
   }
 }
@@ -113,6 +139,7 @@ function sidesOf({ kind, name, lexpr, rexpr }: A_Expr): readonly (readonly [Node
     case 'AEXPR_OP':
     case 'AEXPR_NOT_DISTINCT':
       if (!('RowExpr' in lexpr && 'RowExpr' in rexpr)) return both(lexpr, rexpr);
+      if ([...(lexpr.RowExpr.args ?? []), ...(rexpr.RowExpr.args ?? [])].some(isStar)) return [];
       return (lexpr.RowExpr.args ?? []).flatMap((side, index) => {
         const other = rexpr.RowExpr.args?.[index];
         return other === undefined ? [] : both(side, other);
@@ -123,6 +150,13 @@ function sidesOf({ kind, name, lexpr, rexpr }: A_Expr): readonly (readonly [Node
     default:
       return [];
   }
+}
+
+/** Stands for several columns: nothing behind it is where it seems to be. */
+function isStar(node: Node): boolean {
+  const last =
+    'ColumnRef' in node ? node.ColumnRef.fields?.at(-1) : 'A_Indirection' in node ? node.A_Indirection.indirection?.at(-1) : null;
+  return last !== null && last !== undefined && 'A_Star' in last;
 }
 
 const both = (left: Node, right: Node): readonly (readonly [Node, Side])[] => [

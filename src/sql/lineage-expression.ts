@@ -154,7 +154,11 @@ export function indirection(walk: Walk, from: Value, steps: readonly Node[] | un
 function castTo(walk: Walk, value: Value, typeName: TypeName | undefined): Value {
   const columns = typeName?.arrayBounds === undefined ? relationColumns(walk, typeName) : null;
   if (columns === null) return derived(value);
-  const fields: Field[] = columns.map((name, index) => ({ name, value: value.fields?.[index]?.value ?? derived(value) }));
+  // A field is cast as well: what comes out is no column passed through.
+  const fields: Field[] = columns.map((name, index) => ({
+    name,
+    value: { ...(value.fields?.[index]?.value ?? derived(value)), origins: [] },
+  }));
   return { sources: value.sources, fields, origins: [] };
 }
 
@@ -280,7 +284,7 @@ function requireListed(walk: Walk, link: SubLink, scope: Scope, bounds: Equality
   if (link.subLinkType !== 'ANY_SUBLINK' || testexpr === undefined || subselect === undefined || (operName ?? []).length > 0) return;
   const tested = valueOfSide(walk, testexpr, scope);
   const [first] = walk.listed.get(link) ?? [];
-  if (tested !== null && first !== undefined) walk.evidence?.lists(tested.origins, first.origins, scope, bounds);
+  if (tested !== null && first !== undefined) walk.evidence?.lists(tested, first, scope, bounds);
 }
 
 /** `IN` lists up to this length still count as a lookup by key. */

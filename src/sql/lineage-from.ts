@@ -313,7 +313,8 @@ function merge(walk: Walk, name: string, left: FromPart, right: FromPart, bounds
     { origins: originsOf(two), others: leavesOf(one), bounds },
   ];
   if (one.length > 0 && two.length > 0) walk.block.equalities.push(...equalities);
-  walk.evidence?.joined(originsOf(one), originsOf(two), bounds);
+  const valuesOf = (own: readonly ScopeColumn[]) => own.map((column) => column.value);
+  walk.evidence?.joined(valuesOf(one), valuesOf(two), bounds);
   return { name, value, leaves: [...new Set([...one, ...two].flatMap((column) => column.leaves))] };
 }
 

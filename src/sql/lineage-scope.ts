@@ -25,6 +25,8 @@ export interface Value {
   /** Columns of a row value, when they are known. */
   readonly fields: readonly Field[] | null;
   readonly origins: readonly Origin[];
+  /** It can be something else than one of `origins`: an arm of a set operation makes it up. */
+  readonly isPartial?: true;
 }
 
 export interface Field {
@@ -180,7 +182,8 @@ export function either(values: readonly Value[]): Value {
   const [first] = values;
   if (first === undefined) return nothing;
   if (values.length === 1) return first;
-  return { ...derived(...values), origins: values.flatMap((value) => value.origins) };
+  const isPartial = values.some((value) => value.origins.length === 0 || value.isPartial === true);
+  return { ...derived(...values), origins: values.flatMap((value) => value.origins), ...(isPartial ? { isPartial } : {}) };
 }
 
 export function rowOf(fields: readonly Field[], more: Sources = noSources): Value {

@@ -54,8 +54,8 @@ function evidenceOf(evidence: Evidence, { columns, exact }: Rows): LineageEviden
     const names = new Set(origins.map(({ instance, column }) => `${instance.relation}.${column}`));
     return names.size === sources.size && [...sources].every((source) => names.has(source)) ? origins : [];
   });
-  const { readings, shared, compared, required, stored, upserts, mixesRows } = evidence;
-  return { readings, shared, compared, required, stored, upserts, mixesRows, outputs: exact ? shown : null };
+  const { readings, shared, compared, required, stored, inserted, changedWithin, upserts, mixesRows } = evidence;
+  return { readings, shared, compared, required, stored, inserted, changedWithin, upserts, mixesRows, outputs: exact ? shown : null };
 }
 
 interface Found {
@@ -73,7 +73,10 @@ function statementRows(walk: Walk, node: Node): Found | null {
     return { rows, limit: constantLimit(node.SelectStmt) };
   }
   if ('InsertStmt' in node || 'UpdateStmt' in node || 'DeleteStmt' in node || 'MergeStmt' in node) {
-    return { rows: query(walk, node, null, []), limit: null };
+    const rows = query(walk, node, null, []);
+    // Of an INSERT nothing is read; those before it are in its WITH.
+    if (!('InsertStmt' in node)) walk.evidence?.answersChange();
+    return { rows, limit: null };
   }
   if ('RawStmt' in node) return inner(node.RawStmt.stmt);
   if ('ExplainStmt' in node) return inner(node.ExplainStmt.query);

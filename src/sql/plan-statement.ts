@@ -13,7 +13,7 @@ import type { Body, MaskBook } from './rewrite.ts';
 import { StandIns, writeTree } from './rewrite-text.ts';
 import { isHeld } from './statements-query.ts';
 import { StatementPlan, tagged } from './statements-plan.ts';
-import { joined } from './subject-uses.ts';
+import { joined, keptSubjects } from './subject-uses.ts';
 import type { PlanTokens } from './token-values.ts';
 
 /** Never throws for anything a client can write. */
@@ -215,7 +215,9 @@ function objectChanges(each: StatementPlan, facts: Facts, context: PlanContext):
     fingerprint: facts.fingerprint,
     outputs: each.outputs,
     outputClasses: classUnion(each.outputs),
-    ...(context.subjects === undefined ? {} : { subjects: each.subjects.uses }),
+    ...(context.subjects === undefined
+      ? {}
+      : { subjects: keptSubjects(each.subjects, type === 'PrepareStmt' ? ((body['argtypes'] ?? []) as Node[]) : null) }),
   };
   if (type === 'PrepareStmt') {
     const tokens = each.planTokens;

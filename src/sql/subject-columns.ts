@@ -24,6 +24,9 @@ export interface SubjectColumns {
   /** Its rows may be of a subject. @param relation `schema.name` */
   touches(subject: string, relation: string): boolean;
   key(subject: string, relation: string, column: string): Key | undefined;
+  /** Columns of a relation that must all be told before everybody whose rows they are is: its keys, or the foreign keys to rows of a subject
+   *  where it has none. `''` among them: no column tells it. */
+  tying(subject: string, relation: string): readonly string[];
   /** The foreign key from one column to the other leads to a row of the same subject. */
   leads(subject: string, from: readonly [relation: string, column: string], to: readonly [relation: string, column: string]): boolean;
   /** Names of the configuration that match no column: any relation may be meant. */
@@ -43,6 +46,7 @@ export function subjectColumns(
     names: [...bySubject.keys()].sort(),
     touches: (subject, relation) => bySubject.get(subject)?.touches(relation) ?? false,
     key: (subject, relation, column) => bySubject.get(subject)?.keys.get(`${relation}.${column}`),
+    tying: (subject, relation) => bySubject.get(subject)?.tying(relation) ?? [''],
     leads: (subject, [relation, column], to) => bySubject.get(subject)?.links.has(linkOf(relation, column, ...to)) ?? false,
     unmatched: [...bySubject.values()].flatMap(({ unmatched }) => unmatched),
   };
@@ -56,6 +60,8 @@ class OneSubject {
   readonly unmatched: readonly string[];
   readonly #touching = new Set<string>();
   readonly #known: ReadonlySet<string>;
+  readonly #keysOf = new Map<string, Set<string>>();
+  readonly #linksOf = new Map<string, Set<string>>();
 
   constructor(catalogue: Catalogue, { name, columns }: SubjectRule, protect: (rules: readonly ColumnRule[]) => Protection) {
     const protection = protect(columns.map((pattern) => ({ class: name, pattern })));
@@ -71,6 +77,9 @@ class OneSubject {
         if (STORED.has(relation.kind) && column.generated === null) {
           this.keys.set(`${relation.qualified}.${column.name}`, { relation, column, family: familyOf(column) });
         }
+        // Rows of children are rows of their parents, which may not have the column.
+        const above = [relation, ...ancestors(catalogue, relation)];
+        for (const { qualified, byName } of above) note(this.#keysOf, qualified, byName.has(column.name) ? column.name : '');
       }
     }
     this.#follow(catalogue, relations, holding);
@@ -85,22 +94,38 @@ class OneSubject {
     return this.#touching.has(relation) || (this.unmatched.length > 0 && this.#known.has(relation));
   }
 
-  /** What refers to a row of a subject is of that subject. */
+  tying(relation: string): readonly string[] {
+    return [...(this.#keysOf.get(relation) ?? this.#linksOf.get(relation) ?? [''])];
+  }
+
+  /** What refers to a row of a subject is of that subject, and so are its children and parents. */
   #follow(catalogue: Catalogue, relations: readonly Relation[], holding: Set<number>): void {
     for (let before = -1; before !== holding.size;) {
       before = holding.size;
       for (const relation of relations) {
+        if ([...relation.parents, ...relation.children].some((oid) => holding.has(oid))) holding.add(relation.oid);
         for (const { kind, relation: referencing, columns, target } of catalogue.restrictionsOn(relation.oid)) {
           if (kind !== 'reference' || referencing !== relation.oid || target === null || !holding.has(target.relation)) continue;
           holding.add(relation.oid);
           const [column, more] = columns;
           const to = catalogue.relationByOid(target.relation);
-          if (column !== undefined && more === undefined && to !== undefined)
-            this.links.add(linkOf(relation.qualified, column, to.qualified, target.columns[0] ?? ''));
+          const isOne = column !== undefined && more === undefined && to !== undefined;
+          note(this.#linksOf, relation.qualified, isOne ? column : '');
+          if (isOne) this.links.add(linkOf(relation.qualified, column, to.qualified, target.columns[0] ?? ''));
         }
       }
     }
   }
+}
+
+function note(to: Map<string, Set<string>>, relation: string, column: string): void {
+  to.set(relation, (to.get(relation) ?? new Set<string>()).add(column));
+}
+
+function ancestors(catalogue: Catalogue, { parents }: Relation): readonly Relation[] {
+  const found = new Set(parents);
+  for (const oid of found) for (const above of catalogue.relationByOid(oid)?.parents ?? []) found.add(above);
+  return [...found].flatMap((oid) => catalogue.relationByOid(oid) ?? []);
 }
 
 const FAMILIES: Readonly<Record<string, KeyFamily>> = {

@@ -25,6 +25,20 @@ const catalogue = testCatalogue({
       references: [{ columns: ['visit_id'], to: 'public.visits', at: ['id'] }],
     },
     'public.wards': { columns: { id: 'integer not null', label: 'text' }, primaryKey: ['id'] },
+    'public.wards_pairs': { columns: { one: 'integer', two: 'integer' } },
+    // Twice a patient, and rows that are of children only.
+    'public.transplants': {
+      columns: { id: 'integer not null', donor_id: 'integer', recipient_id: 'integer', organ: 'text' },
+      primaryKey: ['id'],
+      references: [
+        { columns: ['donor_id'], to: 'public.patients', at: ['id'] },
+        { columns: ['recipient_id'], to: 'public.patients', at: ['id'] },
+      ],
+    },
+    'public.diagnoses_old': {
+      columns: { id: 'integer not null', visit_id: 'integer', code: 'text', doctor: 'integer' },
+      inherits: ['public.diagnoses'],
+    },
   },
   views: { 'public.names': { columns: { name: 'text' }, sql: 'SELECT name FROM public.patients' } },
   functions: { 'public.leak(integer)': { returns: 'text', volatility: 'stable' } },
@@ -132,6 +146,76 @@ test('INVARIANT: what is not tied to a key is not closed', () => {
   ]) {
     assert.equal(closed(sql), false, sql);
   }
+});
+
+test('INVARIANT: what is mixed, made up or moved on the way is not closed by what is around it', () => {
+  for (const sql of [
+    'SELECT s.prev FROM (SELECT id, lag(name) OVER (ORDER BY id) AS prev FROM patients) s WHERE s.id = 18',
+    'SELECT s.k FROM (SELECT patient_id, max(kind) AS k FROM visits GROUP BY GROUPING SETS ((patient_id), ())) s WHERE s.patient_id IS NOT DISTINCT FROM NULL',
+    'SELECT v.kind FROM (SELECT id FROM patients WHERE id = 17 UNION ALL SELECT 18) s JOIN visits v ON v.patient_id = s.id',
+    'SELECT v.kind FROM (SELECT id FROM patients WHERE id = 17 UNION ALL SELECT id + 1 FROM patients WHERE id = 17) s JOIN visits v ON v.patient_id = s.id',
+    'SELECT v.kind FROM (SELECT id AS patient_id FROM patients WHERE id = 17 UNION SELECT 18) s JOIN visits v USING (patient_id)',
+    'SELECT v.kind FROM visits v WHERE v.patient_id IN (SELECT id FROM patients WHERE id = 17 UNION SELECT 18)',
+    'SELECT p.name FROM wards_pairs w, patients p WHERE ROW(w.*, p.id) = ROW(1, 2, 17)',
+    'WITH d AS (DELETE FROM visits RETURNING patient_id) SELECT 1 FROM d WHERE patient_id = 18',
+    'WITH d AS (DELETE FROM visits RETURNING patient_id) SELECT patient_id FROM d LIMIT 1',
+    "WITH d AS (UPDATE visits SET kind = 'y' RETURNING patient_id) SELECT p.name FROM patients p JOIN d ON d.patient_id = p.id WHERE p.id = 18",
+    'MERGE INTO visits v USING wards w ON v.id = w.id WHEN MATCHED THEN UPDATE SET patient_id = 18',
+    "UPDATE visits SET patient_id = 18 WHERE kind = 'x' RETURNING patient_id",
+    "WITH u AS (UPDATE visits SET kind = 'x' WHERE patient_id = 18) INSERT INTO visits (id, kind) VALUES (1, 'x')",
+  ]) {
+    assert.equal(closed(sql), false, sql);
+  }
+  // In their own block, before the window.
+  assert.equal(closed('SELECT row_number() OVER (ORDER BY id), kind FROM visits WHERE patient_id = 17'), true);
+  assert.equal(closed('WITH d AS (DELETE FROM visits WHERE patient_id = 18 RETURNING kind) SELECT count(*) FROM d'), true);
+});
+
+test('INVARIANT: rows of two patients are closed by both keys only, and children are touched as their parents are', () => {
+  assert.equal(closed('SELECT organ FROM transplants WHERE donor_id = 17'), false);
+  assert.equal(closed('SELECT organ, recipient_id FROM transplants'), false);
+  assert.equal(closed('SELECT organ, recipient_id FROM transplants WHERE donor_id = 17'), true);
+  assert.equal(closed('SELECT t.organ FROM transplants t JOIN patients p ON p.id = t.donor_id WHERE p.id = 17'), false);
+  assert.equal(closed('INSERT INTO transplants (id, donor_id) VALUES (1, 17)'), false);
+  assert.equal(closed('INSERT INTO transplants (id, donor_id, recipient_id) VALUES (1, 17, 18)'), true);
+  assert.equal(closed('SELECT code FROM diagnoses_old'), false);
+});
+
+test('INVARIANT: a parameter tells a key only where nothing else gives it a type', () => {
+  assert.equal(closed('SELECT name FROM patients WHERE id = $1'), true);
+  assert.equal(closed('SELECT p.name FROM patients p JOIN visits v ON v.patient_id = p.id WHERE p.id = $1 AND v.patient_id = $1'), true);
+  assert.equal(closed('SELECT name, $1::float8 FROM patients WHERE id = $1'), false);
+  assert.equal(closed('SELECT name FROM patients WHERE $1 > 0.5 AND id = $1'), false);
+});
+
+test('INVARIANT: rows that masks join are not closed by each other', () => {
+  const sql = 'SELECT v.patient_id, d.code FROM visits v JOIN diagnoses d ON d.visit_id = v.id';
+  assert.equal(closed(sql), true);
+  const masked = new TestSession((_, column) => (column.name === 'id' ? '0::integer' : null), {
+    protection: protectOnly([{ class: 'phi.visit', pattern: 'public.visits.id' }]),
+    subjects,
+  });
+  assert.equal(masked.plan(sql).facts.subjects?.[0]?.isClosed, false);
+});
+
+test('INVARIANT: a plan with a constant beside a key is of its text only', () => {
+  for (const sql of ["SELECT name FROM patients WHERE id = ANY('{}')", "SELECT name FROM patients WHERE id = 'none'"]) {
+    assert.notEqual(session.plan(sql).subjectConstants, undefined, sql);
+  }
+});
+
+test('INVARIANT: what PREPARE and DECLARE were given is in no record of EXECUTE and FETCH', () => {
+  const one = new TestSession(() => null, { protection, subjects });
+  const closedAfter = (...texts: readonly string[]): boolean | undefined =>
+    texts.map((text) => one.plan(text)).at(-1)?.facts.subjects?.[0]?.isClosed;
+  assert.equal(closedAfter('PREPARE a AS SELECT name FROM patients WHERE id = 17', 'EXECUTE a'), false);
+  assert.equal(closedAfter('DECLARE a CURSOR FOR SELECT name FROM patients WHERE id = 17', 'FETCH a'), false);
+  assert.equal(closedAfter('DECLARE b CURSOR FOR SELECT name FROM patients WHERE id = $1', 'FETCH b'), false);
+  assert.equal(closedAfter('DECLARE c CURSOR FOR SELECT name, id FROM patients', 'FETCH c'), true);
+  // Passing casts: 16.6 is 17 for an int.
+  assert.equal(closedAfter('PREPARE b (int) AS SELECT name FROM patients WHERE id = $1', 'EXECUTE b (16.6)'), false);
+  assert.equal(closedAfter('EXECUTE b (17)'), true);
+  assert.equal(closedAfter('PREPARE c (float8) AS SELECT name FROM patients WHERE id = $1', 'EXECUTE c (17)'), false);
 });
 
 test('what is written names its keys', () => {

@@ -29,7 +29,12 @@ interface Spelt {
 export const NO_SUBJECTS: FoundSubjects = { uses: [], constants: [] };
 
 /** @param evidence null: not known. @param isAnswer the rows of the lineage are what the client gets, column by column */
-export function findSubjects(evidence: LineageEvidence | null, isAnswer: boolean, context: PlanContext): FoundSubjects {
+export function findSubjects(
+  evidence: LineageEvidence | null,
+  isAnswer: boolean,
+  context: PlanContext,
+  parameters: ReadonlyMap<number, readonly object[]>,
+): FoundSubjects {
   const { subjects } = context;
   if (subjects === undefined || evidence === null) return NO_SUBJECTS;
   const relations = new Set([...evidence.readings, ...evidence.stored].map(({ relation }) => relation));
@@ -40,7 +45,9 @@ export function findSubjects(evidence: LineageEvidence | null, isAnswer: boolean
     if (touched.length === 0) continue;
     const one = new OneUse(subject, subjects, context);
     one.read(evidence, touched, isAnswer);
-    uses.push({ subject, outputs: one.outputs, parameters: one.parameters, isClosed: one.isClosed, relations: touched });
+    // The type of a parameter is that of its first use: elsewhere than beside a key it may be one that rounds or cuts values.
+    const isKey = one.parameters.every(({ number }) => parameters.get(number)?.every((place) => one.places.has(place)) === true);
+    uses.push({ subject, outputs: one.outputs, parameters: one.parameters, isClosed: one.isClosed && isKey, relations: touched });
     constants.push(...one.constants);
   }
   return { uses, constants };
@@ -100,7 +107,8 @@ export function passSubjects(uses: readonly SubjectUse[], args: readonly Node[])
     const parameters: Parameter[] = [];
     let { isClosed } = use;
     for (const { number, family, isArray } of use.parameters) {
-      const spelt = spell(use.subject, args[number - 1] ?? null, family, isArray);
+      // As they are passed they are cast, which rounds numbers.
+      const spelt = spell(use.subject, args[number - 1] ?? null, family === 'number' ? 'integer' : family, isArray);
       parameters.push(...spelt.parameters);
       constants.push(...spelt.constants);
       isClosed &&= spelt.isWhole;
@@ -110,11 +118,32 @@ export function passSubjects(uses: readonly SubjectUse[], args: readonly Node[])
   return { uses: passed, constants };
 }
 
+const KEY_TYPES: ReadonlySet<string> = new Set(['int2', 'int4', 'int8', 'uuid', 'text', 'varchar']);
+
+/** What EXECUTE and FETCH take over: not the constants, which no record of theirs has, and no parameter that PREPARE casts or that DECLARE
+ *  was given. @param argumentTypes of PREPARE; null = a cursor */
+export function keptSubjects({ uses, constants }: FoundSubjects, argumentTypes: readonly Node[] | null): readonly SubjectUse[] {
+  const isPlain = (argumentTypes ?? []).every((type) => {
+    if (!('TypeName' in type)) return false;
+    const { names, typmods } = type.TypeName;
+    const [name, ...schema] = (names ?? []).flatMap((each) => ('String' in each ? [each.String.sval ?? ''] : [])).toReversed();
+    return KEY_TYPES.has(name ?? '') && (schema.length === 0 || schema[0] === 'pg_catalog') && (typmods ?? []).length === 0;
+  });
+  return uses.map((use) => {
+    const isGiven =
+      constants.some(({ subject }) => subject === use.subject) || (use.parameters.length > 0 && (argumentTypes === null || !isPlain));
+    return isGiven ? { ...use, isClosed: false } : use;
+  });
+}
+
 class OneUse {
   outputs: SubjectUse['outputs'] = [];
   readonly parameters: Parameter[] = [];
   readonly constants: SubjectConstant[] = [];
   isClosed = false;
+  /** Parameters where they stand beside a key. */
+  readonly places = new Set<object>();
+  readonly #told = new Map<Instance, Set<string>>();
   readonly #subject: string;
   readonly #subjects: SubjectColumns;
   readonly #context: PlanContext;
@@ -129,22 +158,25 @@ class OneUse {
     for (const { sources, other } of evidence.compared) {
       for (const source of sources) {
         const key = this.#keyNamed(source);
-        if (key !== undefined) this.#note(spell(this.#subject, other.node, key.family ?? 'text', other.isArray));
+        if (key !== undefined) this.#note(this.#spell(other.node, key.family ?? 'text', other.isArray));
       }
     }
-    const closed = new Set<Instance>();
-    if (isAnswer) this.#readOutputs(evidence, closed);
-    this.#close(evidence, closed);
+    if (isAnswer) this.#readOutputs(evidence);
+    this.#close(evidence);
     const stored = this.#readStored(evidence);
     const readings = evidence.readings.filter(({ relation }) => this.#subjects.touches(this.#subject, relation));
     const seen = new Set(readings.map(({ relation }) => relation));
     this.isClosed =
-      readings.every((reading) => closed.has(reading)) &&
+      readings.every((reading) => this.#isTied(reading)) &&
       relations.every((relation) => seen.has(relation) || stored.get(relation) === true);
     if ([...stored.values()].includes(false)) this.isClosed = false;
   }
 
-  #readOutputs({ outputs, shared, mixesRows }: LineageEvidence, closed: Set<Instance>): void {
+  #readOutputs({ outputs, shared, mixesRows, changedWithin, stored }: LineageEvidence): void {
+    // What RETURNING shows of them is what they are now.
+    const moved = new Set(
+      stored.flatMap(({ relation, column }) => (column === '*' || this.#subjects.key(this.#subject, relation, column) ? [relation] : [])),
+    );
     const shown: { column: number; family: KeyFamily }[] = [];
     for (const [column, origins] of (outputs ?? []).entries()) {
       const keys = origins.map((origin) => this.#keyOf(origin));
@@ -154,51 +186,81 @@ class OneUse {
       if (!isTold) continue;
       shown.push({ column, family: first.family });
       if (mixesRows) continue;
-      for (const { instance } of origins) if (!shared.has(instance)) closed.add(instance);
+      for (const { instance, column: name } of origins) {
+        if (!shared.has(instance) && !changedWithin.has(instance) && !moved.has(instance.relation)) this.#tell(instance, name);
+      }
     }
     this.outputs = shown;
   }
 
   /** A reading is tied to values, or to a reading that is. */
-  #close({ required, shared }: LineageEvidence, closed: Set<Instance>): void {
-    for (let before = -1; before !== closed.size;) {
-      before = closed.size;
+  #close({ required, shared, mixesRows, changedWithin }: LineageEvidence): void {
+    for (let isNew = true; isNew;) {
+      isNew = false;
       for (const { columns, other, leaves } of required) {
         for (const origin of columns) {
-          const { instance } = origin;
-          if (closed.has(instance) || shared.has(instance)) continue;
-          if (leaves !== null && ![...leaves].some(({ reading }) => reading.reads.has(instance))) continue;
-          if (isOrigins(other)) {
-            if (other.length > 0 && other.every((each) => closed.has(each.instance) && this.#isSame(origin, each))) closed.add(instance);
+          const { instance, column } = origin;
+          if (this.#isToldOf(origin) || shared.has(instance)) continue;
+          // A condition around them comes too late for rows that a window has mixed, or that are changed already.
+          const isEarly = mixesRows || changedWithin.has(instance);
+          const isBound = [...(leaves ?? [])].some(({ isTable, reading }) => (isTable || !isEarly) && reading.reads.has(instance));
+          if (leaves === null ? isEarly : !isBound) continue;
+          if (isOrigins(other) ? !(other.length > 0 && other.every((each) => this.#ties(origin, each))) : !this.#isGiven(origin, other))
             continue;
-          }
-          const key = this.#keyOf(origin);
-          if (key?.family === undefined || key.family === null || !this.#isTold(key)) continue;
-          if (spell(this.#subject, other.node, key.family, other.isArray).isWhole) closed.add(instance);
+          this.#tell(instance, column);
+          isNew = true;
         }
       }
     }
   }
 
+  /** @returns whether the column of `origin` is told when `other` is */
+  #ties(origin: Origin, other: Origin): boolean {
+    const keys = [this.#keyOf(origin), this.#keyOf(other)];
+    if (keys.every((key) => key !== undefined && this.#isTold(key))) return this.#isToldOf(other);
+    const leads = this.#subjects.leads(this.#subject, [origin.instance.relation, origin.column], [other.instance.relation, other.column]);
+    return leads && this.#isTied(other.instance) && this.#isClear(origin) && this.#isClear(other);
+  }
+
+  #isGiven(origin: Origin, { node, isArray }: Side): boolean {
+    const key = this.#keyOf(origin);
+    return key !== undefined && key.family !== null && this.#isTold(key) && this.#spell(node, key.family, isArray).isWhole;
+  }
+
+  #tell(instance: Instance, column: string): void {
+    this.#told.set(instance, (this.#told.get(instance) ?? new Set<string>()).add(column));
+  }
+
+  #isToldOf({ instance, column }: Origin): boolean {
+    return this.#told.get(instance)?.has(column) === true;
+  }
+
+  #isTied(instance: Instance): boolean {
+    const told = this.#told.get(instance);
+    return told !== undefined && this.#subjects.tying(this.#subject, instance.relation).every((column) => told.has(column));
+  }
+
   /** By relation with a key: whether all that is set is spelt. */
-  #readStored({ stored, upserts }: LineageEvidence): Map<string, boolean> {
+  #readStored({ stored, inserted, upserts }: LineageEvidence): Map<string, boolean> {
     const byRelation = new Map<string, boolean>();
     for (const { relation, column, value } of stored) {
       const key = this.#subjects.key(this.#subject, relation, column);
       if (key === undefined && column !== '*') continue;
-      const spelt = spell(this.#subject, value, key?.family ?? 'text', false);
+      const spelt = this.#spell(value, key?.family ?? 'text', false);
       if (key !== undefined) this.#note(spelt);
       const isWhole = spelt.isWhole && key?.family !== undefined && key.family !== null && !upserts.has(relation);
       byRelation.set(relation, (byRelation.get(relation) ?? true) && isWhole);
     }
+    for (const { relation, columns } of inserted) {
+      if (!this.#subjects.touches(this.#subject, relation)) continue;
+      const isAll = this.#subjects.tying(this.#subject, relation).every((column) => columns.includes(column));
+      if (!isAll || !byRelation.has(relation)) byRelation.set(relation, false);
+    }
     return byRelation;
   }
 
-  /** Both are keys, or one refers to the row of the other. */
-  #isSame(one: Origin, other: Origin): boolean {
-    const keys = [this.#keyOf(one), this.#keyOf(other)];
-    if (keys.every((key) => key !== undefined && this.#isTold(key))) return true;
-    return this.#subjects.leads(this.#subject, [one.instance.relation, one.column], [other.instance.relation, other.column]);
+  #spell(node: Node | null, family: KeyFamily, isArray: boolean): Spelt {
+    return spell(this.#subject, node, family, isArray, this.places);
   }
 
   #keyOf({ instance, column }: Origin): Key | undefined {
@@ -211,6 +273,16 @@ class OneUse {
       if (key !== undefined) return key;
     }
     return undefined;
+  }
+
+  /** It is compared as it is stored. */
+  #isClear({ instance, column: name }: Origin): boolean {
+    const { protection, maskColumn } = this.#context;
+    const relation = protection.catalogue.relations.find(({ qualified }) => qualified === instance.relation);
+    const column = relation?.byName.get(name);
+    if (relation === undefined || column === undefined) return false;
+    const classes = protection.classesOf(relation.oid, name);
+    return classes.length === 0 || maskColumn(relation, column, classes) === null;
   }
 
   /** What the client is shown, and compares with, tells the value: it is in clear, or a token that can be reversed. */
@@ -243,12 +315,13 @@ const CASTS: Readonly<Record<KeyFamily, ReadonlySet<string>>> = {
   padded: new Set(['text', 'varchar']),
 };
 
-/** @param isArray one of the elements is meant */
-function spell(subject: string, node: Node | null, family: KeyFamily, isArray: boolean): Spelt {
+/** @param isArray one of the elements is meant @param places parameters that take the type of the key are added */
+function spell(subject: string, node: Node | null, family: KeyFamily, isArray: boolean, places: Set<object> = new Set()): Spelt {
   const unknown: Spelt = { constants: [], parameters: [], isWhole: false };
   if (node === null) return unknown;
   if ('ParamRef' in node) {
     const { number = 0 } = node.ParamRef;
+    places.add(node.ParamRef);
     return { constants: [], parameters: [{ number, family, isArray }], isWhole: true };
   }
   if ('A_Const' in node) {
@@ -256,21 +329,23 @@ function spell(subject: string, node: Node | null, family: KeyFamily, isArray: b
     const text = constantText(node);
     if (text === null) return unknown;
     const texts = isArray ? arrayElements(text) : [text];
-    if (texts === null) return unknown;
-    const constants = texts.flatMap((each) => (canonicalKey(family, each) === null ? [] : [{ subject, family, text: each }]));
-    return { constants, parameters: [], isWhole: constants.length === texts.length };
+    // Kept even when it says nothing: the plan is of this text only, another constant there says something.
+    const constants = (texts === null || texts.length === 0 ? [text] : texts).map((each) => ({ subject, family, text: each }));
+    return { constants, parameters: [], isWhole: texts?.every((each) => canonicalKey(family, each) !== null) ?? false };
   }
   if ('TypeCast' in node) {
     const { arg, typeName } = node.TypeCast;
-    const spelt = spell(subject, arg ?? null, family === 'number' ? 'integer' : family, isArray);
+    const within = new Set<object>();
+    const spelt = spell(subject, arg ?? null, family === 'number' ? 'integer' : family, isArray, within);
     const names = (typeName?.names ?? []).flatMap((each) => ('String' in each ? [each.String.sval ?? ''] : []));
     const isPlain =
       (typeName?.typmods ?? []).length === 0 && CASTS[family].has(names.at(-1) ?? '') && (names.length === 1 || names[0] === 'pg_catalog');
+    if (isPlain) for (const place of within) places.add(place);
     return { ...spelt, isWhole: spelt.isWhole && isPlain };
   }
   const items = 'List' in node ? (node.List.items ?? []) : isArray && 'A_ArrayExpr' in node ? (node.A_ArrayExpr.elements ?? []) : null;
   if (items === null) return unknown;
-  const all = items.map((item) => spell(subject, item, family, false));
+  const all = items.map((item) => spell(subject, item, family, false, places));
   return {
     constants: all.flatMap(({ constants }) => constants),
     parameters: all.flatMap(({ parameters }) => parameters),

@@ -59,7 +59,10 @@ export async function readVerdicts(dir: string, keys: readonly SubjectKey[], que
         const has = (digests: readonly Uint8Array[]): boolean => digests.some((digest) => made.digests.has(textOf(digest)));
         const flags = (has(about.asked) ? ASKED : 0) | (has(about.returned) ? RETURNED : 0) | (about.isClosed ? CLOSED : 0);
         const ofSession = bySession.get(record.session) ?? new Map<number, number>();
-        bySession.set(record.session, ofSession.set(record.n, flags));
+        const known = ofSession.get(record.n);
+        // Two of one request: whatever either of them found.
+        const both = known === undefined ? flags : ((flags | known) & ~CLOSED) | (flags & known & CLOSED);
+        bySession.set(record.session, ofSession.set(record.n, both));
       }
     }
     if (decoder.isDamaged) damaged.push(file.name);

@@ -5,6 +5,7 @@ import { Problem, send } from './client.ts';
 import { Live } from './live.ts';
 import { Presence, presence } from './presence.ts';
 import { createQueryClient } from './query-client.ts';
+import { reloadWhenRestored } from './restored.ts';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 const over = () => new Problem({ status: 401, code: 'SP_AUTH_EXPIRED', title: 'the identity has expired' });
@@ -60,6 +61,14 @@ test('when the log-in is over, any answer tells the page, and what it has read i
   );
   end();
   client.clear();
+});
+
+test('a page that comes back as it was is loaded anew; a fresh one is not', () => {
+  const target = new EventTarget();
+  let reloads = 0;
+  reloadWhenRestored(target, () => (reloads += 1));
+  for (const persisted of [false, true]) target.dispatchEvent(Object.assign(new Event('pageshow'), { persisted }));
+  assert.equal(reloads, 1);
 });
 
 test('a stream that is refused for good makes the page ask who is logged in', (context) => {

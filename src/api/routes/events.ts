@@ -3,6 +3,7 @@
 
 /* oxlint-disable oxc/no-async-endpoint-handlers -- fastify awaits its handlers; this is not Express */
 
+import type { ApprovalId } from '../../core/ids.ts';
 import type { ApiApp } from '../app.ts';
 import type { EventBroker, ViewOf } from '../event-broker.ts';
 import { grantSchema, grantView } from '../grant-views.ts';
@@ -15,17 +16,19 @@ const tags = ['events'];
 
 export function eventRoutes(app: ApiApp, deps: ApiDeps, broker: EventBroker): void {
   const stops = [
-    deps.approvals.subscribe((approval) =>
-      broker.publish(
-        'approval',
-        approval.id,
-        async () => (viewer) =>
-          maySeeApproval(approval, viewer, deps) ? approvalSchema.parse(approvalView(approval, viewer, deps.approvals)) : null,
-      ),
-    ),
+    // By its id alone: what is kept of thousands of changes holds none of their statements.
+    deps.approvals.subscribe(({ id }) => broker.publish('approval', id, () => viewOfApproval(id))),
     deps.changes.subscribe((change) => broker.publish(change.kind, thingOf(change), async () => viewOf(change))),
   ];
   app.addHook('onClose', async () => stops.forEach((stop) => stop()));
+
+  async function viewOfApproval(id: ApprovalId): Promise<ViewOf | null> {
+    const approval = await deps.approvals.show(id);
+    return (
+      approval &&
+      ((viewer) => (maySeeApproval(approval, viewer, deps) ? approvalSchema.parse(approvalView(approval, viewer, deps.approvals)) : null))
+    );
+  }
 
   async function viewOf(change: ApiChange): Promise<ViewOf | null> {
     switch (change.kind) {

@@ -56,6 +56,9 @@ export function createAnalyst({ target, loader, planner, connectToSample }: Anal
     },
     ...readerOf(planner),
     under: (policy: ColumnPolicy) => readerOf(planner.under(policy)),
+    async relationsOf(subject: string) {
+      return (await looked()) === null ? null : planner.relationsOf(subject);
+    },
     async knowsColumn(qualified: string) {
       const parts = qualified.split('.');
       const column = parts.pop() ?? '';

@@ -235,6 +235,8 @@ export class Answers implements ScannerSink {
       this.#confirm(work, body);
     }
     if (isLast) {
+      // Carried out to its end at once, whatever is fetched of its RETURNING.
+      if (type === UPSTREAM.portalSuspended && work.planned?.plan.facts.effects.includes('write') === true) work.subjects?.interrupted();
       this.#settle(work, 'ok');
       this.#gateOnResults();
     }
@@ -377,6 +379,7 @@ export class Answers implements ScannerSink {
     work.isSettled = true;
     const payloads: Payload[] = [];
     if (work.recording !== null) payloads.push({ kind: 'result', bytes: work.recording.finish(this.#elapsedMs(work), work.rows) });
+    if (code !== 'ok') work.subjects?.interrupted();
     const result = { rows: work.rows, bytes: work.bytes, code };
     this.#settling = this.#deps.gate.settle(work.permit, result, payloads, work.subjects?.finish());
   }

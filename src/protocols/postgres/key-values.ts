@@ -21,19 +21,38 @@ const UUID = 2950;
 const BPCHAR = 1042;
 /** Unknown, text, varchar, char(n). */
 const TEXTS: ReadonlySet<number> = new Set([705, 25, 1043, BPCHAR]);
+const ARRAYS: Readonly<Record<number, number>> = {
+  1005: INT2,
+  1007: INT4,
+  1016: INT8,
+  1231: NUMERIC,
+  2951: UUID,
+  1009: 25,
+  1015: 1043,
+  1014: BPCHAR,
+};
+const NUMBERS: ReadonlySet<number> = new Set([INT2, INT4, INT8, NUMERIC]);
 const MAX_KEY_BYTES = 4096;
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** What `SubjectIndex.digest` takes; null = it cannot be told. */
 export function keyOf(value: WireValue, family: KeyFamily): string | null {
-  const text = value.bytes.length > MAX_KEY_BYTES ? null : textOf(value, family);
+  const text = value.bytes.length > MAX_KEY_BYTES || !isExact(value.type, family) ? null : textOf(value, family);
   // char(n) is compared without the blanks at its end.
   return text === null ? null : canonicalKey(value.type === BPCHAR && family === 'text' ? 'padded' : family, text);
 }
 
+/** Values of the type are compared with keys of the family as they are written: floats are rounded, and names are cut. */
+function isExact(type: number, family: KeyFamily): boolean {
+  if (type === 0 || type === 705) return true;
+  if (family === 'uuid') return type === UUID;
+  return (family === 'number' || family === 'integer' ? NUMBERS : TEXTS).has(type);
+}
+
 /** Of all elements of an array that are not NULL; null = one of them cannot be told. */
 export function keysOf({ bytes, isBinary, type }: WireValue, family: KeyFamily): readonly string[] | null {
-  const elements = isBinary ? binaryElements(bytes) : textElements(bytes, type);
+  const elementType = type === 0 ? 0 : ARRAYS[type];
+  const elements = elementType === undefined ? null : isBinary ? binaryElements(bytes) : textElements(bytes, elementType);
   const keys = elements?.map((element) => keyOf(element, family)) ?? [null];
   return keys.every((key) => key !== null) ? keys : null;
 }
@@ -71,12 +90,11 @@ function numericText(view: DataView): string | null {
   return `${sign === 0 ? '' : '-'}${digits || '0'}e${4 * (weight + 1 - count)}`;
 }
 
+/** @param type of an element */
 function textElements(bytes: Uint8Array, type: number): readonly WireValue[] | null {
   const text = utf8(bytes);
   const elements = text === null ? null : arrayElements(text);
-  // Elements of char(n)[].
-  const element = type === 1014 ? BPCHAR : 25;
-  return elements?.map((each) => ({ bytes: Buffer.from(each), isBinary: false, type: element })) ?? null;
+  return elements?.map((each) => ({ bytes: Buffer.from(each), isBinary: false, type })) ?? null;
 }
 
 /** SPEC: `array_recv`. */

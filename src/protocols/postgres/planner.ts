@@ -296,6 +296,14 @@ export class Planner {
     return { subjects: this.#subjects.value };
   }
 
+  /** `schema.relation` of everything that may have rows of a subject; null = it is none of this target. */
+  relationsOf(subject: string): readonly string[] | null {
+    const { catalogue } = this.protection();
+    const { subjects } = this.#subjectsIn(catalogue);
+    if (subjects?.names.includes(subject) !== true) return null;
+    return catalogue.relations.flatMap(({ qualified }) => (subjects.touches(subject, qualified) ? [qualified] : []));
+  }
+
   /** What an approval is bound to instead of the exact text: see `statement-form.ts`. */
   formSha256({ text }: PlannedText): Sha256Hex {
     return formSha256(text, this.#deps.parser);

@@ -164,3 +164,39 @@ test('constants, parameters and lines of COPY are told, NULL is nobody', () => {
   );
   assert.equal(told(copied).isClosed, false);
 });
+
+test('INVARIANT: a request that failed, or that was not fetched to its end, may have touched anybody', () => {
+  const watch = watching();
+  watch.columns(
+    described([
+      [25, 0],
+      [23, 0],
+    ]),
+  );
+  watch.rows(0, row(text('a'), text(17)), true);
+  watch.interrupted();
+  assert.deepEqual(told(watch), { asked: [], returned: ['n:17'], isClosed: false });
+});
+
+test('INVARIANT: values of types that round or cut are not told', () => {
+  const parameters = [{ number: 1, family: 'number', isArray: false }];
+  const bound = Buffer.concat([Buffer.of(0, 0, 0, 1, 0, 0, 0, 20), Buffer.from('17.00000000000000001')]);
+  for (const [type, isClosed] of [
+    [0, true],
+    [1700, true],
+    [701, false],
+    [700, false],
+  ] as const) {
+    const watch = watching({ parameters, portal: { parameterBytes: bound, statement: { parameterTypes: [type] } } });
+    assert.equal(told(watch).isClosed, isClosed, String(type));
+  }
+  const watch = watching();
+  watch.columns(
+    described([
+      [25, 0],
+      [701, 0],
+    ]),
+  );
+  watch.rows(0, row(text('a'), text('9.007199254740992e+15')), true);
+  assert.deepEqual(told(watch), { asked: [], returned: [], isClosed: false });
+});

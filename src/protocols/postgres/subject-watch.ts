@@ -106,6 +106,11 @@ export class SubjectWatch {
     if (isBoundary) this.#pieces = null;
   }
 
+  /** It came to no end: an error may print values of any row that was read, and what was changed may not be shown. */
+  interrupted(): void {
+    this.#giveUp();
+  }
+
   finish(): readonly SubjectDigests[] {
     return [...this.#bySubject].map(([subject, { asked, returned, isClosed }]) => ({
       subject,

@@ -3,7 +3,7 @@
 import 'uplot/dist/uPlot.min.css';
 import { useEffect, useRef } from 'react';
 import uPlot from 'uplot';
-import { count } from '../../ui/numbers.ts';
+import { compact, count } from '../../ui/numbers.ts';
 import type { Series } from './series.ts';
 
 export interface PlotLine {
@@ -81,7 +81,7 @@ function optionsOf(width: number, lines: readonly PlotLine[]): uPlot.Options {
     legend: { show: false },
     cursor: { points: { show: false }, drag: { x: false, y: false } },
     scales: { y: { range: (_plot, _min, max) => [0, Math.max(4, max * 1.1)] } },
-    axes: [axis, { ...axis, size: 48, values: (_plot, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? count(tick) : '')) }],
+    axes: [axis, { ...axis, size: 48, values: (_plot, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? compact(tick) : '')) }],
     series: [
       {},
       ...lines.map(({ label, colour: name }) => ({
