@@ -13,6 +13,13 @@ const STALE: Readonly<Record<string, readonly string[]>> = {
   lock: ['locks', 'grants'],
 };
 
+/** Pages of a list that are read again by themselves. WHY: of one that somebody has scrolled through, all would be asked for with each event. */
+const fewPages = 3;
+
+function isLong(data: unknown): boolean {
+  return typeof data === 'object' && data !== null && 'pages' in data && Array.isArray(data.pages) && data.pages.length > fewPages;
+}
+
 export type LiveState = 'connecting' | 'live' | 'lost';
 
 export class Live {
@@ -83,6 +90,6 @@ export class Live {
     this.#timer = null;
     const keys = new Set([...this.#stale].flatMap((kind) => STALE[kind] ?? []));
     this.#stale.clear();
-    for (const key of keys) void this.#client.invalidateQueries({ queryKey: [key] });
+    for (const key of keys) void this.#client.invalidateQueries({ queryKey: [key], predicate: ({ state }) => !isLong(state.data) });
   }
 }

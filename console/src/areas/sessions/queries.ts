@@ -37,7 +37,7 @@ export function useSessions(filter: SessionFilter) {
       });
     },
     getNextPageParam: ({ next }) => next ?? undefined,
-    // Only what is looked at is read again: a hundred pages would be a load.
+    // Far more than anybody scrolls; a list of more than a few pages is not read again by itself (api/live.ts).
     maxPages: 500,
   });
 }
