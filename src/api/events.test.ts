@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { Principal } from '../core/identity.ts';
+import type { Approval } from '../core/ports.ts';
 import type { ApiApp } from './app.ts';
 import { buildApi } from './app.ts';
 import { EventBroker } from './event-broker.ts';
@@ -96,6 +98,28 @@ describe('events', () => {
     const again = await stream(app, 'auditor', { 'last-event-id': new RegExp('^id: (.*)$', 'm').exec(auditor.text())?.[1] ?? id });
     await turn();
     assert.deepEqual(again.kinds(), ['ready']);
+    await app.close();
+  });
+
+  test('who could answer by a right that was lent hears that somebody else did, and nothing more', async () => {
+    const fakes = createFakes();
+    const lent = person('stranger');
+    const approvals = {
+      ...fakes.deps.approvals,
+      mayAnswer: ({ state }: Approval, by: Principal) => state === 'pending' && by.subject === lent.subject,
+    };
+    const app = await buildApi({ ...fakes.deps, approvals }, null);
+    const [stranger, other] = [await stream(app, 'stranger'), await stream(app, 'other')];
+    await turn();
+    const approval = approvalOf('a', person('agent'));
+    for (const state of ['pending', 'approved'] as const) {
+      fakes.publish({ ...approval, state });
+      await turn();
+    }
+    assert.deepEqual(stranger.kinds(), ['ready', 'approval', 'approval']);
+    assert.match(stranger.text(), /"state":"pending".*"mayAnswer":true/);
+    assert.ok(stranger.text().includes(`data: ${JSON.stringify({ id: approval.id, state: 'approved' })}\n`));
+    assert.deepEqual(other.kinds(), ['ready']);
     await app.close();
   });
 

@@ -9,6 +9,7 @@ import { type CodeFlowProvider, createCodeFlow } from './code-flow.ts';
 import { createLoginTransactions, TRANSACTION_MS } from './login-transaction.ts';
 
 const ISSUER = 'https://idp.example.com';
+const SECOND_ISSUER = 'https://second.example.com';
 const to = { redirectUri: 'https://gate.example.com/console/callback/corp', returnTo: '/console/', hint: null };
 const back = { ...to, provider: 'corp' };
 const code = (wanted: ErrorCode) => (fault: unknown) => fault instanceof SallyportError && fault.code === wanted;
@@ -25,20 +26,19 @@ const metadata = (change: object = {}): object => ({
 function flowOf(answer: (url: URL, init: RequestInit | undefined) => Response, change: Partial<CodeFlowProvider> = {}) {
   const asked: { readonly url: URL; readonly init: RequestInit | undefined }[] = [];
   let nowMs = 1_000_000;
+  const corp: CodeFlowProvider = {
+    name: 'corp',
+    label: 'Corp',
+    issuer: ISSUER,
+    clientId: 'console',
+    clientSecret: null,
+    scopes: ['openid', 'profile'],
+    resource: null,
+    token: 'access',
+    ...change,
+  };
   const flow = createCodeFlow({
-    providers: [
-      {
-        name: 'corp',
-        label: 'Corp',
-        issuer: ISSUER,
-        clientId: 'console',
-        clientSecret: null,
-        scopes: ['openid', 'profile'],
-        resource: null,
-        token: 'access',
-        ...change,
-      },
-    ],
+    providers: [corp, { ...corp, name: 'second', issuer: SECOND_ISSUER }],
     clock: { nowMs: () => nowMs, monotonicMs: () => nowMs },
     random: { bytes: (length) => randomBytes(length) },
     fetch: async (input, init) => {
@@ -121,18 +121,32 @@ describe('authorization code flow', () => {
   });
 
   it('shows no code to another provider than the browser came back from, and none that comes without its issuer where it has one', async () => {
-    const { flow, asked } = flowOf(() => json(metadata({ authorization_response_iss_parameter_supported: true })));
-    const end = async (change: object, more = `&iss=${ISSUER}`): Promise<unknown> => {
-      const { url, transaction } = await flow.begin('corp', to);
-      const state = new URL(url).searchParams.get('state') ?? '';
-      return flow.finish(transaction, { ...back, query: `?code=c&state=${state}${more}`, ...change });
-    };
-    for (const mixed of [end({ provider: 'other' }), end({}, ''), end({}, '&iss=https://other.example.com')])
-      await assert.rejects(mixed, code('SP_AUTH_INVALID_TOKEN'));
-    assert.deepEqual(
-      asked.map(({ url }) => url.pathname),
-      ['/.well-known/openid-configuration'],
+    const { flow, asked } = flowOf(({ origin }) =>
+      json(
+        metadata({
+          issuer: origin,
+          authorization_endpoint: `${origin}/auth`,
+          token_endpoint: `${origin}/token`,
+          jwks_uri: `${origin}/jwks`,
+          authorization_response_iss_parameter_supported: origin === ISSUER,
+        }),
+      ),
     );
+    const end = async (begun: string, ended: string, more: string): Promise<unknown> => {
+      const { url, transaction } = await flow.begin(begun, to);
+      const state = new URL(url).searchParams.get('state') ?? '';
+      return flow.finish(transaction, { ...back, provider: ended, query: `?code=c&state=${state}${more}` });
+    };
+    await flow.begin('second', to);
+    for (const [begun, ended, more] of [
+      ['corp', 'second', ''],
+      ['second', 'corp', `&iss=${ISSUER}`],
+      ['corp', 'other', `&iss=${ISSUER}`],
+      ['corp', 'corp', ''],
+      ['corp', 'corp', `&iss=${SECOND_ISSUER}`],
+    ] as const)
+      await assert.rejects(end(begun, ended, more), code('SP_AUTH_INVALID_TOKEN'), `${begun} ${ended} ${more}`);
+    assert.ok(asked.every(({ url }) => url.pathname === '/.well-known/openid-configuration'));
   });
 
   it('tells a provider that is down from one that says no, and needs an identity token', async () => {

@@ -218,6 +218,20 @@ test('who is no auditor sees neither area', async () => {
   await clerk.context.close();
 });
 
+test('a page whose log-in is over shows nothing but the log-in', async () => {
+  const other = await openConsole(browser, await officerOf(gateway));
+  const late = await other.context.newPage();
+  await late.goto(url('/overview'));
+  await late.getByRole('navigation', { name: 'Areas', exact: true }).waitFor();
+  await other.context.setExtraHTTPHeaders({});
+  await late.keyboard.press('g');
+  await late.keyboard.press('l');
+  await late.locator('.login-card').waitFor();
+  assert.equal(await late.getByRole('navigation').count(), 0);
+  assert.deepEqual(other.faults, []);
+  await other.context.close();
+});
+
 test('no page did what its content security policy forbids', () => assert.deepEqual(officer.faults, []));
 
 /** Writes the CRC of a stored file anew, in both headers. */

@@ -23,11 +23,14 @@ export function eventRoutes(app: ApiApp, deps: ApiDeps, broker: EventBroker): vo
   app.addHook('onClose', async () => stops.forEach((stop) => stop()));
 
   async function viewOfApproval(id: ApprovalId): Promise<ViewOf | null> {
-    const approval = await deps.approvals.show(id);
-    return (
-      approval &&
-      ((viewer) => (maySeeApproval(approval, viewer, deps) ? approvalSchema.parse(approvalView(approval, viewer, deps.approvals)) : null))
-    );
+    const { approvals } = deps;
+    const approval = await approvals.show(id);
+    if (approval === null) return null;
+    return (viewer) => {
+      if (maySeeApproval(approval, viewer, deps)) return approvalSchema.parse(approvalView(approval, viewer, approvals));
+      // Who could answer it by a right that was lent saw it for so long: that it is settled is all they are told.
+      return approvals.mayAnswer({ ...approval, state: 'pending' }, viewer.principal) ? { id, state: approval.state } : null;
+    };
   }
 
   async function viewOf(change: ApiChange): Promise<ViewOf | null> {
