@@ -33,6 +33,11 @@ export interface SubjectColumns {
   readonly unmatched: readonly string[];
 }
 
+/** Values of any column and texts of any statement are in them; read only by those who see everything. */
+const SAMPLES: ReadonlySet<string> = new Set(
+  ['statistic', 'statistic_ext_data', 'stats', 'stats_ext', 'stats_ext_exprs', 'stat_activity'].map((name) => `pg_catalog.pg_${name}`),
+);
+
 const STORED: ReadonlySet<Relation['kind']> = new Set(['table', 'partitioned']);
 
 /** @param protect the closure over the rules of one subject */
@@ -91,7 +96,7 @@ class OneSubject {
 
   touches(relation: string): boolean {
     // A name that matches nothing may have been given to anything.
-    return this.#touching.has(relation) || (this.unmatched.length > 0 && this.#known.has(relation));
+    return this.#touching.has(relation) || SAMPLES.has(relation) || (this.unmatched.length > 0 && this.#known.has(relation));
   }
 
   tying(relation: string): readonly string[] {
