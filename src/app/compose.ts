@@ -155,7 +155,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   requireRoles(starting.policy, requiredRoles(document));
   await recordStart(starting, { versions: store.policies, audit, clock });
   const changes = createChanges();
-  const opened = await openSubjects(document, configuredSubjectKeys, { dataDirectory, from: audit.size(), clock });
+  const opened = await openSubjects(document, configuredSubjectKeys, { dataDirectory, from: audit.size(), clock, tokenKeys });
   const settings = { ...ofFiles, policySource: starting.policy.source, subjects: opened.settings };
   const threadPolicy = new ThreadPolicy(starting.policy, document.targets);
   const runtime = new PolicyRuntime({

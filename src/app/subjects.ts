@@ -19,6 +19,7 @@ import {
   readVerdicts,
   SubjectKey,
   type SubjectNames,
+  tokensMadeAt,
   SubjectWriter,
 } from '../subjects/index.ts';
 import type { ConfigDocument } from './config-schema.ts';
@@ -50,6 +51,10 @@ const namesOf = ({ targets }: Pick<ConfigDocument, 'targets'>): SubjectNames =>
       .map(({ name, subjects }) => [name, Object.fromEntries(subjects.map((subject) => [subject.name, subject.columns]))]),
   );
 
+/** Of token keys whose secret is there: another secret is another key, whatever it is called. */
+const namesOfKeys = (tokenKeys: readonly TokenKeySetting[]): string[] =>
+  tokenKeys.flatMap(({ id, secret }) => (secret.reveal() === '' ? [] : [`${id} ${new SubjectKey(secret.reveal()).id}`])).sort();
+
 export interface OpenSubjects {
   /** Null: no target has subjects. */
   readonly settings: SubjectSettings | null;
@@ -64,7 +69,7 @@ export interface OpenSubjects {
 export async function openSubjects(
   document: ConfigDocument,
   configured: readonly Secret[],
-  deps: { readonly dataDirectory: string; readonly from: number; readonly clock: Clock },
+  deps: { readonly dataDirectory: string; readonly from: number; readonly clock: Clock; readonly tokenKeys: readonly TokenKeySetting[] },
 ): Promise<OpenSubjects> {
   const dir = join(deps.dataDirectory, 'subjects');
   const targets = namesOf(document);
@@ -76,7 +81,8 @@ export async function openSubjects(
   }
   const nowMs = deps.clock.nowMs();
   const onDisk = await keysOnDisk(dir, nowMs, configured.length === 0);
-  await noteEpoch(dir, { from: deps.from, at: new Date(nowMs).toISOString(), targets });
+  const tokenKeys = namesOfKeys(deps.tokenKeys.filter(({ state }) => state !== 'expired'));
+  await noteEpoch(dir, { from: deps.from, at: new Date(nowMs).toISOString(), ...(tokenKeys.length === 0 ? {} : { tokenKeys }), targets });
   const secrets = [...configured, ...onDisk.map((text) => new Secret(text))];
   const [secret] = secrets;
   const isNeeded = Object.keys(targets).length > 0 && secret !== undefined;
@@ -108,10 +114,11 @@ export function createSubjectSearch(deps: {
 }): SubjectsSurface {
   const { document, opened, audit, reader, clock } = deps;
   const { dir, keys, epochs } = opened;
-  /** Under every key that still opens tokens. */
+  const haveKeys = new Set(namesOfKeys(deps.tokenKeys));
+  /** Under every key that there is, also one whose tokens are refused by now. */
   const tokensFor = (target: string, value: string): string[] =>
     deps.tokenKeys
-      .filter(({ state }) => state !== 'expired')
+      .filter(({ secret }) => secret.reveal() !== '')
       .flatMap(({ id, secret }) => {
         const space = new TokenSpace([deriveTokenKey(id, 'active', secret.reveal(), target)]);
         return deps.classNames().map((name) => space.issue(name, value));
@@ -133,6 +140,8 @@ export function createSubjectSearch(deps: {
       const evidence = {
         of: (session: string, n: number) => verdicts.of(session, n),
         columns,
+        tokensMadeAt: (seq: number) => tokensMadeAt(epochs, seq, haveKeys),
+        classNames: haveKeys.size === 0 && !epochs.some(({ tokenKeys }) => tokenKeys !== undefined) ? null : new Set(deps.classNames()),
         relations:
           (await deps
             .analysts()

@@ -77,6 +77,24 @@ test('INVARIANT: only a closed record that does not have the value leaves a requ
   assert.equal(found.touching, 4);
 });
 
+test('INVARIANT: what may have had tokens that cannot be made any more is a possible one', async () => {
+  const log = new Log();
+  const [before, after] = [log.request(), log.request()];
+  const { unsure } = await log.find({ of: () => nobody, tokensMadeAt: (seq) => seq > before });
+  assert.deepEqual(
+    unsure.map(({ seq, why }) => [seq, why]),
+    [[before, 'not-indexed']],
+  );
+  assert.ok(after > before);
+  const renamed = log.request({ facts: facts({ classes: ['phi.old'] }) });
+  const cut = log.request({ facts: facts({ cut: ['classes'] }) });
+  const { unsure: others } = await log.find({ of: () => nobody, classNames: new Set(['phi.ssn']) });
+  assert.deepEqual(
+    others.map(({ seq }) => seq),
+    [cut, renamed],
+  );
+});
+
 test('what showed no row and changed nothing is no possible one; what was never answered is', async () => {
   const log = new Log();
   log.request({}, 0);
@@ -97,7 +115,7 @@ test('what showed no row and changed nothing is no possible one; what was never 
 test('INVARIANT: a failure whose message can hold a value, or that need not undo what came before, is a possible one', async () => {
   const log = new Log();
   const printed = log.request({}, 0, '22P02');
-  const committed = log.request({ facts: facts({ verbs: ['UPDATE', 'TRANSACTION', 'SELECT'], effects: ['read', 'write'] }) }, 0, '57014');
+  const committed = log.request({ facts: facts({ verbs: ['UPDATE', 'COMMIT', 'SELECT'], effects: ['read', 'write'] }) }, 0, '57014');
   const called = log.request({ facts: facts({ effects: ['read', 'call'] }) }, 0, '57014');
   const changed = log.request({ facts: facts({ effects: ['write'] }) }, 0, '22P02');
   log.request({}, 0, '57014');

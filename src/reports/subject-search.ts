@@ -29,6 +29,10 @@ export interface SubjectEvidence {
   columnsAt(seq: number): readonly string[] | null;
   /** Those of today. */
   readonly columns: readonly string[];
+  /** False: it may have had tokens that nobody can make any more, and its record tells of those only. Absent = true. */
+  tokensMadeAt?(seq: number): boolean;
+  /** Classes whose tokens were made for the search; null = there are no tokens. */
+  readonly classNames?: ReadonlySet<string> | null;
   /** What has rows of the subject today, beside the relations of `columns`; null = cannot be told, and any may. */
   readonly relations?: readonly string[] | null;
 }
@@ -94,7 +98,14 @@ function looked(
   if (how.length > 0) return { seq, header, how };
   if (!isSame) return { seq, header, why: 'before-index' };
   if (verdict === null) return { seq, header, why: 'not-indexed' };
+  if (evidence.tokensMadeAt?.(seq) === false || hasOtherClasses(header, evidence)) return { seq, header, why: 'not-indexed' };
   return verdict.isClosed ? 'left-out' : { seq, header, why: 'not-by-key' };
+}
+
+/** A class that policy has no more made tokens of its own. */
+function hasOtherClasses({ facts }: EntryHeader, { classNames = null }: SubjectEvidence): boolean {
+  if (classNames === null) return false;
+  return facts === undefined || facts.cut?.includes('classes') === true || facts.classes.some((name) => !classNames.has(name));
 }
 
 /** By the names of relations alone, and whenever they are not all there. */
@@ -145,7 +156,7 @@ function keep<Hit>(hits: Hit[], hit: Hit, limit: number): void {
 /** Ends of a request that undo it, and whose message never has a value: other errors print those of any row that was read. */
 const SILENT = /^(?:08|25|40|53|57)[0-9A-Z]{3}$/;
 /** What came before may stay although the request failed. */
-const COMMITTING: ReadonlySet<string> = new Set(['TRANSACTION', 'UNKNOWN']);
+const COMMITTING: ReadonlySet<string> = new Set(['TRANSACTION', 'COMMIT', 'PREPARE TRANSACTION', 'UNKNOWN']);
 
 /** Nothing was shown and nothing was changed. */
 function isWithoutEffect({ result, effects }: SubjectHit, verbs: readonly string[]): boolean {

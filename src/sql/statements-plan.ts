@@ -97,7 +97,7 @@ export class StatementPlan {
     });
     // Before the walk as well.
     if (this.context.subjects !== undefined)
-      this.#foundSubjects.push(findSubjects(found.evidence ?? null, answersRows(this.node), this.context, parameterUses(node)));
+      this.#foundSubjects.push(findSubjects(found.evidence ?? null, answersRows(this.node), this.context, () => parameterUses(node)));
     this.lineages.push(found);
     this.limit = found.limit;
     this.walker.root = node;

@@ -33,6 +33,11 @@ export interface SubjectColumns {
   readonly unmatched: readonly string[];
 }
 
+/** Values of any column and texts of any statement are in them; read only by those who see everything. */
+const SAMPLES: ReadonlySet<string> = new Set(
+  ['statistic', 'statistic_ext_data', 'stats', 'stats_ext', 'stats_ext_exprs', 'stat_activity'].map((name) => `pg_catalog.pg_${name}`),
+);
+
 const STORED: ReadonlySet<Relation['kind']> = new Set(['table', 'partitioned']);
 
 /** @param protect the closure over the rules of one subject */
@@ -75,7 +80,11 @@ class OneSubject {
         holding.add(relation.oid);
         // What a view or an expression makes of a key may be something else.
         if (STORED.has(relation.kind) && column.generated === null) {
-          this.keys.set(`${relation.qualified}.${column.name}`, { relation, column, family: familyOf(column) });
+          this.keys.set(`${relation.qualified}.${column.name}`, {
+            relation,
+            column,
+            family: folds(catalogue, relation.oid, column.name) ? null : familyOf(column),
+          });
         }
         // Rows of children are rows of their parents, which may not have the column.
         const above = [relation, ...ancestors(catalogue, relation)];
@@ -91,7 +100,7 @@ class OneSubject {
 
   touches(relation: string): boolean {
     // A name that matches nothing may have been given to anything.
-    return this.#touching.has(relation) || (this.unmatched.length > 0 && this.#known.has(relation));
+    return this.#touching.has(relation) || SAMPLES.has(relation) || (this.unmatched.length > 0 && this.#known.has(relation));
   }
 
   tying(relation: string): readonly string[] {
@@ -116,6 +125,19 @@ class OneSubject {
       }
     }
   }
+}
+
+/** Different texts are equal there, or in the key that it refers to. */
+function folds(catalogue: Catalogue, oid: number, column: string, seen: ReadonlySet<number> = new Set()): boolean {
+  // Tables may refer to each other.
+  if (seen.has(oid)) return false;
+  return catalogue.restrictionsOn(oid).some((each) => {
+    const at = each.relation === oid ? each.columns.indexOf(column) : -1;
+    if (at < 0) return false;
+    if (each.folds === true) return true;
+    const { target } = each;
+    return target !== null && folds(catalogue, target.relation, target.columns[at] ?? '', new Set([...seen, oid]));
+  });
 }
 
 function note(to: Map<string, Set<string>>, relation: string, column: string): void {

@@ -256,3 +256,20 @@ test('a masked key tells nobody, a name that matches nothing closes nothing', ()
   const unsure = new TestSession(() => null, { protection, subjects: gone });
   assert.equal(unsure.plan('SELECT label FROM wards').facts.subjects?.[0]?.isClosed, false);
 });
+
+test('INVARIANT: a key in which different texts are equal closes nothing, nor does what refers to it', () => {
+  const patients = catalogue.relation('public', 'patients')?.oid;
+  const folding: typeof catalogue = {
+    ...catalogue,
+    restrictionsOn: (oid) =>
+      catalogue.restrictionsOn(oid).map((each) => (each.kind === 'key' && each.relation === patients ? { ...each, folds: true } : each)),
+  };
+  const one = new TestSession(() => null, {
+    protection,
+    subjects: subjectColumns(folding, [{ name: 'patient', columns: ['public.patients.id'] }], protectOnly),
+  });
+  for (const sql of ['SELECT name FROM patients WHERE id = 17', 'SELECT kind, patient_id FROM visits']) {
+    assert.equal(one.plan(sql).facts.subjects?.[0]?.isClosed, false, sql);
+    assert.equal(closed(sql), true, sql);
+  }
+});

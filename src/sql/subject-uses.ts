@@ -33,7 +33,7 @@ export function findSubjects(
   evidence: LineageEvidence | null,
   isAnswer: boolean,
   context: PlanContext,
-  parameters: ReadonlyMap<number, readonly object[]>,
+  parameters: () => ReadonlyMap<number, readonly object[]>,
 ): FoundSubjects {
   const { subjects } = context;
   if (subjects === undefined || evidence === null) return NO_SUBJECTS;
@@ -46,7 +46,8 @@ export function findSubjects(
     const one = new OneUse(subject, subjects, context);
     one.read(evidence, touched, isAnswer);
     // The type of a parameter is that of its first use: elsewhere than beside a key it may be one that rounds or cuts values.
-    const isKey = one.parameters.every(({ number }) => parameters.get(number)?.every((place) => one.places.has(place)) === true);
+    const places = one.parameters.length === 0 ? null : parameters();
+    const isKey = one.parameters.every(({ number }) => places?.get(number)?.every((place) => one.places.has(place)) === true);
     uses.push({ subject, outputs: one.outputs, parameters: one.parameters, isClosed: one.isClosed && isKey, relations: touched });
     constants.push(...one.constants);
   }

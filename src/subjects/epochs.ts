@@ -14,6 +14,8 @@ const epochs = z.array(
     /** Log index from which on it holds. */
     from: z.int().nonnegative(),
     at: z.string(),
+    /** Of the keys that tokens in requests may be made with; absent = none. */
+    tokenKeys: z.array(z.string()).optional(),
     targets: z.record(z.string(), z.record(z.string(), z.array(z.string()))),
   }),
 );
@@ -34,11 +36,18 @@ export async function readEpochs(dir: string): Promise<readonly Epoch[]> {
 /** Notes the configuration of a start when it is another than that of the one before. */
 export async function noteEpoch(
   dir: string,
-  now: { readonly from: number; readonly at: string; readonly targets: SubjectNames },
+  now: { readonly from: number; readonly at: string; readonly tokenKeys?: string[]; readonly targets: SubjectNames },
 ): Promise<void> {
   const known = await readEpochs(dir);
-  if (JSON.stringify(known.at(-1)?.targets ?? {}) === JSON.stringify(now.targets)) return;
+  const last = known.at(-1);
+  const isSame = JSON.stringify(last?.tokenKeys ?? []) === JSON.stringify(now.tokenKeys ?? []);
+  if (isSame && JSON.stringify(last?.targets ?? {}) === JSON.stringify(now.targets)) return;
   await writeDurably(pathIn(dir), Buffer.from(`${JSON.stringify([...known, now], null, 1)}\n`));
+}
+
+/** Whether all tokens that requests may have had from the entry at `seq` on can be made today. @param have keys, as `Epoch.tokenKeys` */
+export function tokensMadeAt(known: readonly Epoch[], seq: number, have: ReadonlySet<string>): boolean {
+  return known.findLast(({ from }) => from <= seq)?.tokenKeys?.every((id) => have.has(id)) ?? true;
 }
 
 /** The columns in force for the entry at `seq`; null = none. */

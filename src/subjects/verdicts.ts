@@ -37,11 +37,34 @@ export interface VerdictQuery {
 const ASKED = 1;
 const RETURNED = 2;
 const CLOSED = 4;
+const KNOWN = 8;
+
+/** Of the requests of one session: a byte for each of its entries up to the last one. Years of requests are held at once. */
+class Flags {
+  #bytes = new Uint8Array(16);
+
+  /** Two of one request: whatever either of them found. */
+  add(n: number, flags: number): void {
+    if (n >= this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(n + 1, 2 * this.#bytes.length));
+      grown.set(this.#bytes);
+      this.#bytes = grown;
+    }
+    const known = this.of(n);
+    const isClosed = flags & (known === 0 ? CLOSED : known);
+    this.#bytes[n] = ((flags | known) & ~CLOSED) | (isClosed & CLOSED) | KNOWN;
+  }
+
+  /** 0 = no record. */
+  of(n: number): number {
+    return this.#bytes[n] ?? 0;
+  }
+}
 
 /** @param keys all that there are */
 export async function readVerdicts(dir: string, keys: readonly SubjectKey[], query: VerdictQuery, signal: AbortSignal): Promise<Verdicts> {
   const { target, subject } = query;
-  const bySession = new Map<string, Map<number, number>>();
+  const bySession = new Map<string, Flags>();
   const damaged: string[] = [];
   const wanted = new Map(keys.map((key) => [key.id, { key, digests: digestsOf(key, query) }]));
   for (const file of await indexFiles(dir)) {
@@ -58,19 +81,17 @@ export async function readVerdicts(dir: string, keys: readonly SubjectKey[], que
         if (about === undefined) continue;
         const has = (digests: readonly Uint8Array[]): boolean => digests.some((digest) => made.digests.has(textOf(digest)));
         const flags = (has(about.asked) ? ASKED : 0) | (has(about.returned) ? RETURNED : 0) | (about.isClosed ? CLOSED : 0);
-        const ofSession = bySession.get(record.session) ?? new Map<number, number>();
-        const known = ofSession.get(record.n);
-        // Two of one request: whatever either of them found.
-        const both = known === undefined ? flags : ((flags | known) & ~CLOSED) | (flags & known & CLOSED);
-        bySession.set(record.session, ofSession.set(record.n, both));
+        const ofSession = bySession.get(record.session) ?? new Flags();
+        ofSession.add(record.n, flags);
+        bySession.set(record.session, ofSession);
       }
     }
     if (decoder.isDamaged) damaged.push(file.name);
   }
   return {
     of(session, n) {
-      const flags = bySession.get(session)?.get(n);
-      if (flags === undefined) return null;
+      const flags = bySession.get(session)?.of(n) ?? 0;
+      if (flags === 0) return null;
       return { asked: (flags & ASKED) !== 0, returned: (flags & RETURNED) !== 0, isClosed: (flags & CLOSED) !== 0 };
     },
     damaged,

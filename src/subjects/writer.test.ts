@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 import type { SallyportError } from '../core/error.ts';
 import type { SessionId, TargetName } from '../core/ids.ts';
 import type { SubjectRecord } from '../core/subject.ts';
-import { columnsAt, noteEpoch, readEpochs } from './epochs.ts';
+import { columnsAt, noteEpoch, readEpochs, tokensMadeAt } from './epochs.ts';
 import { RecordDecoder } from './format.ts';
 import { keysOnDisk, SubjectKey } from './keys.ts';
 import { dropOldFiles } from './retention.ts';
@@ -67,6 +67,17 @@ test('records are read back by the value, and by nothing else', async () => {
     new AbortController().signal,
   );
   assert.equal(other.of('ses_a', 1), null);
+});
+
+test('INVARIANT: two records of one request tell what either found, and are closed when both are', async () => {
+  const dir = fresh();
+  const writer = new SubjectWriter({ dir, key, thread: 1, clock, isDurable: true, onFatal: assert.fail });
+  for (const each of [record(900, ['n:17']), record(900, [], ['n:18']), record(7, [], [], false), record(7, [])]) writer.append(each);
+  await writer.close();
+  const found = await search(dir, '17');
+  assert.deepEqual(found.of('ses_a', 900), { asked: true, returned: false, isClosed: true });
+  assert.deepEqual(found.of('ses_a', 7), { asked: false, returned: false, isClosed: false });
+  assert.equal(found.of('ses_a', 899), null);
 });
 
 test('INVARIANT: a record is done only after its bytes were synced; a failed sync stops everything', async () => {
@@ -183,4 +194,17 @@ test('since when which columns are keys is kept, and lost without a false word',
   assert.equal(columnsAt(known, 12, 'clinic', 'patient'), null);
   await writeFile(join(dir, 'since.json'), '{');
   assert.deepEqual(await readEpochs(dir), []);
+});
+
+test('which keys tokens were made with is kept', async () => {
+  const dir = fresh();
+  const targets = { clinic: { patient: ['public.patients.ssn'] } };
+  await noteEpoch(dir, { from: 0, at: 'a', tokenKeys: ['k1'], targets });
+  await noteEpoch(dir, { from: 10, at: 'b', tokenKeys: ['k1'], targets });
+  await noteEpoch(dir, { from: 20, at: 'c', tokenKeys: ['k2'], targets });
+  const known = await readEpochs(dir);
+  assert.equal(known.length, 2);
+  assert.equal(tokensMadeAt(known, 5, new Set(['k2'])), false);
+  assert.equal(tokensMadeAt(known, 25, new Set(['k2'])), true);
+  assert.equal(tokensMadeAt(known, 5, new Set(['k1', 'k2'])), true);
 });
