@@ -73,15 +73,16 @@ async function runEndToEndTests(files: readonly string[]): Promise<boolean> {
 
 /** The longest first, so that no core is left with one of them at the end. */
 const longest = [
-  'noninterference',
   'bypass',
-  'mutation',
+  'noninterference',
   'postgres-versions',
+  'subjects',
+  'subjects-hidden',
   'console-browser',
-  'gateway-workers',
-  'gateway-faults',
+  'grants',
   'audit-crash',
-  'demo',
+  'mutation',
+  'audit-killed',
 ];
 
 function inOrder(files: readonly string[]): string[] {
@@ -103,7 +104,18 @@ if (part === 'all') passed = run('static checks', ['scripts/check.ts']) && passe
 if (part === 'all' || part === 'unit') passed = (await runUnitTests()) && passed;
 if (part === 'all' || part === 'e2e') {
   // Tests name what they need themselves too; asking once here keeps apt to a single run.
-  ensureDebianPackages(['postgresql-client', 'golang-go', 'golang-golang-x-mod-dev', 'openssl', 'chromium']);
+  ensureDebianPackages([
+    'chromium',
+    'gcc',
+    'golang-go',
+    'golang-golang-x-mod-dev',
+    'libc6-dev',
+    'openssl',
+    'poppler-utils',
+    'postgresql-client',
+    'qpdf',
+    'syslog-ng-core',
+  ]);
   await buildConsole(join(root, 'dist', 'console'));
   const only = process.argv.slice(3);
   const files = testFiles(['test/e2e/**/*.e2e.test.ts']).filter((file) => only.length === 0 || only.some((word) => file.includes(word)));
