@@ -341,6 +341,40 @@ describe('the console in a browser', () => {
     await assert.rejects(officer.check(), /requires .TrustedHTML./, 'what breaks the policy is seen');
   });
 
+  test('a session is replayed in the page: masked, with a purpose that is an entry, and no address holds what was written', async () => {
+    const agent = psql(gateway, gateway.port, await identities.tokenFor('billing-agent'), [
+      '-c',
+      'SELECT id, name, ward FROM patients WHERE id = 3',
+    ]);
+    assert.equal((await agent.ended).code, 0);
+    const officer = await loggedIn('Olga Officer', '/sessions?principal=billing-agent');
+    const { page } = officer;
+    const asked: string[] = [];
+    page.on('request', (request) => asked.push(request.url()));
+    await page.getByRole('list', { name: 'Sessions' }).getByRole('link').first().click();
+    await page.getByRole('button', { name: 'Replay' }).click();
+    await page.getByLabel('In words').fill('Planted reason of an auditor');
+    await page.getByLabel('or the identity itself').fill('no key');
+    await page.getByRole('button', { name: 'Open and replay' }).click();
+    await page.getByText('That is no age identity').waitFor();
+    assert.equal(asked.filter((url) => url.includes('/unseals') || url.includes('/recording')).length, 0);
+    await page.getByLabel('or the identity itself').fill(gateway.sealingIdentity.reveal());
+    await page.getByRole('button', { name: 'Open and replay' }).click();
+    await page.getByRole('region', { name: 'Replay' }).waitFor();
+    await page.getByRole('button', { name: 'all', exact: true }).click();
+    await page.getByRole('cell', { name: '***' }).first().waitFor();
+    assert.ok(asked.some((url) => /\/recording\?purpose=audit&/.test(url)));
+    assert.deepEqual(
+      asked.filter((url) => /Planted|AGE-SECRET/i.test(decodeURIComponent(url))),
+      [],
+    );
+    const entries = await officer.page.evaluate<{ type: string }[]>(
+      "fetch('/v1/audit/entries?type=payload.unsealed', { headers: { 'sallyport-console': '1' } }).then((r) => r.json()).then((r) => r.entries)",
+    );
+    assert.ok(entries.length > 0);
+    await officer.check();
+  });
+
   test('a list of 5,000 sessions scrolls to its end, with few of them in the page', async () => {
     const full = await gatewayOf({ start: false });
     open.push(() => full.close());

@@ -12,8 +12,8 @@ import { parametersText } from './parameters.ts';
 export interface Opening {
   readonly session: string;
   readonly purpose: string;
-  /** Approved request, where a second person has to agree. */
-  readonly unseal: string | null;
+  /** Approved request for this session. */
+  readonly unseal: string;
   readonly identity: Secret;
 }
 
@@ -32,7 +32,7 @@ export async function openRecording(opening: Opening, onProgress: (payloads: num
   for (let after: number | null = -1; after !== null;) {
     const { items, next }: Answer<'GET /v1/sessions/{id}/recording'> = await call('GET /v1/sessions/{id}/recording', {
       path: { id: opening.session },
-      query: { purpose: opening.purpose, after, ...(opening.unseal === null ? {} : { unseal: opening.unseal }) },
+      query: { purpose: opening.purpose, after, unseal: opening.unseal },
       signal,
     });
     for (const item of items) {

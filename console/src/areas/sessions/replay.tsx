@@ -4,7 +4,8 @@ import { Pause, Play, SkipBack } from 'lucide-react';
 import type { ChangeEvent, FormEvent } from 'react';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import { useMutation, useQuery } from '@tanstack/react-query';
-import { call, Problem } from '../../api/client.ts';
+import type { Secret } from '../../../../src/core/secret.ts';
+import { call } from '../../api/client.ts';
 import { counted } from '../../ui/numbers.ts';
 import { readable } from '../../ui/readable.ts';
 import { Sql } from '../../ui/sql.tsx';
@@ -32,34 +33,29 @@ function OpenForm({ session, opened }: { readonly session: string; readonly open
     stop.current = controller;
     return () => controller.abort();
   }, []);
-  const open = useMutation({
-    mutationFn: async (unseal: string | null) => {
-      const secret = identityIn(identity);
-      if (secret === null) throw new Error('no identity');
-      const text = reason.trim() === '' ? purpose : `${purpose}: ${reason.trim()}`;
-      return openRecording({ session, purpose: text, unseal, identity: secret }, setPayloads, stop.current.signal);
-    },
-    onSuccess: opened,
-  });
-  const ask = useMutation({
-    mutationFn: () => call('POST /v1/unseals', { body: { session, purpose, ...(reason.trim() === '' ? {} : { reason: reason.trim() }) } }),
-    onSuccess: ({ id }) => setRequest(id),
-  });
   const waiting = useQuery({
     queryKey: ['unseals', request],
     queryFn: ({ signal }) => call('GET /v1/unseals/{id}', { path: { id: request ?? '' }, signal }),
     enabled: request !== null,
     refetchInterval: ({ state }) => (state.data?.state === 'pending' ? 2000 : false),
   });
-  const needsSecond = open.error instanceof Problem && open.error.code === 'SP_UNSEAL_NOT_APPROVED';
+  const open = useMutation({
+    /** @returns null: somebody else has to agree first */
+    mutationFn: async (secret: Secret): Promise<readonly Frame[] | null> => {
+      const agreed = waiting.data?.state === 'approved' ? waiting.data : await ask();
+      setRequest(agreed.id);
+      if (agreed.state !== 'approved') return null;
+      return openRecording({ session, purpose: agreed.purpose, unseal: agreed.id, identity: secret }, setPayloads, stop.current.signal);
+    },
+    onSuccess: (frames) => frames !== null && opened(frames),
+  });
+  // WHY the words go with the request alone: they are in its body, and no address holds what somebody wrote.
+  const ask = () => call('POST /v1/unseals', { body: { session, purpose, ...(reason.trim() === '' ? {} : { reason: reason.trim() }) } });
   const submit = (event: FormEvent): void => {
     event.preventDefault();
-    if (identityIn(identity) === null) {
-      setFault('That is no age identity: it has a line that begins with AGE-SECRET-KEY-.');
-      return;
-    }
-    setFault(null);
-    open.mutate(waiting.data?.state === 'approved' ? request : null);
+    const secret = identityIn(identity);
+    setFault(secret === null ? 'That is no age identity: it has a line that begins with AGE-SECRET-KEY-.' : null);
+    if (secret !== null) open.mutate(secret);
   };
   const readFile = async ({ target }: ChangeEvent<HTMLInputElement>): Promise<void> => {
     const file = target.files?.[0];
@@ -107,17 +103,6 @@ function OpenForm({ session, opened }: { readonly session: string; readonly open
           {fault}
         </p>
       )}
-      {needsSecond && request === null && (
-        <div className="note note-hold stack-small">
-          <p>A second person has to agree before this opens.</p>
-          <div>
-            <button type="button" className="button" disabled={ask.isPending} onClick={() => ask.mutate()}>
-              Ask for it
-            </button>
-          </div>
-        </div>
-      )}
-      {ask.error !== null && <Fault fault={ask.error} />}
       {request !== null && (
         <p className={waiting.data?.state === 'approved' ? 'note note-allow' : 'note note-hold'} role="status">
           {waiting.data?.state === 'approved'
@@ -127,12 +112,12 @@ function OpenForm({ session, opened }: { readonly session: string; readonly open
               : `Waiting for ${waiting.data?.approvers.role ?? 'the second person'} to agree to ${request}.`}
         </p>
       )}
-      {open.error !== null && !needsSecond && <Fault fault={open.error} />}
+      {open.error !== null && <Fault fault={open.error} />}
       <div className="row spread">
         <span className="quiet small" role="status">
           {open.isPending && `${counted(payloads, 'payload')} opened …`}
         </span>
-        <button type="submit" className="button button-primary" disabled={open.isPending}>
+        <button type="submit" className="button button-primary" disabled={open.isPending || waiting.data?.state === 'pending'}>
           Open and replay
         </button>
       </div>
