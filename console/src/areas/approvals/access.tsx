@@ -4,6 +4,7 @@ import type { FormEvent } from 'react';
 import { useState } from 'react';
 import { Actor, Badge, State } from '../../ui/badge.tsx';
 import { Dialog } from '../../ui/dialog.tsx';
+import { FormEnd } from '../../ui/form-end.tsx';
 import { Empty, Fault, Loading } from '../../ui/states.tsx';
 import { Ago, duration, Left } from '../../ui/time.tsx';
 import { useToast } from '../../ui/toast.tsx';
@@ -166,14 +167,9 @@ function ActionForm({ grant, kind, close }: ActionFormProps) {
         />
       </label>
       {act.error !== null && <Fault fault={act.error} />}
-      <div className="row answer-send">
-        <button type="button" className="button" onClick={close}>
-          Back
-        </button>
-        <button type="submit" className={kind === 'approve' ? 'button button-allow' : 'button button-primary'} disabled={act.isPending}>
-          {button}
-        </button>
-      </div>
+      <FormEnd close={close} tone={kind === 'approve' ? 'allow' : 'primary'} isPending={act.isPending}>
+        {button}
+      </FormEnd>
     </form>
   );
 }
@@ -248,14 +244,9 @@ function AskForm({ offers, close }: { readonly offers: readonly Offer[]; readonl
         />
       </label>
       {ask.error !== null && <Fault fault={ask.error} />}
-      <div className="row answer-send">
-        <button type="button" className="button" onClick={close}>
-          Back
-        </button>
-        <button type="submit" className="button button-primary" disabled={ask.isPending}>
-          Ask
-        </button>
-      </div>
+      <FormEnd close={close} isPending={ask.isPending}>
+        Ask
+      </FormEnd>
     </form>
   );
 }

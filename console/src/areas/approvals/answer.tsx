@@ -4,6 +4,7 @@ import type { FormEvent } from 'react';
 import { useState } from 'react';
 import { Dialog } from '../../ui/dialog.tsx';
 import { useKeys } from '../../ui/keys.ts';
+import { FormEnd } from '../../ui/form-end.tsx';
 import { Fault } from '../../ui/states.tsx';
 import { useToast } from '../../ui/toast.tsx';
 import type { ApprovalDetail } from './queries.ts';
@@ -108,14 +109,9 @@ function AnswerForm({ approval, verdict, close }: AnswerFormProps) {
         <input className="input" autoFocus maxLength={2000} value={reason} onChange={(event) => setReason(event.target.value)} />
       </label>
       {answer.error !== null && <Fault fault={answer.error} />}
-      <div className="row answer-send">
-        <button type="button" className="button" onClick={close}>
-          Back
-        </button>
-        <button type="submit" className={verdict === 'deny' ? 'button button-deny' : 'button button-allow'} disabled={answer.isPending}>
-          {verdict === 'deny' ? 'Deny' : 'Approve'} <kbd aria-hidden="true">Enter</kbd>
-        </button>
-      </div>
+      <FormEnd close={close} tone={verdict === 'deny' ? 'deny' : 'allow'} isPending={answer.isPending}>
+        {verdict === 'deny' ? 'Deny' : 'Approve'} <kbd aria-hidden="true">Enter</kbd>
+      </FormEnd>
     </form>
   );
 }

@@ -5,6 +5,7 @@ import { useState } from 'react';
 import { useViewer } from '../../session.tsx';
 import { Actor } from '../../ui/badge.tsx';
 import { Dialog } from '../../ui/dialog.tsx';
+import { FormEnd } from '../../ui/form-end.tsx';
 import { Fault } from '../../ui/states.tsx';
 import { Left } from '../../ui/time.tsx';
 import { useToast } from '../../ui/toast.tsx';
@@ -144,14 +145,9 @@ function LendForm({ close }: { readonly close: () => void }) {
         </select>
       </label>
       {delegate.error !== null && <Fault fault={delegate.error} />}
-      <div className="row answer-send">
-        <button type="button" className="button" onClick={close}>
-          Back
-        </button>
-        <button type="submit" className="button button-primary" disabled={delegate.isPending}>
-          Lend it
-        </button>
-      </div>
+      <FormEnd close={close} isPending={delegate.isPending}>
+        Lend it
+      </FormEnd>
     </form>
   );
 }

@@ -6,6 +6,7 @@ import { Link } from 'wouter';
 import { useViewer } from '../../session.tsx';
 import { Actor, Badge, State } from '../../ui/badge.tsx';
 import { Dialog } from '../../ui/dialog.tsx';
+import { FormEnd } from '../../ui/form-end.tsx';
 import { Fault } from '../../ui/states.tsx';
 import { Ago, Left } from '../../ui/time.tsx';
 import { useToast } from '../../ui/toast.tsx';
@@ -121,14 +122,9 @@ function AnswerForm({ unseal, verdict, close }: AnswerFormProps) {
         <input className="input" autoFocus maxLength={2000} value={reason} onChange={(event) => setReason(event.target.value)} />
       </label>
       {answer.error !== null && <Fault fault={answer.error} />}
-      <div className="row answer-send">
-        <button type="button" className="button" onClick={close}>
-          Back
-        </button>
-        <button type="submit" className={verdict === 'deny' ? 'button button-deny' : 'button button-allow'} disabled={answer.isPending}>
-          {verdict === 'deny' ? 'Deny' : 'Agree'}
-        </button>
-      </div>
+      <FormEnd close={close} tone={verdict === 'deny' ? 'deny' : 'allow'} isPending={answer.isPending}>
+        {verdict === 'deny' ? 'Deny' : 'Agree'}
+      </FormEnd>
     </form>
   );
 }

@@ -4,6 +4,7 @@ import type { FormEvent } from 'react';
 import { useState } from 'react';
 import { useMay, useViewer } from '../../session.tsx';
 import { Dialog } from '../../ui/dialog.tsx';
+import { FormEnd } from '../../ui/form-end.tsx';
 import { Fault } from '../../ui/states.tsx';
 import { useToast } from '../../ui/toast.tsx';
 import { owns } from './owner.ts';
@@ -50,14 +51,9 @@ function EndForm({ id, close }: { readonly id: string; readonly close: () => voi
         <textarea className="input" autoFocus maxLength={4000} value={reason} onChange={(event) => setReason(event.target.value)} />
       </label>
       {end.error !== null && <Fault fault={end.error} />}
-      <div className="row answer-send">
-        <button type="button" className="button" onClick={close}>
-          Back
-        </button>
-        <button type="submit" className="button button-deny" disabled={end.isPending}>
-          End it
-        </button>
-      </div>
+      <FormEnd close={close} tone="deny" isPending={end.isPending}>
+        End it
+      </FormEnd>
     </form>
   );
 }
