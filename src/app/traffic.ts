@@ -1,4 +1,4 @@
-// What serves traffic, once in every thread: identity, gate and PostgreSQL adapter. The main thread and each worker build it
+// What serves traffic, once in every thread: identity, gate and the adapters of the protocols. The main thread and each worker build it
 // from the same settings and the same policy texts; what they share (log, approvals, session slots) comes in as ports.
 
 import { readFile } from 'node:fs/promises';
@@ -18,7 +18,7 @@ import type {
 } from '../core/ports.ts';
 import { Secret } from '../core/secret.ts';
 import { createOidcAuthenticator } from '../identity/index.ts';
-import { createPostgresAdapter, type PostgresAdapter, type PostgresTargetConfig } from '../protocols/postgres/adapter.ts';
+import { createPostgresAdapter, type PostgresTargetConfig } from '../protocols/postgres/adapter.ts';
 import { resolveSecret } from '../secrets/index.ts';
 import { createGate, type OpenGate } from '../session/gate.ts';
 import { claimDigests } from '../session/identity-facts.ts';
@@ -31,6 +31,7 @@ import type { ConfigDocument } from './config-schema.ts';
 import { environment, type LoadedConfig } from './config.ts';
 import { createMetrics, type GatewayMetrics } from './metrics.ts';
 import type { PolicySetting } from './policy-source.ts';
+import { ProtocolAdapters } from './protocol-adapters.ts';
 import type { Policy } from '../policy/index.ts';
 import type { ThreadPolicy } from './thread-policy.ts';
 import { type SubjectSettings, subjectWriterOf } from './subjects.ts';
@@ -79,7 +80,9 @@ export interface TrafficDeps {
 
 export interface Traffic {
   readonly gate: OpenGate;
-  readonly adapter: PostgresAdapter;
+  readonly adapters: ProtocolAdapters;
+  /** Cancels what a PostgreSQL session of this thread runs, if its key is exactly this one. @returns false when there is none. */
+  readonly cancel: (pid: number, key: Uint8Array) => boolean;
   readonly metrics: GatewayMetrics;
   /** Another version is in force in this thread from now on. */
   readonly usePolicy: (policy: Policy) => void;
@@ -138,7 +141,7 @@ export function authenticatorOf(document: ConfigDocument, ports: { readonly cloc
 export function createTraffic(deps: TrafficDeps): Traffic {
   const { settings, policy, audit, approvals, clock, random, logger } = deps;
   const { document } = settings;
-  const metrics = createMetrics({ planLookups: () => adapter.planLookups(), thread: deps.thread });
+  const metrics = createMetrics({ planLookups: () => adapters.planLookups(), thread: deps.thread });
   const subjects = settings.subjects === null ? undefined : subjectWriterOf(settings.subjects, deps);
   const gate = createGate({
     audit,
@@ -153,7 +156,7 @@ export function createTraffic(deps: TrafficDeps): Traffic {
     subjects,
     onSessionClosed: deps.onSessionClosed,
   });
-  const adapter = createPostgresAdapter({
+  const postgres = createPostgresAdapter({
     gate,
     authenticator: deps.authenticator,
     failures: deps.failures,
@@ -174,9 +177,11 @@ export function createTraffic(deps: TrafficDeps): Traffic {
     },
     cancelElsewhere: deps.cancelElsewhere,
   });
+  const adapters = new ProtocolAdapters(new Map([['postgres', postgres]]));
   return {
     gate,
-    adapter,
+    adapters,
+    cancel: (pid, key) => postgres.cancel(pid, key),
     metrics,
     usePolicy(next) {
       policy.replace(next);
@@ -186,7 +191,10 @@ export function createTraffic(deps: TrafficDeps): Traffic {
     async listen(index, { port, sharing }) {
       const listener = document.listeners[index];
       const tls = settings.listenerTls[index];
-      if (listener === undefined || tls === undefined) throw new SallyportError('SP_INTERNAL', `no listener ${index}`);
+      const adapter = listener && adapters.of(listener.protocol);
+      if (listener === undefined || tls === undefined || adapter === undefined) {
+        throw new SallyportError('SP_INTERNAL', `no listener ${index} in this thread`);
+      }
       const config: ListenerConfig = {
         host: listener.address.host,
         port: port ?? listener.address.port,
