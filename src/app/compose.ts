@@ -47,7 +47,15 @@ import { createGatewaySiem } from './siem.ts';
 import { ThreadPolicy } from './thread-policy.ts';
 import { threadsOf } from './threads.ts';
 import { readTokenKeys } from './token-keys.ts';
-import { authenticatorOf, catalogueChecks, createTraffic, policySettingOf, readServerTls, readTrafficSettings } from './traffic.ts';
+import {
+  authenticatorOf,
+  catalogueChecks,
+  createTraffic,
+  policySettingOf,
+  readServerTls,
+  readTrafficSettings,
+  targetOf,
+} from './traffic.ts';
 import { VERSION } from './version.ts';
 import { startWorkers, type WorkerPool } from './worker-pool.ts';
 
@@ -256,9 +264,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   await adapters.start();
   await access.start();
   const targets = new Map<TargetName, Target>();
-  for (const { name, protocol, address, database } of document.targets) {
-    targets.set(name as TargetName, { name: name as TargetName, protocol, address: `${address.host}:${address.port}/${database}` });
-  }
+  for (const target of document.targets) targets.set(target.name as TargetName, targetOf(target));
   const connectors = watchConnectors({ status: () => adapters.analysts().map((analyst) => analyst.status()), audit, logger });
   undo.push(() => connectors.stop());
   const siem = createGatewaySiem(

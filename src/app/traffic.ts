@@ -17,6 +17,7 @@ import type {
   TargetStatus,
 } from '../core/ports.ts';
 import { Secret } from '../core/secret.ts';
+import type { Target } from '../core/target.ts';
 import { createOidcAuthenticator } from '../identity/index.ts';
 import { createPostgresAdapter, type PostgresTargetConfig } from '../protocols/postgres/adapter.ts';
 import { resolveSecret } from '../secrets/index.ts';
@@ -160,7 +161,7 @@ export function createTraffic(deps: TrafficDeps): Traffic {
     gate,
     authenticator: deps.authenticator,
     failures: deps.failures,
-    targets: targetsOf(settings),
+    targets: postgresTargetsOf(settings),
     policy: (target) => policy.forTarget(target),
     boundColumns: deps.boundColumns,
     subjects,
@@ -213,9 +214,17 @@ export function catalogueChecks(statuses: readonly Pick<TargetStatus, 'name' | '
   return statuses.map(({ name, catalogue }) => [`target ${name}`, catalogue === 'ready' ? 'ok' : `catalogue is ${catalogue}`]);
 }
 
-function targetsOf(settings: TrafficSettings): PostgresTargetConfig[] {
+/** @returns what is shown of it */
+export function targetOf(target: ConfigDocument['targets'][number]): Target {
+  const { name, protocol, address } = target;
+  const within = target.protocol === 'postgres' ? target.database : target.account;
+  return { name: name as TargetName, protocol, address: `${address.host}:${address.port}/${within}` };
+}
+
+function postgresTargetsOf(settings: TrafficSettings): PostgresTargetConfig[] {
   const { document, file, authorities, tokenKeys } = settings;
-  return document.targets.map((target) => {
+  return document.targets.flatMap((target) => {
+    if (target.protocol !== 'postgres') return [];
     const { name, password, tls } = target;
     const ca = authorities.get(name);
     return {
