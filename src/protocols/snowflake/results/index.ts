@@ -2,6 +2,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { SallyportError } from '../../../core/error.ts';
+import type { Clock } from '../../../core/ports.ts';
 import type { TokenSpace } from '../../../masking/index.ts';
 import type { PlannedOutput, SnowflakeProtection } from '../../../sql/snowflake/types.ts';
 import type { SnowflakeQueryData } from './query-data.ts';
@@ -49,7 +50,7 @@ export interface ResultMasker {
 }
 
 export interface ResultMaskerDeps {
-  readonly clock: { now(): number };
+  readonly clock: Clock;
   /** Threads that mask. */
   readonly workers: number;
   readonly maxRowBytes: number;
