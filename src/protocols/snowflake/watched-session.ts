@@ -1,6 +1,6 @@
 // A session as the engine asks it, which remembers whether the answer depended on what only this session has.
 
-import type { KnownResult, SnowflakeSession } from '../../sql/snowflake/types.ts';
+import type { SnowflakeSession } from '../../sql/snowflake/types.ts';
 
 export class WatchedSession implements SnowflakeSession {
   readonly database: string | null;
@@ -24,7 +24,7 @@ export class WatchedSession implements SnowflakeSession {
     this.own = new WatchedMap(session.own, onFound);
   }
 
-  result(queryId: string): KnownResult | undefined {
+  result(queryId: string): ReturnType<SnowflakeSession['result']> {
     this.askedForResults = true;
     return this.#session.result(queryId);
   }
