@@ -57,7 +57,12 @@ export function readArrays(schema: Schema, header: RecordBatch, body: Uint8Array
       }
       return body.subarray(region.offset, region.offset + region.length);
     });
-    return { length: found.length, nullCount: found.nullCount, buffers, children: (type.children ?? []).map((child: Field) => read(child.type)) };
+    return {
+      length: found.length,
+      nullCount: found.nullCount,
+      buffers,
+      children: (type.children ?? []).map((child: Field) => read(child.type)),
+    };
   };
   const arrays = schema.fields.map((field) => read(field.type));
   if (node !== header.nodes.length || buffer !== header.buffers.length) throw malformed('an Arrow batch with more than its columns');

@@ -51,7 +51,8 @@ export function maskArray(field: Field, array: ArrowArray, column: ColumnPlan, m
   throw malformed('an Arrow column that cannot be masked');
 }
 
-const isDouble = (type: Field['type']): boolean => type.typeId === Type.Float && (type as { readonly precision: Precision }).precision === Precision.DOUBLE;
+const isDouble = (type: Field['type']): boolean =>
+  type.typeId === Type.Float && (type as { readonly precision: Precision }).precision === Precision.DOUBLE;
 const isDays = (type: Field['type']): boolean => type.typeId === Type.Date && (type as { readonly unit: DateUnit }).unit === DateUnit.DAY;
 
 /** Values of `width` bytes each. */
@@ -153,7 +154,10 @@ function integerReader(type: Field['type'], array: ArrowArray): (row: number) =>
   return (row) => (isValid(array, row) ? read(row) : null);
 }
 
-function integerWriter(type: Field['type'], length: number): { readonly bytes: Uint8Array; readonly write: (row: number, value: bigint) => void } {
+function integerWriter(
+  type: Field['type'],
+  length: number,
+): { readonly bytes: Uint8Array; readonly write: (row: number, value: bigint) => void } {
   const width = (type as { readonly bitWidth?: number }).bitWidth ?? 0;
   const bytes = new Uint8Array((width / 8) * length);
   const view = viewOf(bytes);

@@ -1,7 +1,8 @@
 // Masks an Arrow IPC stream as it passes, message by message: the columns that are masked are written anew, all others are passed as they
 // lie, with the lengths that they have (readers check whole buffers, so no length is ever rounded up). Batches without rows are left out:
 // the Python connector does not survive them. Bounded by the largest message.
-// REFUSES: everything that is not one schema and batches of its columns: dictionaries, compression, bytes after the end.
+// An answer of which nothing is masked passes message by message as it is.
+// REFUSES: everything that is not one schema and batches of its columns; where something is masked, dictionaries and compression.
 
 import { MessageHeader } from 'apache-arrow/enum';
 import { BufferRegion, FieldNode, Message, RecordBatch } from 'apache-arrow/ipc/metadata/message';
@@ -11,7 +12,7 @@ import { longestText, type ValueMask } from '../../../masking/index.ts';
 import { type ArrowArray, readArrays } from './arrow-array.ts';
 import { cellReader, checkField, maskArray, type OwnerOf } from './arrow-column.ts';
 import { columnMask } from './cell.ts';
-import { type ColumnPlan, malformed } from './columns.ts';
+import { type ColumnPlan, isClearOnly, malformed } from './columns.ts';
 import type { ResultPlan } from './plan.ts';
 import type { RowCollector } from './row-frames.ts';
 
@@ -23,7 +24,7 @@ const END = Buffer.from([0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
 type Phase =
   | { readonly kind: 'prefix' }
   | { readonly kind: 'metadata' }
-  | { readonly kind: 'body'; readonly header: RecordBatch }
+  | { readonly kind: 'body'; readonly metadata: Uint8Array; readonly header: RecordBatch | null }
   | { readonly kind: 'over' };
 
 export class ArrowStream {
@@ -37,10 +38,12 @@ export class ArrowStream {
   #wanted: Uint8Array = new Uint8Array(4);
   #got = 0;
   #schema: Schema | null = null;
+  readonly #isClearOnly: boolean;
 
   constructor(plan: ResultPlan, limits: { readonly maxMessageBytes: number }, collector: RowCollector | null) {
     this.#plan = plan;
     this.#masks = plan.columns.map((column) => columnMask(column, plan));
+    this.#isClearOnly = isClearOnly(plan.columns);
     this.#maxMessageBytes = limits.maxMessageBytes;
     this.#collector = collector;
   }
@@ -81,10 +84,11 @@ export class ArrowStream {
         return [];
       }
       case 'metadata':
-        return this.#message(Message.decode(bytes));
+        return this.#message(Message.decode(bytes), bytes);
       case 'body': {
-        const { header } = this.#phase;
+        const { metadata, header } = this.#phase;
         this.#expect({ kind: 'prefix' }, 4);
+        if (header === null || this.#isClearOnly) return this.#passed(metadata, header, bytes);
         return this.#batch(header, bytes);
       }
       case 'over':
@@ -100,19 +104,42 @@ export class ArrowStream {
     this.#got = 0;
   }
 
-  #message(message: Message): Uint8Array[] {
+  #message(message: Message, metadata: Uint8Array): Uint8Array[] {
     if (message.headerType === MessageHeader.Schema && this.#schema === null && message.bodyLength === 0) {
       const schema = message.header() as Schema;
       this.#schema = schema;
       this.#expect({ kind: 'prefix' }, 4);
-      return encoded(Message.from(this.#shownSchema(schema)), []);
+      const shown = this.#shownSchema(schema);
+      return this.#isClearOnly ? framed(metadata, []) : framed(Message.encode(Message.from(shown)), []);
+    }
+    if (message.headerType === MessageHeader.DictionaryBatch && this.#schema !== null && this.#isClearOnly) {
+      this.#expect({ kind: 'body', metadata, header: null }, message.bodyLength);
+      return [];
     }
     if (message.headerType !== MessageHeader.RecordBatch || this.#schema === null) throw malformed('an Arrow message that is no batch');
     const header = message.header() as RecordBatch;
-    if (header.compression !== null || message.compression !== null) throw malformed('a compressed Arrow batch');
-    if (header.variadicBufferCounts.length > 0) throw malformed('an Arrow type that is not known');
-    this.#expect({ kind: 'body', header }, message.bodyLength);
+    if (!this.#isClearOnly) {
+      if (header.compression !== null || message.compression !== null) throw malformed('a compressed Arrow batch');
+      if (header.variadicBufferCounts.length > 0) throw malformed('an Arrow type that is not known');
+    }
+    this.#expect({ kind: 'body', metadata, header }, message.bodyLength);
     return [];
+  }
+
+  /** A message of which nothing is masked, as it came. */
+  #passed(metadata: Uint8Array, header: RecordBatch | null, body: Uint8Array): Uint8Array[] {
+    const schema = this.#schema;
+    if (header === null || schema === null) return framed(metadata, [body]);
+    if (header.length === 0) return [];
+    this.rows += header.length;
+    if (this.#collector?.isOpen === true && header.compression === null) {
+      try {
+        this.#collect(schema, readArrays(schema, header, body), header.length);
+      } catch {
+        // Types that only the client knows: they pass, and the recording does not have them.
+      }
+    }
+    return framed(metadata, [body]);
   }
 
   /** Types stay; masks may be NULL, and may be longer than the column. */
@@ -146,7 +173,13 @@ export class ArrowStream {
     const column = this.#plan.columns[index];
     const mask = this.#masks[index];
     if (field === undefined || column === undefined || mask === undefined) throw malformed('an Arrow batch with more columns');
-    return maskArray(field, array, column, mask, mask.kind === 'time' && mask.needsOwner ? this.#ownerOf(schema, arrays, column) : () => null);
+    return maskArray(
+      field,
+      array,
+      column,
+      mask,
+      mask.kind === 'time' && mask.needsOwner ? this.#ownerOf(schema, arrays, column) : () => null,
+    );
   }
 
   #ownerOf(schema: Schema, arrays: readonly ArrowArray[], { subject }: ColumnPlan): OwnerOf {
@@ -194,11 +227,10 @@ function writeBatch(arrays: readonly ArrowArray[], length: number): Uint8Array[]
     for (const child of array.children) write(child);
   };
   for (const array of arrays) write(array);
-  return encoded(Message.from(new RecordBatch(length, nodes, regions, null), at), body);
+  return framed(Message.encode(Message.from(new RecordBatch(length, nodes, regions, null), at)), body);
 }
 
-function encoded(message: Message, body: readonly Uint8Array[]): Uint8Array[] {
-  const metadata = Message.encode(message);
+function framed(metadata: Uint8Array, body: readonly Uint8Array[]): Uint8Array[] {
   const rest = (ALIGNMENT - (metadata.length % ALIGNMENT)) % ALIGNMENT;
   const prefix = new Uint8Array(8);
   const view = new DataView(prefix.buffer);

@@ -143,6 +143,7 @@ class Thread {
   #call(worker: Worker, message: Exclude<ToWorker, { kind: 'close' }>, transfer: readonly ArrayBuffer[] = []): Promise<Stepped | null> {
     return new Promise((resolve, reject) => {
       this.#pending.set(message.call, { resolve, reject });
+      worker.ref();
       this.#post(worker, message, transfer);
     });
   }
@@ -163,6 +164,8 @@ class Thread {
       this.#pending.delete(message.call);
       if ('fault' in message) pending?.reject(new SallyportError(message.fault.code as ErrorCode, message.fault.message));
       else pending?.resolve(message.stepped);
+      // An idle thread keeps nobody from ending.
+      if (this.#pending.size === 0) worker.unref();
     });
     // Its exit follows, and is what counts.
     worker.on('error', () => undefined);

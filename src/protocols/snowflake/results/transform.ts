@@ -12,7 +12,6 @@ import { RowCollector, type RowSink } from './row-frames.ts';
 export interface TransformOptions {
   readonly plan: SentPlan;
   readonly format: 'json' | 'arrow';
-  readonly input: 'gzip' | 'plain';
   readonly output: 'gzip' | 'plain';
   /** The account says so many; another number ends the answer. Null = not said. */
   readonly rowCount: number | null;
@@ -77,11 +76,13 @@ class Stage {
   }
 }
 
+const GZIP_MAGIC = 0x1f;
 const PIECE_BYTES = 128 * 1024;
 
 export class Transform {
   readonly #options: TransformOptions;
-  readonly #unzip: Stage | null;
+  /** Undefined until the first byte came, which tells. */
+  #unzip: Stage | null | undefined;
   readonly #zip: Stage | null;
   readonly #masker: Masker;
   readonly #collector: RowCollector;
@@ -102,7 +103,6 @@ export class Transform {
     this.#options = options;
     this.#masker = masker;
     this.#collector = collector;
-    this.#unzip = options.input === 'gzip' ? new Stage(createGunzip({ chunkSize: PIECE_BYTES })) : null;
     this.#zip = options.output === 'gzip' ? new Stage(createGzip({ level: 1, chunkSize: PIECE_BYTES })) : null;
   }
 
@@ -119,6 +119,9 @@ export class Transform {
   }
 
   async #unzipped(bytes: Uint8Array): Promise<readonly Uint8Array[]> {
+    if (bytes.length === 0) return [];
+    // No rows of JSON and no Arrow stream begin like that.
+    this.#unzip ??= this.#unzip === undefined && bytes[0] === GZIP_MAGIC ? new Stage(createGunzip({ chunkSize: PIECE_BYTES })) : null;
     if (this.#unzip === null) return [bytes];
     await this.#unzip.write(bytes).catch(notZipped);
     return this.#unzip.drain();

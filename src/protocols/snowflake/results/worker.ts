@@ -24,7 +24,9 @@ async function answer(message: Exclude<ToWorker, { kind: 'close' }>): Promise<Fr
   } catch (fault) {
     // WHY not the message of others: it may quote what was worked on.
     const { code, message: text } =
-      fault instanceof SallyportError ? fault : { code: 'SP_INTERNAL', message: `masking failed (${fault instanceof Error ? fault.name : 'unknown'})` };
+      fault instanceof SallyportError
+        ? fault
+        : { code: 'SP_INTERNAL', message: `masking failed (${fault instanceof Error ? fault.name : 'unknown'})` };
     return { call, fault: { code, message: text } };
   }
 }
@@ -44,5 +46,7 @@ port.on('message', (message: ToWorker) => {
 
 /** Of what is ours alone: small buffers share their memory with others. */
 function ownBuffers({ output, frames }: { readonly output: Uint8Array; readonly frames: Uint8Array }): ArrayBuffer[] {
-  return [output, frames].flatMap(({ buffer, byteLength }) => (byteLength > 0 && buffer.byteLength === byteLength ? [buffer as ArrayBuffer] : []));
+  return [output, frames].flatMap(({ buffer, byteLength }) =>
+    byteLength > 0 && buffer.byteLength === byteLength ? [buffer as ArrayBuffer] : [],
+  );
 }
