@@ -58,6 +58,8 @@ export interface UpstreamQuery {
 
 export interface SnowflakeUpstream {
   readonly greeting: UpstreamGreeting;
+  /** The account has ended the session, or does not renew it. */
+  readonly isOver: boolean;
   /** Sends a client's statement. The answer may say that it is in progress (`follow`).
    *  @throws SP_UPSTREAM_LOST when the session is over, SP_UPSTREAM_UNREACHABLE, SP_UPSTREAM_PROTOCOL; also below */
   query(permit: Permit, query: UpstreamQuery, signal: AbortSignal): Promise<Envelope>;
@@ -168,6 +170,7 @@ class UpstreamSession implements SnowflakeUpstream {
   #tokens: Tokens;
   #renewal: Promise<void> | null = null;
   #isClosed = false;
+  isOver = false;
 
   constructor(deps: UpstreamDeps, client: UpstreamClient, tokens: Tokens, greeting: UpstreamGreeting) {
     this.#deps = deps;
@@ -269,8 +272,10 @@ class UpstreamSession implements SnowflakeUpstream {
       if (envelope.success) return envelope;
       if (envelope.code === CODES.sessionExpired && renewals < maxRenewals) {
         if (this.#tokens.token === token) await (this.#renewal ??= this.#renew(signal));
-      } else if (isSessionOver(envelope.code)) throw new SallyportError('SP_UPSTREAM_LOST', `the account has ended the session (${envelope.code})`);
-      else return envelope;
+      } else if (isSessionOver(envelope.code)) {
+        this.isOver = true;
+        throw new SallyportError('SP_UPSTREAM_LOST', `the account has ended the session (${envelope.code})`);
+      } else return envelope;
     }
   }
 
@@ -297,6 +302,7 @@ class UpstreamSession implements SnowflakeUpstream {
       );
       const renewed = textAt(envelope.data, 'sessionToken');
       if (!envelope.success || renewed === null) {
+        this.isOver = true;
         throw new SallyportError('SP_UPSTREAM_LOST', `the account does not renew the session (${envelope.code ?? 'no code'})`);
       }
       this.#tokens = { token: renewed, masterToken: textAt(envelope.data, 'masterToken') ?? masterToken };
