@@ -3,7 +3,7 @@
 
 import type { Field, Schema } from 'apache-arrow/schema';
 import type { RecordBatch } from 'apache-arrow/ipc/metadata/message';
-import { Type } from 'apache-arrow/enum';
+import { DateUnit, Precision, Type } from 'apache-arrow/enum';
 import { malformed } from './columns.ts';
 
 type DataType = Field['type'];
@@ -57,7 +57,12 @@ export function readArrays(schema: Schema, header: RecordBatch, body: Uint8Array
       }
       return body.subarray(region.offset, region.offset + region.length);
     });
-    return { length: found.length, nullCount: found.nullCount, buffers, children: (type.children ?? []).map((child: Field) => read(child.type)) };
+    return {
+      length: found.length,
+      nullCount: found.nullCount,
+      buffers,
+      children: (type.children ?? []).map((child: Field) => read(child.type)),
+    };
   };
   const arrays = schema.fields.map((field) => read(field.type));
   if (node !== header.nodes.length || buffer !== header.buffers.length) throw malformed('an Arrow batch with more than its columns');
@@ -73,9 +78,9 @@ function widthOf(type: DataType): number | null {
     case Type.Time:
       return (type as { readonly bitWidth: number }).bitWidth / 8;
     case Type.Float:
-      return [2, 4, 8][(type as { readonly precision: number }).precision] ?? null;
+      return { [Precision.HALF]: 2, [Precision.SINGLE]: 4, [Precision.DOUBLE]: 8 }[(type as { readonly precision: Precision }).precision];
     case Type.Date:
-      return (type as { readonly unit: number }).unit === 0 ? 4 : 8;
+      return (type as { readonly unit: DateUnit }).unit === DateUnit.DAY ? 4 : 8;
     case Type.Timestamp:
     case Type.Duration:
       return 8;

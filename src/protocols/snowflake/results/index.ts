@@ -2,10 +2,16 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { SallyportError } from '../../../core/error.ts';
+import type { Clock } from '../../../core/ports.ts';
 import type { TokenSpace } from '../../../masking/index.ts';
 import type { PlannedOutput, SnowflakeProtection } from '../../../sql/snowflake/types.ts';
+import { ChunkSource } from './chunk-source.ts';
+import { ChunkStore } from './chunk-store.ts';
+import { maskAnswer } from './mask-answer.ts';
+import { ResultPool } from './pool.ts';
 import type { SnowflakeQueryData } from './query-data.ts';
 import type { RowSink } from './row-frames.ts';
+import { serveChunk } from './serve-chunk.ts';
 
 export type { SnowflakeChunk, SnowflakeQueryData, SnowflakeRow, SnowflakeRowType } from './query-data.ts';
 export { recordTo, type RowSink } from './row-frames.ts';
@@ -49,7 +55,7 @@ export interface ResultMasker {
 }
 
 export interface ResultMaskerDeps {
-  readonly clock: { now(): number };
+  readonly clock: Clock;
   /** Threads that mask. */
   readonly workers: number;
   readonly maxRowBytes: number;
@@ -59,4 +65,25 @@ export interface ResultMaskerDeps {
   readonly ca?: string;
   /** A chunk that was refused after its answer had been let through. */
   readonly onRefused: (owner: string, fault: SallyportError) => void;
+}
+
+/** Longest Arrow message: a record batch is held whole. */
+const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
+
+export function createResultMasker(deps: ResultMaskerDeps): ResultMasker {
+  const { clock, maxRowBytes, onRefused } = deps;
+  const pool = new ResultPool(deps.workers);
+  const store = new ChunkStore(() => clock.nowMs());
+  const source = new ChunkSource(deps);
+  const limits = { maxRowBytes, maxMessageBytes: MAX_MESSAGE_BYTES };
+  return {
+    mask: (input) => maskAnswer({ pool, store, source, ...limits, nowMs: clock.nowMs() }, input),
+    serveChunk: (path, request, response) => serveChunk({ pool, store, source, ...limits, onRefused }, path, request, response),
+    forget: (owner) => store.forget(owner),
+    async close() {
+      store.close();
+      source.close();
+      await pool.close();
+    },
+  };
 }

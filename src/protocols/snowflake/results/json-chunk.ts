@@ -149,7 +149,8 @@ export class JsonChunk {
               this.#at = at;
               return rowStart;
             }
-            if (window.compare(NULL_BYTES, 0, NULL_BYTES.length, at, at + NULL_BYTES.length) !== 0) throw malformed('a cell that is no text');
+            if (window.compare(NULL_BYTES, 0, NULL_BYTES.length, at, at + NULL_BYTES.length) !== 0)
+              throw malformed('a cell that is no text');
             at += NULL_BYTES.length;
             this.#cellEnded(at);
             this.#expected = 'comma or close';

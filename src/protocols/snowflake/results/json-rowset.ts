@@ -5,16 +5,26 @@ import { cellMask, type CellMask } from './cell.ts';
 import { malformed } from './columns.ts';
 import type { ResultPlan } from './plan.ts';
 import type { SnowflakeRow } from './query-data.ts';
+import type { RowCollector } from './row-frames.ts';
 
 /** Rows between two turns of the event loop. */
 const ROWS_AT_ONCE = 2000;
 
-export async function maskRowset(rowset: readonly unknown[], plan: ResultPlan, signal: AbortSignal): Promise<SnowflakeRow[]> {
+export async function maskRowset(
+  rowset: readonly unknown[],
+  plan: ResultPlan,
+  collector: RowCollector | null,
+  signal: AbortSignal,
+): Promise<SnowflakeRow[]> {
   const masks = plan.columns.map((column) => cellMask(column, plan));
   const shown: SnowflakeRow[] = [];
   for (let at = 0; at < rowset.length; at += ROWS_AT_ONCE) {
     if (at > 0) await turn(undefined, { signal });
-    for (const row of rowset.slice(at, at + ROWS_AT_ONCE)) shown.push(maskRow(row, masks));
+    for (const row of rowset.slice(at, at + ROWS_AT_ONCE)) {
+      const cells = maskRow(row, masks);
+      if (collector?.isOpen === true) collector.row(cells);
+      shown.push(cells);
+    }
   }
   return shown;
 }
