@@ -9,7 +9,12 @@ import type { TargetAnalyst } from '../../src/core/ports.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { factsOf } from '../../src/core/testing.ts';
 import { TokenSpace } from '../../src/masking/index.ts';
-import { createSnowflakeAdapter, type SnowflakeAdapter, type SnowflakeAdapterDeps, type SnowflakeLimits } from '../../src/protocols/snowflake/adapter.ts';
+import {
+  createSnowflakeAdapter,
+  type SnowflakeAdapter,
+  type SnowflakeAdapterDeps,
+  type SnowflakeLimits,
+} from '../../src/protocols/snowflake/adapter.ts';
 import type { PlannedRequest } from '../../src/protocols/snowflake/planning.ts';
 import { createResultMasker, type ResultMasker } from '../../src/protocols/snowflake/results/index.ts';
 import { agent, type Bench, masks } from '../../src/session/testing.ts';
@@ -33,7 +38,10 @@ export const redacted = (name: string): PlannedOutput =>
 /** What a statement is understood as, by a pattern of its text. */
 export interface Knowledge {
   readonly text: RegExp;
-  readonly statements: (session: SnowflakeSession, match: RegExpExecArray) => readonly (Partial<PlannedStatement> & { readonly verb: string })[];
+  readonly statements: (
+    session: SnowflakeSession,
+    match: RegExpExecArray,
+  ) => readonly (Partial<PlannedStatement> & { readonly verb: string })[];
   readonly facts?: Partial<Facts>;
 }
 

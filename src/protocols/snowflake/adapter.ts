@@ -17,7 +17,13 @@ import { type LoggedIn, LoginDesk, type LoginTarget, refusedLogin } from './logi
 import { readLogin } from './login-request.ts';
 import { type Envelope, isObject, type JsonObject, numberAt, objectAt, ok, textAt } from './protocol.ts';
 import { SnowflakeSession } from './session.ts';
-import { defaultSnowflakeLimits, type SnowflakeAdapterDeps, type SnowflakeEngine, type SnowflakeLimits, type SnowflakeTargetConfig } from './settings.ts';
+import {
+  defaultSnowflakeLimits,
+  type SnowflakeAdapterDeps,
+  type SnowflakeEngine,
+  type SnowflakeLimits,
+  type SnowflakeTargetConfig,
+} from './settings.ts';
 import { readStatement } from './statement-request.ts';
 import { connectSnowflake, OWN_CLIENT } from './upstream.ts';
 import { checkCredential } from './upstream-credential.ts';
@@ -81,7 +87,14 @@ class Adapter implements SnowflakeAdapter {
     this.#tokens = new ClientTokens({ clock, random, limits: this.#limits });
     this.#browsers = new BrowserLogins({ clock, random });
     this.#pages = browserLogin === null ? null : new BrowserPages({ flow: browserLogin, browsers: this.#browsers, failures, publicUrl });
-    this.#desk = new LoginDesk({ gate, authenticator, failures, clock, browsers: this.#browsers, target: (name) => this.#targets.get(name) });
+    this.#desk = new LoginDesk({
+      gate,
+      authenticator,
+      failures,
+      clock,
+      browsers: this.#browsers,
+      target: (name) => this.#targets.get(name),
+    });
     this.#sweep = setInterval(() => this.#endForgotten(), sweepMs);
     this.#sweep.unref();
   }
@@ -143,7 +156,12 @@ class Adapter implements SnowflakeAdapter {
     const http = new UpstreamHttp({ ...config, connectTimeoutMs, maxAnswerBytes, answerTimeoutMs: upstreamAnswerMs });
     const target: Target = { name: config.name, protocol: 'snowflake', address: `${config.host}:${config.port}/${config.account}` };
     const { clock } = this.#deps;
-    return { config, target, http, engine: this.#deps.engine(config, (signal) => connectSnowflake(config, OWN_CLIENT, { http, clock }, signal)) };
+    return {
+      config,
+      target,
+      http,
+      engine: this.#deps.engine(config, (signal) => connectSnowflake(config, OWN_CLIENT, { http, clock }, signal)),
+    };
   }
 
   #endForgotten(): void {
@@ -166,27 +184,47 @@ class Adapter implements SnowflakeAdapter {
       post('/session/v1/login-request', (request, response) => this.#answer(response, () => this.#logIn(request))),
       post('/session/authenticator-request', (request, response) => this.#answer(response, () => this.#authenticator(request))),
       post('/session/token-request', (request, response) => this.#answer(response, () => this.#renew(request))),
-      post('/session/heartbeat', withSession(async (session, request) => {
-        await request.body(maxSmallBodyBytes);
-        await session.heartbeat();
-        return ok();
-      })),
-      post('/session', withSession((session, request) => this.#end(session, request))),
+      post(
+        '/session/heartbeat',
+        withSession(async (session, request) => {
+          await request.body(maxSmallBodyBytes);
+          await session.heartbeat();
+          return ok();
+        }),
+      ),
+      post(
+        '/session',
+        withSession((session, request) => this.#end(session, request)),
+      ),
       post('/telemetry/send', swallow),
       post('/telemetry/send/sessionless', swallow),
-      post('/queries/v1/query-request', withSession((session, request) => this.#query(session, request))),
-      post('/queries/v1/abort-request', withSession(async (session, request) => {
-        const requestId = textAt(await jsonBody(request, this.#limits.maxRequestBytes), 'requestId');
-        return session.abortRequest(requestId ?? '');
-      })),
-      post('/queries/*/abort-request', withSession(async (session, request) => {
-        await request.body(this.#limits.maxRequestBytes);
-        return session.abortQuery(request.parts[0] ?? '');
-      })),
-      get('/queries/*/result', withSession((session, request) => session.result(request.parts[0] ?? '', this.#chunkBase(request), request.gone))),
-      get('/monitoring/queries/*', withSession((session, request) => session.monitor(request.parts[0] ?? ''))),
-      get('/gw/chunks/*', (request, response) =>
-        this.#deps.results.serveChunk(request.parts[0] ?? '', request.incoming, response)),
+      post(
+        '/queries/v1/query-request',
+        withSession((session, request) => this.#query(session, request)),
+      ),
+      post(
+        '/queries/v1/abort-request',
+        withSession(async (session, request) => {
+          const requestId = textAt(await jsonBody(request, this.#limits.maxRequestBytes), 'requestId');
+          return session.abortRequest(requestId ?? '');
+        }),
+      ),
+      post(
+        '/queries/*/abort-request',
+        withSession(async (session, request) => {
+          await request.body(this.#limits.maxRequestBytes);
+          return session.abortQuery(request.parts[0] ?? '');
+        }),
+      ),
+      get(
+        '/queries/*/result',
+        withSession((session, request) => session.result(request.parts[0] ?? '', this.#chunkBase(request), request.gone)),
+      ),
+      get(
+        '/monitoring/queries/*',
+        withSession((session, request) => session.monitor(request.parts[0] ?? '')),
+      ),
+      get('/gw/chunks/*', (request, response) => this.#deps.results.serveChunk(request.parts[0] ?? '', request.incoming, response)),
       ...(this.#pages?.routes() ?? []),
     ];
   }
@@ -254,7 +292,9 @@ class Adapter implements SnowflakeAdapter {
     const data = objectAt(await jsonBody(request, this.#limits.maxLoginBytes), 'data');
     const named = (textAt(data, 'AUTHENTICATOR') ?? '').toUpperCase();
     if (this.#pages === null || named !== 'EXTERNALBROWSER') {
-      return errorEnvelope(refusedFeature('this authenticator is not taken', 'Use authenticator OAUTH with a token of your identity provider.', null));
+      return errorEnvelope(
+        refusedFeature('this authenticator is not taken', 'Use authenticator OAUTH with a token of your identity provider.', null),
+      );
     }
     const port = textAt(data, 'BROWSER_MODE_REDIRECT_PORT') ?? String(numberAt(data, 'BROWSER_MODE_REDIRECT_PORT') ?? '');
     const begun = this.#pages.begin(request, Number(port), null);
@@ -359,4 +399,3 @@ function numberOf(bytes: Uint8Array): number {
 function userAgentOf(header: string | undefined): string {
   return (header ?? '').replaceAll(/[^\x20-\x7e]/g, '').slice(0, 200) || 'Sallyport';
 }
-

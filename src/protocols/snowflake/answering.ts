@@ -35,7 +35,12 @@ export async function answerDone(session: JobSession, run: Run, answer: Envelope
   if (statements.some(({ changes }) => changes.some(({ kind }) => kind === 'catalogue'))) planning.refresh();
   const children = await childrenOf(session, data, statements);
   const queryId = textAt(data, 'queryId');
-  const stored = (statement: PlannedStatement): StoredResult => ({ permit, outputs: statement.outputs, protection: planned.protection, mayTell: statement.mayTell });
+  const stored = (statement: PlannedStatement): StoredResult => ({
+    permit,
+    outputs: statement.outputs,
+    protection: planned.protection,
+    mayTell: statement.mayTell,
+  });
   if (children !== null) {
     for (const [index, child] of children.entries()) {
       const statement = statements[index];
@@ -57,7 +62,12 @@ export async function answerDone(session: JobSession, run: Run, answer: Envelope
 }
 
 /** Reads a result again that was answered before, or that of one of several statements. `permit` is a new one for it. */
-export function answerAgain(session: JobSession, again: Omit<Run, 'planned' | 'asked'>, stored: StoredResult, answer: Envelope): Promise<Envelope> {
+export function answerAgain(
+  session: JobSession,
+  again: Omit<Run, 'planned' | 'asked'>,
+  stored: StoredResult,
+  answer: Envelope,
+): Promise<Envelope> {
   const data: JsonObject = answer.data ?? {};
   const queryId = textAt(data, 'queryId');
   if (queryId !== null) session.state.know(queryId, stored.outputs, rowtypeOf(data));
@@ -77,7 +87,13 @@ export async function answerFailed(session: JobSession, run: Pick<Run, 'permit' 
 }
 
 /** An error of the account, as the client is told. */
-export async function failure({ gate }: JobSession, permit: Permit, answer: Envelope, mayTell: boolean, session: typeof gate.id): Promise<Envelope> {
+export async function failure(
+  { gate }: JobSession,
+  permit: Permit,
+  answer: Envelope,
+  mayTell: boolean,
+  session: typeof gate.id,
+): Promise<Envelope> {
   const sqlState = /^[0-9A-Z]{5}$/.exec(textAt(answer.data, 'sqlState') ?? '')?.[0] ?? NATIVE.upstream.sqlState;
   const code = answer.code ?? NATIVE.upstream.code;
   await settleOnce(gate, permit, { rows: 0, bytes: 0, code: sqlState });
@@ -125,7 +141,11 @@ async function masked(
 }
 
 /** Several statements: each has a result of its own, in their order. @returns null for one statement. */
-async function childrenOf(session: JobSession, data: JsonObject, statements: readonly PlannedStatement[]): Promise<readonly string[] | null> {
+async function childrenOf(
+  session: JobSession,
+  data: JsonObject,
+  statements: readonly PlannedStatement[],
+): Promise<readonly string[] | null> {
   const ids = textAt(data, 'resultIds')
     ?.split(',')
     .map((id) => id.trim());

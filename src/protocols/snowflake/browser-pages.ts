@@ -73,11 +73,17 @@ export class BrowserPages {
     const [first, ...more] = flow.providers;
     const provider = chosen ?? (more.length === 0 ? first?.name : undefined);
     if (provider === undefined) {
-      const links = flow.providers.map(({ name, label }) => `<li><a href="/gw/login/${id}/${encodeURIComponent(name)}">${escaped(label)}</a></li>`);
+      const links = flow.providers.map(
+        ({ name, label }) => `<li><a href="/gw/login/${id}/${encodeURIComponent(name)}">${escaped(label)}</a></li>`,
+      );
       page(response, 200, 'Log in', `<ul>${links.join('')}</ul>`);
       return;
     }
-    const { url, transaction } = await flow.begin(provider, { redirectUri: this.#redirectUri(request, provider), returnTo: id, hint: null });
+    const { url, transaction } = await flow.begin(provider, {
+      redirectUri: this.#redirectUri(request, provider),
+      returnTo: id,
+      hint: null,
+    });
     redirect(response, url, this.#cookie(request, transaction, cookieS));
   }
 
@@ -89,7 +95,7 @@ export class BrowserPages {
     const { token, returnTo } = await flow.finish(transaction, {
       provider,
       redirectUri: this.#redirectUri(request, provider),
-      query: `?${request.query}`,
+      query: `?${request.query.toString()}`,
     });
     redirect(response, browsers.arrived(returnTo, token), this.#cookie(request, '', 0));
   }

@@ -25,16 +25,20 @@ export function watchHold(
   const startMs = clock.monotonicMs();
   let askedMs = startMs;
   let aliveMs = startMs;
-  const timer = setInterval(() => {
-    const nowMs = clock.monotonicMs();
-    // A desk keeps what is given up with this code open until it expires.
-    if (nowMs - startMs >= limits.maxHoldMs) lost.abort(new SallyportError('SP_CLIENT_LOST', 'held for too long'));
-    else if (!job.isAsync && nowMs - askedMs >= limits.pollMs + limits.lostClientMs) lost.abort(new SallyportError('SP_CLIENT_LOST', 'the client does not ask'));
-    else if (nowMs - aliveMs >= limits.heartbeatMs) {
-      aliveMs = nowMs;
-      upstream.heartbeat(over).catch(() => undefined);
-    }
-  }, Math.min(sweepMs, limits.maxHoldMs, limits.lostClientMs, limits.heartbeatMs));
+  const timer = setInterval(
+    () => {
+      const nowMs = clock.monotonicMs();
+      // A desk keeps what is given up with this code open until it expires.
+      if (nowMs - startMs >= limits.maxHoldMs) lost.abort(new SallyportError('SP_CLIENT_LOST', 'held for too long'));
+      else if (!job.isAsync && nowMs - askedMs >= limits.pollMs + limits.lostClientMs)
+        lost.abort(new SallyportError('SP_CLIENT_LOST', 'the client does not ask'));
+      else if (nowMs - aliveMs >= limits.heartbeatMs) {
+        aliveMs = nowMs;
+        upstream.heartbeat(over).catch(() => undefined);
+      }
+    },
+    Math.min(sweepMs, limits.maxHoldMs, limits.lostClientMs, limits.heartbeatMs),
+  );
   timer.unref();
   return {
     signal: AbortSignal.any([job.cancelled, lost.signal, over]),

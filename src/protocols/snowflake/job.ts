@@ -289,7 +289,9 @@ export class Job {
     const { gate, upstream, over, state } = session;
     const { asked, accept, chunkBase } = this.options;
     const { principal, id } = gate;
-    const queryTag = JSON.stringify({ sallyport: { principal: `${principal.issuer}/${principal.subject}`, session: id, request: this.#upstreamRequestId } });
+    const queryTag = JSON.stringify({
+      sallyport: { principal: `${principal.issuer}/${principal.subject}`, session: id, request: this.#upstreamRequestId },
+    });
     this.#state = 'running';
     const abort = (): void => {
       // The account answers the statement itself: that it was cancelled, or with its result.
@@ -347,7 +349,11 @@ export class Job {
 const settled = new WeakSet<Permit>();
 
 /** Each permit has one result. Resolves when it is recorded. */
-export async function settleOnce(gate: GateSession, permit: Permit, ...result: [Parameters<GateSession['settle']>[1], Parameters<GateSession['settle']>[2]?]): Promise<void> {
+export async function settleOnce(
+  gate: GateSession,
+  permit: Permit,
+  ...result: [Parameters<GateSession['settle']>[1], Parameters<GateSession['settle']>[2]?]
+): Promise<void> {
   if (settled.has(permit)) return;
   settled.add(permit);
   await gate.settle(permit, ...result).wait();

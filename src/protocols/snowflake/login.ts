@@ -46,7 +46,11 @@ export class LoginDesk {
   }
 
   /** @throws SallyportError; `refusedLogin` says it to the driver. */
-  async logIn(wishes: LoginWishes, client: { readonly address: string; readonly userAgent: string }, signal: AbortSignal): Promise<LoggedIn> {
+  async logIn(
+    wishes: LoginWishes,
+    client: { readonly address: string; readonly userAgent: string },
+    signal: AbortSignal,
+  ): Promise<LoggedIn> {
     const live = this.#deps.target(wishes.account);
     const principal = await this.#identify(wishes, client.address, live, signal);
     const gate = await this.#open(principal, wishes, client.address, live);

@@ -75,7 +75,8 @@ export class SessionState implements SnowflakeSession {
 
   /** A result that may be read again. @param rowtype of the answer, for names that were not planned. */
   know(queryId: string, outputs: readonly PlannedOutput[] | null, rowtype: readonly SnowflakeRowType[]): void {
-    const known = outputs === null ? rowtype.map(passing) : outputs.map((output, index) => ({ ...output, name: rowtype[index]?.name ?? output.name }));
+    const known =
+      outputs === null ? rowtype.map(passing) : outputs.map((output, index) => ({ ...output, name: rowtype[index]?.name ?? output.name }));
     this.#results.delete(queryId.toLowerCase());
     this.#results.set(queryId.toLowerCase(), { outputs: known });
     for (const [oldest] of this.#results) {

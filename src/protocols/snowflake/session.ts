@@ -137,7 +137,9 @@ export class SnowflakeSession {
     const { clientId, state, answer } = job;
     const told = { id: clientId, sqlText: job.options.asked.text, state: 'FILE_SET_INITIALIZATION', clientSendTime: 0 };
     if (state === 'failed') {
-      return ok({ queries: [{ ...told, status: 'FAILED_WITH_ERROR', errorCode: answer?.code ?? '', errorMessage: answer?.message ?? '' }] });
+      return ok({
+        queries: [{ ...told, status: 'FAILED_WITH_ERROR', errorCode: answer?.code ?? '', errorMessage: answer?.message ?? '' }],
+      });
     }
     return ok({ queries: [{ ...told, status: state === 'done' ? 'SUCCESS' : state === 'running' ? 'RUNNING' : 'QUEUED' }] });
   }
@@ -191,7 +193,8 @@ export class SnowflakeSession {
     const isStale = answeredMs !== null && clock.monotonicMs() - answeredMs > freshMs;
     const isAway = job.state === 'done' && (job.answer === null || isStale) && !job.options.asked.isAsync;
     const mayReadAgain = queryId !== null && this.#stored.get(queryId) !== undefined;
-    if (queryId !== null && mayReadAgain && (isAway || (job.state === 'done' && job.answer === null))) return this.#readAgain(queryId, chunkBase);
+    if (queryId !== null && mayReadAgain && (isAway || (job.state === 'done' && job.answer === null)))
+      return this.#readAgain(queryId, chunkBase);
     return ask();
   }
 
@@ -265,4 +268,3 @@ function bytesOf({ data }: Envelope): number {
   const rowBytes = (first ?? []).reduce((sum, cell) => sum + 16 + 2 * (cell?.length ?? 0), 64);
   return rowset.length * rowBytes;
 }
-

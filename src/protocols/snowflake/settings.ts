@@ -95,4 +95,3 @@ export interface SnowflakeAdapterDeps {
 
 /** Ends of sessions, as the record names them. */
 export type CloseReason = 'client' | 'upstream' | 'fault' | 'expired' | 'locked' | 'policy' | 'ended' | 'shutdown';
-

@@ -121,7 +121,7 @@ export async function connectSnowflake(
       deps.http.exchange(
         {
           method: 'POST',
-          path: `/session/v1/login-request?${query}`,
+          path: `/session/v1/login-request?${query.toString()}`,
           token: null,
           accept: 'application/json',
           userAgent: client.userAgent,
@@ -199,7 +199,7 @@ class UpstreamSession implements SnowflakeUpstream {
           requestId,
           request_guid: randomUUID(),
           ...(attempt === 0 ? {} : { clientStartTime: String(startedMs), retryCount: String(attempt), retryReason: '0' }),
-        })}`,
+        }).toString()}`,
         body,
         accept,
       }),
@@ -230,9 +230,13 @@ class UpstreamSession implements SnowflakeUpstream {
   }
 
   abort(requestId: string, signal: AbortSignal): Promise<Envelope> {
-    const query = (): URLSearchParams => new URLSearchParams({ requestId: randomUUID(), request_guid: randomUUID() });
     return this.#call(
-      () => ({ method: 'POST', path: `/queries/v1/abort-request?${query()}`, body: { requestId, sqlText: '' }, accept: 'application/json' }),
+      () => ({
+        method: 'POST',
+        path: `/queries/v1/abort-request?${guids()}`,
+        body: { requestId, sqlText: '' },
+        accept: 'application/json',
+      }),
       signal,
     );
   }
@@ -249,7 +253,7 @@ class UpstreamSession implements SnowflakeUpstream {
     this.#isClosed = true;
     const exchange = {
       method: 'POST' as const,
-      path: `/session?${new URLSearchParams({ delete: 'true', requestId: randomUUID() })}`,
+      path: `/session?delete=true&requestId=${randomUUID()}`,
       body: {},
       token: this.#tokens.token,
       accept: 'application/json',
@@ -290,7 +294,7 @@ class UpstreamSession implements SnowflakeUpstream {
           this.#deps.http.exchange(
             {
               method: 'POST',
-              path: `/session/token-request?${new URLSearchParams({ requestId: randomUUID(), request_guid: randomUUID() })}`,
+              path: `/session/token-request?${guids()}`,
               body: { oldSessionToken: token, requestType: 'RENEW' },
               token: masterToken,
               accept: 'application/json',
@@ -311,6 +315,9 @@ class UpstreamSession implements SnowflakeUpstream {
     }
   }
 }
+
+/** New for every attempt. */
+const guids = (): string => `requestId=${randomUUID()}&request_guid=${randomUUID()}`;
 
 export const isInProgress = ({ code }: Envelope): boolean => code === CODES.inProgress || code === CODES.inProgressAsync;
 
@@ -343,7 +350,8 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
   try {
     await sleep(ms, undefined, { signal });
   } catch {
-    throw signal.reason instanceof SallyportError ? signal.reason : new SallyportError('SP_UPSTREAM_LOST', 'gave up waiting for the account');
+    throw signal.reason instanceof SallyportError
+      ? signal.reason
+      : new SallyportError('SP_UPSTREAM_LOST', 'gave up waiting for the account');
   }
 }
-
