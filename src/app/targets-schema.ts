@@ -86,9 +86,7 @@ const snowflake = z.strictObject({
   warehouse: identifier,
   databases: z.array(identifier).min(1).max(200),
   tls: upstreamTls,
-  roles: z.array(identifier).max(200).default([]),
   safeFunctions: z.array(z.string().min(1)).default([]),
-  maxHoldMs: z.int().min(60_000).max(86_400_000).default(1_800_000),
   subjects: z
     .never({ error: 'is not supported on Snowflake targets: whose data a statement touched is not told there; remove it' })
     .optional(),

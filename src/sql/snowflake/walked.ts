@@ -14,13 +14,11 @@ export interface WalkEnv {
   readonly context: PlanContext;
   /** Of this statement, comments blanked, `IDENTIFIER('a.b')` written as `a.b`; spans of the tree are line/column in it. */
   readonly text: string;
-  /** Of the whole request, in order. */
+  /** The first is what its first `?` stands for. */
   readonly binds: readonly Bind[];
-  /** How many `?` stand before this statement. */
-  readonly bindsBefore: number;
   /** Results that stand for relations, by one-part names that no relation of the statement has: `_1` for `$1` of `->>`, `_r1` for
    *  TABLE(RESULT_SCAN(...)). They go before everything but CTEs. */
-  readonly extra: ReadonlyMap<string, { readonly outputs: readonly PlannedOutput[] }>;
+  readonly extra: ReadonlyMap<string, KnownResult>;
 }
 
 export interface Walked {
@@ -45,5 +43,3 @@ export interface Walked {
 }
 
 export type Walk = (tree: unknown, env: WalkEnv) => Walked;
-
-export type { KnownResult };
