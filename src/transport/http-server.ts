@@ -50,6 +50,7 @@ export interface HttpRequest {
   readonly origin: string;
   /** Fires when the client has gone before it was answered. */
   readonly gone: AbortSignal;
+  readonly incoming: IncomingMessage;
   /** The whole body, inflated. Call it once. @throws SP_WIRE_TOO_LARGE, SP_WIRE_MALFORMED, SP_CLIENT_LOST */
   body(maxBytes: number): Promise<Buffer>;
 }
@@ -67,6 +68,8 @@ export interface HttpServerDeps {
 }
 
 export interface HttpListening extends Listening {
+  /** No new connections; those that are there live on. */
+  stopAccepting(): Promise<void>;
   /** No new connections; those without a request end, the others with their next answer. Resolves when none is left or `signal`
    *  fires, which cuts the rest off. */
   drain(signal: AbortSignal): Promise<void>;
@@ -111,6 +114,10 @@ class HttpListener implements HttpListening {
 
   get connections(): number {
     return this.#listening.connections;
+  }
+
+  stopAccepting(): Promise<void> {
+    return this.#listening.close();
   }
 
   async drain(signal: AbortSignal): Promise<void> {
@@ -247,6 +254,7 @@ function requestOf(incoming: IncomingMessage, gone: AbortSignal, scheme: string,
     address: incoming.socket.remoteAddress ?? '',
     origin: `${scheme}://${host}`,
     gone,
+    incoming,
     body: (maxBytes) => readBody(incoming, maxBytes, budget),
   };
 }

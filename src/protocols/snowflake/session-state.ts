@@ -10,7 +10,8 @@ import type {
   SnowflakeRelation,
   SnowflakeSession,
 } from '../../sql/snowflake/types.ts';
-import { type JsonObject, type RowTypeField, textAt } from './protocol.ts';
+import { type JsonObject, textAt } from './protocol.ts';
+import type { SnowflakeRowType } from './results/index.ts';
 
 const maxVariables = 1_000;
 const maxRelations = 10_000;
@@ -73,8 +74,9 @@ export class SessionState implements SnowflakeSession {
   }
 
   /** A result that may be read again. @param rowtype of the answer, for names that were not planned. */
-  know(queryId: string, outputs: readonly PlannedOutput[] | null, rowtype: readonly RowTypeField[]): void {
-    const known = outputs === null ? rowtype.map(passing) : outputs.map((output, index) => ({ ...output, name: rowtype[index]?.name ?? output.name }));
+  know(queryId: string, outputs: readonly PlannedOutput[] | null, rowtype: readonly SnowflakeRowType[]): void {
+    const known =
+      outputs === null ? rowtype.map(passing) : outputs.map((output, index) => ({ ...output, name: rowtype[index]?.name ?? output.name }));
     this.#results.delete(queryId.toLowerCase());
     this.#results.set(queryId.toLowerCase(), { outputs: known });
     for (const [oldest] of this.#results) {
@@ -113,7 +115,7 @@ export class SessionState implements SnowflakeSession {
 const keyOf = ({ database, schema, name }: SnowflakeRelation): string => `${database}.${schema}.${name}`;
 
 /** Of a status of Snowflake's own. */
-const passing = ({ name }: RowTypeField): PlannedOutput => ({
+const passing = ({ name }: SnowflakeRowType): PlannedOutput => ({
   name,
   sources: [],
   classes: [],

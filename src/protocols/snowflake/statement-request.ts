@@ -61,7 +61,10 @@ export function readStatement(body: JsonObject, statements: number): StatementRe
 export function upstreamBody(request: StatementRequest, plan: SnowflakePlan, queryTag: string): JsonObject {
   const { forward } = plan;
   if (forward === null) throw new SallyportError('SP_REQUEST_NOT_UNDERSTOOD', 'nothing may be sent');
-  const bindings = request.bindFields.map((fields, index) => [String(index + 1), { ...fields, value: forward.binds[index]?.value ?? null }]);
+  const bindings = request.bindFields.map((fields, index) => [
+    String(index + 1),
+    { ...fields, value: forward.binds[index]?.value ?? null },
+  ]);
   return {
     sqlText: forward.text,
     asyncExec: request.isAsync,
