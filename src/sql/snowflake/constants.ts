@@ -33,7 +33,11 @@ export class Constants {
   readonly #questions: readonly number[];
   readonly #uses = new Map<string, number>();
 
-  constructor(tree: unknown, env: { readonly text: string; readonly binds: readonly Bind[]; readonly context: PlanContext }, findings: Findings) {
+  constructor(
+    tree: unknown,
+    env: { readonly text: string; readonly binds: readonly Bind[]; readonly context: PlanContext },
+    findings: Findings,
+  ) {
     this.#text = env.text;
     this.#binds = env.binds;
     this.#context = env.context;

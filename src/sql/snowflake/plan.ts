@@ -11,12 +11,12 @@ import { MAX_STATEMENT, type SnowflakeParsers } from './parsers.ts';
 import { SYNTAX } from './planning.ts';
 import { splitStages, splitStatements, type StatementText, wordAt } from './statement-text.ts';
 import type { Bind, PlanContext, PlanInput, PlannedOutput, SnowflakePlan, SnowflakeSession } from './types.ts';
-import type { Walk } from './walked.ts';
 
 /** Of all statements of a request, in UTF-16 units. */
 const MAX_REQUEST = 4 * MAX_STATEMENT;
 
-export function planWith(walk: Walk, input: PlanInput, context: PlanContext, parsers: SnowflakeParsers): SnowflakePlan {
+/** Plans a request. Never throws for what its text says. */
+export function planSnowflake(input: PlanInput, context: PlanContext, parsers: SnowflakeParsers): SnowflakePlan {
   if (input.text.length > MAX_REQUEST) return refusedText(input, context, SYNTAX['too-large']);
   const lexed = lex(input.text);
   if ('fault' in lexed) {
@@ -26,7 +26,7 @@ export function planWith(walk: Walk, input: PlanInput, context: PlanContext, par
   const statements = splitStatements(input.text, lexed.tokens);
   const count = countFault(statements.length, input.statements);
   if (count !== null) return refusedText(input, context, count);
-  const parts = planAll(statements, input, context, walk, parsers);
+  const parts = planAll(statements, input, context, parsers);
   const facts = factsOf(input.text, parts, context);
   const forward = facts.unknowns.length > 0 ? null : forwarded(input, lexed.tokens, parts);
   if (forward === null && facts.unknowns.length === 0) {
@@ -60,17 +60,11 @@ interface Progress {
   bindsBefore: number;
 }
 
-function planAll(
-  statements: readonly StatementText[],
-  input: PlanInput,
-  context: PlanContext,
-  walk: Walk,
-  parsers: SnowflakeParsers,
-): Part[] {
+function planAll(statements: readonly StatementText[], input: PlanInput, context: PlanContext, parsers: SnowflakeParsers): Part[] {
   const progress: Progress = { session: context.session, bindsBefore: 0 };
   return statements.map((statement, index) => {
     const own = { ...context, session: index === 0 ? progress.session : { ...progress.session, lastQueryId: null } };
-    const planned = planChain(statement, progress, input.binds, own, walk, parsers);
+    const planned = planChain(statement, progress, input.binds, own, parsers);
     progress.session = sessionAfter(progress.session, statement, planned);
     return planned;
   });
@@ -82,7 +76,6 @@ function planChain(
   progress: Progress,
   binds: readonly Bind[],
   context: PlanContext,
-  walk: Walk,
   parsers: SnowflakeParsers,
 ): Part {
   const stages = splitStages(statement);
@@ -97,7 +90,7 @@ function planChain(
         'Chain queries, changes of rows, SHOW and DESCRIBE; send the others one by one.',
       );
     }
-    const planned = planStatement(stage, { context, parsers, walk, binds, bindsBefore: progress.bindsBefore, earlier });
+    const planned = planStatement(stage, { context, parsers, binds, bindsBefore: progress.bindsBefore, earlier });
     progress.bindsBefore += stage.tokens.filter(({ kind, start }) => kind === 'bind' && stage.source[start] === '?').length;
     earlier.unshift({ outputs: planned.outputs });
     parts.push(planned);

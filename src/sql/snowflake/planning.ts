@@ -9,12 +9,11 @@ import { type Part, refused } from './part.ts';
 import type { StatementText } from './statement-text.ts';
 import type { Bind, PlanContext } from './types.ts';
 import { type Earlier, virtualRelations } from './virtual-relations.ts';
-import type { Walk } from './walked.ts';
+import { walk, type Walked, type WalkEnv } from './walk.ts';
 
 export interface Planning {
   readonly context: PlanContext;
   readonly parsers: SnowflakeParsers;
-  readonly walk: Walk;
   readonly binds: readonly Bind[];
   /** How many `?` stand before the statement. */
   readonly bindsBefore: number;
@@ -52,7 +51,8 @@ export function planTree(verb: string, statement: StatementText, planning: Plann
   const numbered = statement.tokens.some(({ kind, start }) => kind === 'bind' && statement.source[start] === ':');
   const from = numbered ? 0 : planning.bindsBefore;
   const env = { context, text: analysis.text, binds: planning.binds.slice(from), extra: virtual.extra };
-  const walked = planning.walk(parsed.tree, env);
+  const walked = walkSafely(parsed.tree, env);
+  if (walked === null) return refused(verb, UNKNOWN_TREE, statement.tokens[0]);
   const second = parsers.second(analysis.text);
   const differs =
     'fault' in second
@@ -70,6 +70,16 @@ export function planTree(verb: string, statement: StatementText, planning: Plann
   };
 }
 
+/** A fault of ours in walking is no reason to pass anything, nor to end the session. */
+function walkSafely(tree: unknown, env: WalkEnv): Walked | null {
+  try {
+    return walk(tree, env);
+  } catch {
+    return null;
+  }
+}
+
+const UNKNOWN_TREE: Unknown = { code: 'node-kind', what: 'a construct', remedy: 'Write the statement in a simpler way.' };
 const STRAY: Unknown = {
   code: 'token',
   what: 'a token inside of other text',

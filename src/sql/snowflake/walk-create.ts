@@ -120,7 +120,12 @@ export function readCreateView(tree: unknown, walker: Walker): void {
       remedy: 'Make the view without conditions on protected columns.',
     });
   }
-  announce(path, 'view', columnsOf(rows).map((each, index) => ({ ...each, name: aliases[index] ?? each.name })), walker);
+  announce(
+    path,
+    'view',
+    columnsOf(rows).map((each, index) => ({ ...each, name: aliases[index] ?? each.name })),
+    walker,
+  );
 }
 
 function created(tree: unknown, walker: Walker): readonly [string, string, string] {
@@ -142,11 +147,15 @@ function created(tree: unknown, walker: Walker): readonly [string, string, strin
   return path;
 }
 
-function announce(path: readonly [string, string, string], kind: SnowflakeRelation['kind'], columns: readonly SnowflakeColumn[], walker: Walker): void {
+function announce(
+  path: readonly [string, string, string],
+  kind: SnowflakeRelation['kind'],
+  columns: readonly SnowflakeColumn[],
+  walker: Walker,
+): void {
   const [database, schema, name] = path;
   walker.findings.changes.push(
     { kind: 'create', relation: { database, schema, name, kind, columns, definition: null } },
     { kind: 'catalogue' },
   );
 }
-

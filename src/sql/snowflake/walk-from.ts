@@ -54,7 +54,9 @@ function readConstraint(tree: unknown, sides: Sides, scope: Scope, walker: Walke
   const names = kind === 'Using' ? columnNames(held) : kind === 'Natural' ? common(sides) : null;
   if (names === null) throw nodeKind(`join ${kind}`);
   for (const name of names) {
-    const values = [...sides.left, ...sides.right].flatMap((leaf) => leaf.columns.filter((each) => each.name === name).map((each) => each.value));
+    const values = [...sides.left, ...sides.right].flatMap((leaf) =>
+      leaf.columns.filter((each) => each.name === name).map((each) => each.value),
+    );
     if (values.length < 2) throw nodeKind(`USING ${name}`);
     compareValues(values, walker, 'USING');
     const known = scope.merged.get(name);
@@ -131,9 +133,7 @@ function readTable(held: unknown, scope: Scope, walker: Walker): void {
   if (extra !== undefined) return addLeaf(resultLeaf(resultColumns(extra, walker.env.context)), alias, parts, scope);
   const { leaf, path } = relationLeaf(parts, walker);
   const past = readVersion(version, walker);
-  const columns = past.hasChanges
-    ? [...leaf.columns, ...CHANGES.map((each) => ({ name: each, value: oneOf([]) }))]
-    : leaf.columns;
+  const columns = past.hasChanges ? [...leaf.columns, ...CHANGES.map((each) => ({ name: each, value: oneOf([]) }))] : leaf.columns;
   addLeaf({ ...leaf, columns, isUnsure: past.isPast }, alias, path, scope);
 }
 

@@ -72,7 +72,14 @@ export function readUnpivot(tree: unknown, outer: Scope, walker: Walker): void {
   });
   const used = new Set(listed.map((each) => each.name));
   const kept = leaf.columns.filter((each) => each.name === null || !used.has(each.name));
-  const values: Taint = listed.length === 0 ? oneOf([]) : made(listed.map((each) => each.value), null, false);
+  const values: Taint =
+    listed.length === 0
+      ? oneOf([])
+      : made(
+          listed.map((each) => each.value),
+          null,
+          false,
+        );
   const made_: readonly Column[] = [
     { name: nameOf(name), value: constant('text') },
     { name: nameOf(ident), value: values },

@@ -54,7 +54,14 @@ function readBody(tree: unknown, scope: Scope, walker: Walker, position: Positio
       case 'SetOperation':
         return readSetOperation(held, scope, walker);
       case 'Values':
-        return { columns: readValues(held, scope, walker), open: new Set(), collected: new Set(), limit: null, isUnsure: false, scope: null };
+        return {
+          columns: readValues(held, scope, walker),
+          open: new Set(),
+          collected: new Set(),
+          limit: null,
+          isUnsure: false,
+          scope: null,
+        };
       default:
         throw nodeKind(`body ${kind}`);
     }
@@ -116,7 +123,11 @@ function readValues(tree: unknown, scope: Scope, walker: Walker): readonly Colum
   if (first === undefined || rows.some((row) => row.length !== first.length)) throw nodeKind('VALUES');
   return first.map((_, index) => ({
     name: `COLUMN${index + 1}`,
-    value: merged(rows.flatMap((row) => row[index] ?? []), walker, 'VALUES'),
+    value: merged(
+      rows.flatMap((row) => row[index] ?? []),
+      walker,
+      'VALUES',
+    ),
   }));
 }
 

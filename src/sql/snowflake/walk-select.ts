@@ -43,7 +43,13 @@ export function readSelect(tree: unknown, outer: Scope, walker: Walker, position
       if (select['distinct'] !== 'All') for (const each of columns) walker.findings.use(each.value, 'equality', 'DISTINCT');
     }
     const top = readTop(select['top']);
-    return { columns, ...boundsOf(scope, block, isGrouped, top !== null), limit: top, isUnsure: scope.leaves.some((each) => each.isUnsure), scope };
+    return {
+      columns,
+      ...boundsOf(scope, block, isGrouped, top !== null),
+      limit: top,
+      isUnsure: scope.leaves.some((each) => each.isUnsure),
+      scope,
+    };
   } finally {
     walker.block = around;
   }
@@ -87,7 +93,14 @@ interface Item {
   readonly isStar: boolean;
 }
 
-function readItem(item: unknown, index: number, read: ReadonlyMap<number, () => Taint | null>, scope: Scope, walker: Walker, position: Position): Item {
+function readItem(
+  item: unknown,
+  index: number,
+  read: ReadonlyMap<number, () => Taint | null>,
+  scope: Scope,
+  walker: Walker,
+  position: Position,
+): Item {
   const [kind, held] = tagged(item, 'select item');
   switch (kind) {
     case 'UnnamedExpr':

@@ -5,7 +5,13 @@ import { type Column, isCalled, type Leaf, type Scope } from './scope.ts';
 import { columnNames, nameOf, type Position, relationUnknown, type Walker } from './walker.ts';
 
 /** @param qualifier names in front of the star; empty = all. */
-export function starColumns(options: unknown, qualifier: readonly string[], scope: Scope, walker: Walker, position: Position): readonly Column[] {
+export function starColumns(
+  options: unknown,
+  qualifier: readonly string[],
+  scope: Scope,
+  walker: Walker,
+  position: Position,
+): readonly Column[] {
   const { opt_ilike: like, opt_exclude: exclude, opt_replace: replace, opt_rename: rename } = node(options, 'Wildcard');
   const leaves = scope.leaves.filter((leaf) => isCalled(leaf, qualifier));
   if (leaves.length === 0) throw relationUnknown(qualifier.length === 0 ? '*' : qualifier.join('.'));

@@ -86,10 +86,14 @@ function readResult(given: readonly Given[], walker: Walker): LeafRows {
   if (first === undefined || others.length > 0) throw nodeKind('RESULT_SCAN');
   const id = queryId(first.tree, walker);
   const result = id === null ? undefined : session.result(id);
-  if (result === undefined) {
-    throw new Refusal({ code: 'session-object', what: 'RESULT_SCAN', remedy: 'Read results of queries that this session ran, by their id.' });
+  if (result === undefined || result.outputs === null) {
+    throw new Refusal({
+      code: 'session-object',
+      what: 'RESULT_SCAN',
+      remedy: 'Read results of queries that this session ran, by their id.',
+    });
   }
-  return { columns: resultColumns(result, walker.env.context), open: new Set(), isUnsure: false };
+  return { columns: resultColumns({ outputs: result.outputs }, walker.env.context), open: new Set(), isUnsure: false };
 }
 
 function queryId(tree: unknown, walker: Walker): string | null {

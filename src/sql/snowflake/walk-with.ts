@@ -56,7 +56,11 @@ function recursive(name: string, aliases: readonly string[], query: unknown, sco
   const { body } = node(query, 'Query');
   const [, held] = tagged(body, 'body');
   const { left } = node(held, 'SetOperation');
-  let known = made(name, aliases, walker.query({ ...(query as object), body: left, order_by: null, limit_clause: null, fetch: null }, scope, 'inner'));
+  let known = made(
+    name,
+    aliases,
+    walker.query({ ...(query as object), body: left, order_by: null, limit_clause: null, fetch: null }, scope, 'inner'),
+  );
   for (let turn = 0; turn < MAX_TURNS; turn += 1) {
     const before = known;
     scope.ctes.set(name, { leaf: () => before });
