@@ -266,7 +266,8 @@ export class FakeAccount {
     const session = [...this.#sessions.values()].find((each) => each.masterToken === masterToken);
     if (session === undefined) return failure('390111', 'Session no longer exists. New login required to access the service.');
     if (session.masterExpiresAtMs <= Date.now()) return failure('390114', 'Authentication token has expired. The user must authenticate again.');
-    if (body['requestType'] !== 'RENEW' || body['oldSessionToken'] !== session.token) return failure('390104', 'Session token not found or invalid.');
+    // Older drivers of Node spell it in capitals.
+    if ((body['requestType'] ?? body['REQUEST_TYPE']) !== 'RENEW' || body['oldSessionToken'] !== session.token) return failure('390104', 'Session token not found or invalid.');
     this.counts.renewals += 1;
     this.#mint(session);
     return success({
