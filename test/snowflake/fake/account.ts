@@ -68,7 +68,7 @@ export class FakeAccount {
   readonly heard: Heard[] = [];
   readonly logins: (LoginData & { readonly isGood: boolean; readonly query: string })[] = [];
   readonly counts = { heartbeats: 0, renewals: 0, deletes: 0, aborts: 0, polls: 0, telemetry: 0 };
-  readonly sizes: Sizes = { inlineRows: 1000, chunkRows: 5000, chunkKeys: 'qrmk' };
+  readonly sizes: Sizes = { inlineRows: 1000, chunkRows: 5000, chunkKeys: 'both' };
   /** Seconds that tokens last from now on. */
   sessionValidityS = 3600;
   masterValidityS = 14_400;

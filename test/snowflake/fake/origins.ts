@@ -121,3 +121,19 @@ function originsOf(item: readonly Token[], sources: readonly Source[]): (Origin 
   const source = sources.find((each) => (alias === null || each.alias === alias) && each.columns.includes(name));
   return [source === undefined ? null : { schema: source.schema, table: source.table, column: name }];
 }
+
+/** Labels of expressions: their texts in capitals. Empty = not known. */
+export function labelsOf(text: string): (string | null)[] {
+  const tokens = meaningful(tokensOf(text));
+  const from = topLevel(tokens, 'FROM');
+  if (!isWord(tokens[0], 'SELECT')) return [];
+  const items = itemsOf(tokens.slice(1, from < 0 ? undefined : from));
+  if (items.some((item) => item.some((token, index) => token.text === '*' && (index === 0 || item[index - 1]?.text === '.')))) return [];
+  return items.map((item) => {
+    const last = item.at(-1);
+    const isNamed = last !== undefined && (last.kind === 'word' || last.kind === 'quoted') && (item.length === 1 || item.at(-2)?.text === '.' || isWord(item.at(-2), 'AS') || item.at(-2)?.kind === 'number' || item.at(-2)?.text === ')');
+    // DuckDB says it.
+    if (isNamed || item.some((token) => isWord(token, 'AS'))) return null;
+    return item.map((token, index) => (index > 0 && token.kind !== 'op' && item[index - 1]?.kind !== 'op' ? ` ${token.text}` : token.text)).join('').toUpperCase();
+  });
+}
