@@ -130,8 +130,10 @@ export function labelsOf(text: string): (string | null)[] {
   const items = itemsOf(tokens.slice(1, from < 0 ? undefined : from));
   if (items.some((item) => item.some((token, index) => token.text === '*' && (index === 0 || item[index - 1]?.text === '.')))) return [];
   return items.map((item) => {
-    const last = item.at(-1);
-    const isNamed = last !== undefined && (last.kind === 'word' || last.kind === 'quoted') && (item.length === 1 || item.at(-2)?.text === '.' || isWord(item.at(-2), 'AS') || item.at(-2)?.kind === 'number' || item.at(-2)?.text === ')');
+    const [last, before] = [item.at(-1), item.at(-2)];
+    const isName = last?.kind === 'quoted' || (last?.kind === 'word' && !/^(?:END|NULL|TRUE|FALSE)$/i.test(last.text));
+    const isBehindName = before === undefined || before.text === '.' || before.text === ')' || before.kind !== 'op';
+    const isNamed = isName && isBehindName && !(before?.kind === 'word' && /^(?:IS|NOT|AND|OR|LIKE|THEN|ELSE|WHEN|CASE|IN|DISTINCT|BY)$/i.test(before.text));
     // DuckDB says it.
     if (isNamed || item.some((token) => isWord(token, 'AS'))) return null;
     return item.map((token, index) => (index > 0 && token.kind !== 'op' && item[index - 1]?.kind !== 'op' ? ` ${token.text}` : token.text)).join('').toUpperCase();
