@@ -8,6 +8,7 @@ import { classRules, decide, hasAccess, masksFor, type Policy, rolesOf, subjects
 import type { TargetPolicy } from '../protocols/postgres/planner.ts';
 import type { GatePolicy } from '../session/gate.ts';
 import type { ConfigDocument } from './config-schema.ts';
+import type { PostgresTargetDocument } from './targets-schema.ts';
 
 export class ThreadPolicy {
   readonly #targets: ConfigDocument['targets'];
@@ -63,8 +64,9 @@ function gatePolicyOf(policy: Policy): GatePolicy {
 }
 
 function targetPoliciesOf(policy: Policy, targets: ConfigDocument['targets']): ReadonlyMap<string, TargetPolicy> {
+  const ofPostgres = targets.filter((target): target is PostgresTargetDocument => target.protocol === 'postgres');
   return new Map(
-    targets.map(({ name, safeFunctions, catalogueTexts, partitionOrder }) => [
+    ofPostgres.map(({ name, safeFunctions, catalogueTexts, partitionOrder }) => [
       name,
       {
         ...columnPolicyOf(policy, name),

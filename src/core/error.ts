@@ -151,6 +151,12 @@ export const ERROR_CODES = {
     'a protected column was about to leave unmasked; the session was ended',
     'Report this to the operator.',
   ),
+  SP_LINEAGE_DISAGREEMENT: code(
+    'internal',
+    false,
+    'the answer does not have the columns that were planned for; nothing of it was passed',
+    'Name the columns one by one, or report this to the operator.',
+  ),
   SP_CATALOGUE_UNAVAILABLE: code('upstream', true, 'the catalogue of the target cannot be read', 'Try again later.'),
   SP_SHUTTING_DOWN: code('unavailable', true, 'the gateway is shutting down', 'Connect again.'),
   SP_API_BAD_REQUEST: code('malformed', false, 'the request is not valid', 'See the API description.'),

@@ -14,3 +14,5 @@ export {
   type TokenKeyState,
   TokenSpace,
 } from './token.ts';
+export { civilOf, DAY_SECONDS } from './civil.ts';
+export { longestText, type ValueFamily, type ValueMask, valueMask, type ValueMaskOptions } from './value-mask.ts';

@@ -14,7 +14,7 @@ export function zip3(subject: Subject): string | null {
   return `(${shown})::${subject.type.cast}`;
 }
 
-const SHORTEST_PARTIAL = 8;
+export const SHORTEST_PARTIAL = 8;
 
 /** First and last characters. At least half of the value stays hidden, and all of a short one. */
 export function partial(subject: Subject): string | null {

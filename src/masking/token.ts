@@ -7,7 +7,8 @@
 // only stands for them: it cannot be reversed. The target makes tokens by the same construction in SQL (token-sql.ts).
 // SPEC: docs/masking.md, "Tokens", has the argument. REFUSES: every text that `issue` would not have made.
 
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, hash, timingSafeEqual } from 'node:crypto';
+import { digestPrefix, type DigestPrefix, keyed, keyedDigest } from './digest.ts';
 import { TOKEN_KEY_SETTING, TOKEN_STREAM_KEY_SETTING } from './keyed.ts';
 
 export const TAG_BYTES = 16;
@@ -94,6 +95,21 @@ export class TokenSpace {
     return issueWith(this.#active, className, value);
   }
 
+  /** Makes many tokens of one class. */
+  issuer(className: string): (value: string) => string {
+    return issuerOf(this.#active, className);
+  }
+
+  /** What digests of values are made with, under the active key. */
+  digestPrefix(label: string): DigestPrefix {
+    return digestPrefix(this.#active.mac, label);
+  }
+
+  /** The active key alone: enough to mask in another thread. */
+  get activeKey(): TokenKey {
+    return this.#active;
+  }
+
   /** @returns the value, when the text is a token of this class under a key that is not expired. */
   open(className: string, text: string): OpenedToken {
     const [, label, keyId = '', digits = ''] = TOKEN.exec(text) ?? [];
@@ -102,9 +118,9 @@ export class TokenSpace {
     if (key === undefined || label !== tokenLabel(className)) return { fault: 'forged' };
     if (key.state === 'expired') return { fault: 'expired' };
     if (digits.length === ONE_WAY_DIGITS) return { fault: 'one-way' };
-    const tag = Buffer.from(digits.slice(0, 2 * TAG_BYTES), 'hex');
+    const tag = digits.slice(0, 2 * TAG_BYTES);
     const body = Buffer.from(digits.slice(2 * TAG_BYTES), 'hex');
-    const bytes = xor(body, streamOf(key, tag));
+    const bytes = xor(body, streamOf(Buffer.from(key.stream, 'hex'), tag));
     const end = bytes.findLastIndex((byte) => byte !== 0) + 1;
     const value = Buffer.from(bytes.subarray(0, end)).toString('utf8');
     // Made anew: nothing but the very text that was issued is a token, its padding and case included.
@@ -133,26 +149,25 @@ export class TokenSpace {
   }
 }
 
-function issueWith(key: TokenKey, className: string, value: string): string {
-  const bytes = Buffer.from(value, 'utf8');
-  const tag = digestOf(key, className, bytes).subarray(0, TAG_BYTES);
-  const { length } = bytes;
-  const padded = Buffer.alloc(
-    length <= FIRST_BODY_BYTES ? FIRST_BODY_BYTES : length <= MAX_TOKEN_VALUE_BYTES ? MAX_TOKEN_VALUE_BYTES : STREAM_BYTES,
-  );
-  bytes.copy(padded);
-  return tokenPrefix(className, key.id) + tag.toString('hex') + xor(padded, streamOf(key, tag)).toString('hex');
+const issueWith = (key: TokenKey, className: string, value: string): string => issuerOf(key, className)(value);
+
+function issuerOf(key: TokenKey, className: string): (value: string) => string {
+  const digest = digestPrefix(key.mac, `token:${className}`);
+  const stream = Buffer.from(key.stream, 'hex');
+  const prefix = tokenPrefix(className, key.id);
+  return (value) => {
+    const bytes = Buffer.from(value, 'utf8');
+    const tag = keyedDigest(digest, bytes).slice(0, 2 * TAG_BYTES);
+    const { length } = bytes;
+    const padded = length <= FIRST_BODY_BYTES ? FIRST_BODY_BYTES : length <= MAX_TOKEN_VALUE_BYTES ? MAX_TOKEN_VALUE_BYTES : STREAM_BYTES;
+    const body = streamOf(stream, tag);
+    const end = Math.min(length, padded);
+    for (let at = 0; at < end; at += 1) body[at] = (body[at] ?? 0) ^ (bytes[at] ?? 0);
+    return prefix + tag + body.toString('hex', 0, padded);
+  };
 }
 
-function digestOf(key: TokenKey, className: string, bytes: Uint8Array): Buffer {
-  const secret = Buffer.from(key.mac, 'hex');
-  const inner = createHash('sha256').update(secret).update(`token:${className}:`).update(bytes).digest();
-  return createHash('sha256').update(secret).update(inner).digest();
-}
-
-function streamOf(key: TokenKey, tag: Uint8Array): Buffer {
-  return createHash('sha512').update(Buffer.from(key.stream, 'hex')).update(tag).digest();
-}
+const streamOf = (key: Uint8Array, tagHex: string): Buffer => Buffer.from(hash('sha512', keyed(key, tagHex), 'hex'), 'hex');
 
 /** As long as `bytes`; `stream` is at least that long. */
 function xor(bytes: Uint8Array, stream: Uint8Array): Buffer {

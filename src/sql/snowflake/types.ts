@@ -58,6 +58,14 @@ export interface KnownResult {
   readonly outputs: readonly PlannedOutput[];
 }
 
+/** A result that a session may read again. */
+export interface SessionResult {
+  /** As Snowflake knows it: written into the forwarded text, whatever id the client knows it by. */
+  readonly queryId: string;
+  /** As planned when it was made; null = a status, or what SHOW and DESCRIBE say: nothing protected is in it, its columns are not known. */
+  readonly outputs: readonly PlannedOutput[] | null;
+}
+
 /** What names of a statement are looked up in. */
 export interface SnowflakeSession {
   readonly database: string | null;
@@ -66,9 +74,9 @@ export interface SnowflakeSession {
   readonly variables: ReadonlyMap<string, string>;
   /** Temporary and new tables of this session that the catalogue does not have, by `DATABASE.SCHEMA.NAME`. */
   readonly own: ReadonlyMap<string, SnowflakeRelation>;
-  /** Results that this session may read again, by query id. */
-  result(queryId: string): KnownResult | undefined;
-  /** Of LAST_QUERY_ID(); null = there was none. */
+  /** Results that this session may read again, by query id: Snowflake's own, or the provisional one that the client was told. */
+  result(queryId: string): SessionResult | undefined;
+  /** Of LAST_QUERY_ID(); null = there was none. The forwarded text has the id itself, so that a statement in between changes nothing. */
   readonly lastQueryId: string | null;
 }
 
@@ -94,6 +102,8 @@ export interface PlanContext {
   readonly masks: MaskSet;
   readonly tokens: TokenReader;
   readonly session: SnowflakeSession;
+  /** `DATABASE.SCHEMA.NAME` of user functions that the operator vouches for: they tell nothing and fail for no value. Absent = none. */
+  readonly safeFunctions?: ReadonlySet<string>;
 }
 
 /** One column of the answer. */
@@ -118,6 +128,8 @@ export interface PlannedOutput {
 export type SessionChange =
   | { readonly kind: 'variable'; readonly name: string; readonly value: string | null }
   | { readonly kind: 'create'; readonly relation: SnowflakeRelation }
+  /** `DATABASE.SCHEMA.NAME` of a table, view or other relation that is no more; not an own one: nothing changes. */
+  | { readonly kind: 'drop'; readonly name: string }
   | { readonly kind: 'catalogue' };
 
 /** One statement of a request. */
