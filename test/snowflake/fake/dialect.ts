@@ -151,7 +151,7 @@ function tables(tokens: readonly Token[], scope: Scope): Token[] {
       const parts = tokens.slice(index + 2, end - 1);
       const from = isWord(parts[0], 'INPUT') ? 2 : 0;
       const until = parts.findIndex((each, at) => at > from && isOp(each, ',') && depthAt(parts, at) === 0);
-      const input = textOf(paths(parts.slice(from, until < 0 ? undefined : until)).flatMap((each) => [each, blank]));
+      const input = textOf(words(paths(parts.slice(from, until < 0 ? undefined : until))).flatMap((each) => [each, blank]));
       out.push(
         raw(`(SELECT id AS SEQ, key AS "KEY", fullkey AS PATH, TRY_CAST(key AS INTEGER) AS "INDEX", value AS "VALUE", ${input} AS THIS FROM JSON_EACH(${input}))`),
       );
