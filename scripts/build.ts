@@ -10,6 +10,7 @@ import { type Plugin, build } from 'esbuild';
 import { publint } from 'publint';
 import { buildConsole } from '../console/build.ts';
 import { buildVerifier } from '../src/evidence/verifier-build.ts';
+import { embedSnowflakeParsers } from './embed-snowflake.ts';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
@@ -28,6 +29,7 @@ const embed: Plugin = {
         contents: `export async function loadParserWasm() { return new Uint8Array(Buffer.from(${JSON.stringify(wasm)}, 'base64')); }`,
       };
     });
+    embedSnowflakeParsers(builder);
     // The thread of the audit log's writer: a program of its own, inside of the one file.
     builder.onLoad({ filter: /src\/audit\/thread-source\.ts$/ }, async () => {
       const thread = await build({
@@ -41,6 +43,20 @@ const embed: Plugin = {
       });
       const code = thread.outputFiles[0]?.text ?? '';
       return { loader: 'js', contents: `export const threadSource = { code: ${JSON.stringify(code)}, isText: true };` };
+    });
+    // The threads that mask results of Snowflake: the same.
+    builder.onLoad({ filter: /src\/protocols\/snowflake\/results\/worker-source\.ts$/ }, async () => {
+      const thread = await build({
+        entryPoints: [join(root, 'src', 'protocols', 'snowflake', 'results', 'worker.ts')],
+        bundle: true,
+        write: false,
+        platform: 'node',
+        format: 'esm',
+        target: 'node24',
+        logLevel: 'warning',
+      });
+      const code = thread.outputFiles[0]?.text ?? '';
+      return { loader: 'js', contents: `export const resultWorkerSource = { code: ${JSON.stringify(code)}, isText: true };` };
     });
     // The verifier that lies in every evidence bundle: a programme of its own as well.
     builder.onLoad({ filter: /src\/evidence\/verifier-source\.ts$/ }, () => ({

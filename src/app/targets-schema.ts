@@ -92,7 +92,13 @@ const snowflake = z.strictObject({
     .optional(),
 });
 
-export const target = z.discriminatedUnion('protocol', [postgres, snowflake]);
+export const target = z.discriminatedUnion('protocol', [
+  postgres,
+  snowflake.superRefine(({ tls, address: { host } }, context) => {
+    if (tls.mode !== 'disable' || isLoopback(host)) return;
+    context.addIssue({ code: 'custom', path: ['tls', 'mode'], message: `${host} is not loopback: an account is spoken to by TLS only` });
+  }),
+]);
 
 export type SnowflakeTargetDocument = z.output<typeof snowflake>;
 export type PostgresTargetDocument = z.output<typeof postgres>;

@@ -50,7 +50,8 @@ export function createSnowflakeAnalyst({ target, databases, loader, planner }: A
     knowsColumn: async (qualified) => knows(await loader.ready(), qualified),
     columns: async () => storedColumns(await loader.ready()),
     tree: async () => treeOf(await loader.ready()),
-    // Nothing is read: a warehouse would be paid for it, and every query stands in the account's history.
+    // A warehouse would be paid for it.
+    isNeverSampled: true,
     sample: async () => null,
   };
 }
@@ -79,9 +80,10 @@ const TREE_KINDS: Partial<Record<RelationKind, TreeColumn['relationKind']>> = {
 function storedColumns(catalogue: SnowflakeCatalogue): readonly StoredColumn[] {
   return catalogue.relations
     .filter(({ kind }) => STORED.has(kind))
-    .flatMap(({ name, columns, ...of }) =>
+    .flatMap(({ database, schema, name, columns }) =>
       (columns ?? []).map((column) => ({
-        schema: schemaOf(of),
+        database,
+        schema,
         relation: name,
         column: column.name,
         type: column.type,

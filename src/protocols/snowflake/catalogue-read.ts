@@ -11,13 +11,14 @@ import {
   type TableRow,
 } from '../../sql/snowflake/catalogue.ts';
 import type { SnowflakeCatalogue } from '../../sql/snowflake/types.ts';
-import type { Envelope, JsonObject, SnowflakeQueryData } from './protocol.ts';
+import type { Envelope, JsonObject } from './protocol.ts';
+import type { SnowflakeQueryData, SnowflakeRow } from './results/index.ts';
 import type { SnowflakeUpstream } from './upstream.ts';
 
 export interface CatalogueReadPorts {
   readonly connection: Pick<SnowflakeUpstream, 'own'>;
   /** Rows of an answer that did not fit into it, of all its chunks in order. */
-  readonly chunkRows: (data: SnowflakeQueryData, signal: AbortSignal) => Promise<readonly (readonly (string | null)[])[]>;
+  readonly chunkRows: (data: SnowflakeQueryData, signal: AbortSignal) => Promise<readonly SnowflakeRow[]>;
 }
 
 type Row = Readonly<Record<string, string | null>>;
@@ -32,19 +33,15 @@ export async function readCatalogue(
   databases: readonly string[],
   signal: AbortSignal,
 ): Promise<SnowflakeCatalogue> {
-  const tables: Row[] = [];
-  const columns: Row[] = [];
+  const ofTables: TableRow[][] = [];
+  const ofColumns: ColumnRow[][] = [];
   for (const database of databases) {
-    tables.push(...(await rowsOf(ports, SNOWFLAKE_CATALOGUE_QUERIES.tables(database), signal)));
-    columns.push(...(await rowsOf(ports, SNOWFLAKE_CATALOGUE_QUERIES.columns(database), signal)));
+    ofTables.push((await rowsOf(ports, SNOWFLAKE_CATALOGUE_QUERIES.tables(database), signal)).map(tableOf));
+    ofColumns.push((await rowsOf(ports, SNOWFLAKE_CATALOGUE_QUERIES.columns(database), signal)).map(columnOf));
   }
+  const tables = ofTables.flat();
   if (tables.length > maxRelations) throw new SallyportError('SP_UPSTREAM_PROTOCOL', `more than ${maxRelations} relations`);
-  const rows: CatalogueRows = {
-    databases,
-    tables: tables as unknown as TableRow[],
-    columns: columns as unknown as ColumnRow[],
-    definitions: [],
-  };
+  const rows: CatalogueRows = { databases, tables, columns: ofColumns.flat(), definitions: [] };
   const { relations } = buildSnowflakeCatalogue(rows);
   const defined = relations.filter(({ kind }) => SNOWFLAKE_CATALOGUE_QUERIES.definedKinds.has(kind));
   const definitions: DefinitionRow[] = [];
@@ -59,6 +56,34 @@ export async function readCatalogue(
   return buildSnowflakeCatalogue({ ...rows, definitions });
 }
 
+function tableOf(row: Row): TableRow {
+  return { ...nameOf(row), TABLE_TYPE: textOf(row, 'TABLE_TYPE'), IS_DYNAMIC: row['IS_DYNAMIC'] ?? null };
+}
+
+function columnOf(row: Row): ColumnRow {
+  return {
+    ...nameOf(row),
+    COLUMN_NAME: textOf(row, 'COLUMN_NAME'),
+    ORDINAL_POSITION: textOf(row, 'ORDINAL_POSITION'),
+    DATA_TYPE: textOf(row, 'DATA_TYPE'),
+    IS_NULLABLE: textOf(row, 'IS_NULLABLE'),
+  };
+}
+
+function nameOf(row: Row): Pick<TableRow, 'TABLE_CATALOG' | 'TABLE_SCHEMA' | 'TABLE_NAME'> {
+  return {
+    TABLE_CATALOG: textOf(row, 'TABLE_CATALOG'),
+    TABLE_SCHEMA: textOf(row, 'TABLE_SCHEMA'),
+    TABLE_NAME: textOf(row, 'TABLE_NAME'),
+  };
+}
+
+function textOf(row: Row, label: string): string {
+  const text = row[label];
+  if (typeof text !== 'string') throw new SallyportError('SP_UPSTREAM_PROTOCOL', `a row of the catalogue without ${label}`);
+  return text;
+}
+
 async function definitionOf({ connection }: CatalogueReadPorts, text: string, signal: AbortSignal): Promise<string | null> {
   const { success, data } = await connection.own(text, signal, JSON_ANSWERS);
   const rowset = success ? (data as SnowflakeQueryData | null)?.rowset : undefined;
@@ -70,8 +95,9 @@ async function rowsOf(ports: CatalogueReadPorts, text: string, signal: AbortSign
   const data = dataOf(answer);
   const labels = data.rowtype?.map(({ name }) => name) ?? [];
   const inline = data.rowset;
-  if (labels.length === 0 || inline === undefined) throw new SallyportError('SP_UPSTREAM_PROTOCOL', 'a catalogue query gave no rows');
-  const rest = data.chunks === undefined || data.chunks.length === 0 ? [] : await ports.chunkRows(data, signal);
+  if (labels.length === 0 || inline === undefined || inline === null)
+    throw new SallyportError('SP_UPSTREAM_PROTOCOL', 'a catalogue query gave no rows');
+  const rest = (data.chunks ?? []).length === 0 ? [] : await ports.chunkRows(data, signal);
   const rows = [...inline, ...rest];
   // Rows that are missing would be relations and columns that nobody protects.
   if (data.total !== undefined && data.total !== rows.length) {

@@ -5,7 +5,7 @@
 import type { Unknown } from '../../core/facts.ts';
 import { type Token, lex, nameOf, stringValue } from './lexer.ts';
 import { GRAMMAR } from './vocabulary.ts';
-import type { Walked } from './walked.ts';
+import type { Walked } from './walk.ts';
 
 const REMEDY = 'Write the statement in a simpler way: the two parsers that read it do not understand it alike.';
 
@@ -66,6 +66,7 @@ function relationsOf(tree: unknown): Set<string> {
   };
   visit(tree, (value, key) => {
     if (key === 'TableName' || key === 'clone') add(value);
+    if (key === 'like' && isRecord(value)) for (const each of Object.values(value)) if (isRecord(each)) add(each['name']);
     if (!isRecord(value)) return;
     if (key === 'Table' && value['args'] === null) add(value['name']);
     if (key === 'CreateTable' || key === 'CreateView') add(value['name']);

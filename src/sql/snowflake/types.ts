@@ -13,6 +13,8 @@ export interface SnowflakeColumn {
   /** `DATA_TYPE` of INFORMATION_SCHEMA.COLUMNS: `TEXT`, `NUMBER`, `TIMESTAMP_NTZ`, `VARIANT`, ... */
   readonly type: string;
   readonly isNullable: boolean;
+  /** Of a table that this session made from protected columns, seen in clear: what is in it. Absent = nothing but the catalogue's. */
+  readonly classes?: readonly string[];
 }
 
 export interface SnowflakeRelation {
@@ -51,6 +53,10 @@ export interface SnowflakeProtection {
   readonly columns: ReadonlyMap<string, readonly string[]>;
   /** Relations whose columns may be made from anything: only who sees every class in clear may read them. */
   readonly opaque: ReadonlySet<string>;
+  /** Columns of views and the like that are a stored value as it is; others of them are made from values, and shown by constants. */
+  readonly stored?: ReadonlySet<string>;
+  /** Columns of views that cannot fail when they are computed. */
+  readonly total?: ReadonlySet<string>;
 }
 
 /** One column of an answer that was given before: what RESULT_SCAN, `->>` and results by id read. */
