@@ -87,7 +87,8 @@ class Adapter implements SnowflakeAdapter {
     for (const config of deps.targets) this.#targets.set(config.name, this.#liveTarget(config));
     this.#tokens = new ClientTokens({ clock, random, limits: this.#limits });
     this.#browsers = new BrowserLogins({ clock, random });
-    this.#pages = browserLogin === null ? null : new BrowserPages({ flow: browserLogin, browsers: this.#browsers, failures, publicUrl });
+    this.#pages =
+      browserLogin === null ? null : new BrowserPages({ flow: browserLogin, browsers: this.#browsers, failures, clock, publicUrl });
     this.#desk = new LoginDesk({
       gate,
       authenticator,

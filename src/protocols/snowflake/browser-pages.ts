@@ -3,7 +3,8 @@
 
 import type { ServerResponse } from 'node:http';
 import { SallyportError } from '../../core/error.ts';
-import type { FailureLimiter } from '../../core/ports.ts';
+import type { Clock, FailureLimiter } from '../../core/ports.ts';
+import { AttemptBudget } from '../../session/attempt-budget.ts';
 import type { HttpHandler, HttpRequest } from '../../transport/http-server.ts';
 import type { HttpRoute } from '../../transport/http-router.ts';
 import type { BrowserLoginPort, BrowserLogins } from './browser-login.ts';
@@ -12,23 +13,32 @@ export interface BrowserPagesDeps {
   readonly flow: BrowserLoginPort;
   readonly browsers: BrowserLogins;
   readonly failures: FailureLimiter;
+  readonly clock: Clock;
   /** Null = as browsers say themselves: the identity provider knows which addresses it may send them to. */
   readonly publicUrl: string | null;
 }
 
 const cookieName = 'sallyport-login';
 const cookieS = 300;
+/** Each minute. */
+const maxBegun = 30;
 const idPattern = /^[A-Za-z0-9_-]{1,64}$/;
 
 export class BrowserPages {
   readonly #deps: BrowserPagesDeps;
+  /** By address: those that wait are bounded, and nobody pushes out those of others. */
+  readonly #begun: AttemptBudget;
 
   constructor(deps: BrowserPagesDeps) {
     this.#deps = deps;
+    this.#begun = new AttemptBudget({ clock: deps.clock, attempts: maxBegun, windowMs: 60_000 });
   }
 
-  /** @param proofKey null = made here. @returns null for a port that is none, or a key that proves nothing. */
+  /** @param proofKey null = made here.
+   *  @returns null for a port that is none, or a key that proves nothing. @throws SP_AUTH_THROTTLED */
   begin(request: HttpRequest, port: number, proofKey: string | null): { readonly url: string; readonly proofKey: string } | null {
+    if (this.#begun.isSpent(request.address)) throw new SallyportError('SP_AUTH_THROTTLED', 'too many log-ins begun from this address');
+    this.#begun.spend(request.address);
     const begun = this.#deps.browsers.begin(port, proofKey);
     return begun === null ? null : { url: `${this.#origin(request)}/gw/login/${begun.id}`, proofKey: begun.proofKey };
   }

@@ -17,7 +17,7 @@ import type { ResultMasker } from './results/index.ts';
 import { SnowflakeRequest } from './session-request.ts';
 import type { SessionState } from './session-state.ts';
 import type { SnowflakeLimits } from './settings.ts';
-import { type StatementRequest, upstreamBody } from './statement-request.ts';
+import { fingerprintOf, type StatementRequest, upstreamBody } from './statement-request.ts';
 import type { StoredResult } from './stored-results.ts';
 import type { Turn, Turns } from './turns.ts';
 import { isInProgress, type SnowflakeUpstream } from './upstream.ts';
@@ -59,7 +59,11 @@ const abortTimeoutMs = 10_000;
 export type JobState = 'queued' | 'held' | 'running' | 'done' | 'failed';
 
 export class Job {
-  readonly options: JobOptions;
+  /** Of its request: repetitions have the same. */
+  readonly fingerprint: string;
+  /** As the client wrote it. */
+  readonly text: string;
+  readonly isAsync: boolean;
   /** Settles when there is an answer. Never rejects. */
   readonly done: Promise<void>;
   /** Of the statement at the account: never the client's, which could be one of an earlier statement. */
@@ -79,8 +83,10 @@ export class Job {
 
   constructor(session: JobSession, options: JobOptions) {
     this.#session = session;
-    this.options = options;
-    this.done = this.#run();
+    this.fingerprint = fingerprintOf(options.asked);
+    this.text = options.asked.text;
+    this.isAsync = options.asked.isAsync;
+    this.done = this.#run(options);
   }
 
   get state(): JobState {
@@ -121,7 +127,7 @@ export class Job {
   /** For a request and its repetitions: the answer, or after `pollMs` that it is in progress. What is asked for asynchronously is in
    *  progress as soon as it has an id. */
   async requested(gone: AbortSignal): Promise<Envelope> {
-    if (!this.options.asked.isAsync) return this.result(gone);
+    if (!this.isAsync) return this.result(gone);
     await this.#wait(gone, this.#named.promise);
     return this.#answer?.success === false ? this.#answer : this.#inProgress(CODES.inProgressAsync);
   }
@@ -162,9 +168,9 @@ export class Job {
     };
   }
 
-  async #run(): Promise<void> {
+  async #run(options: JobOptions): Promise<void> {
     try {
-      const answer = await this.#process();
+      const answer = await this.#process(options);
       this.#finish(answer);
     } catch (thrown) {
       const fault = asFault(thrown);
@@ -184,20 +190,21 @@ export class Job {
     this.#named.resolve();
   }
 
-  async #process(): Promise<Envelope> {
+  async #process(options: JobOptions): Promise<Envelope> {
+    const { asked } = options;
     const { gate, turns, state, over } = this.#session;
     const until = AbortSignal.any([over, this.#cancel.signal]);
     let turn: Turn = await turns.take('shared', until);
     try {
-      let planned = await this.#plan();
-      const kind = this.options.asked.isDescribe || mayShare(planned) ? 'shared' : 'alone';
+      let planned = await this.#plan(asked);
+      const kind = asked.isDescribe || mayShare(planned) ? 'shared' : 'alone';
       if (kind === 'alone') {
         turn.end();
         turn = await turns.take('alone', until);
-        planned = await this.#plan();
+        planned = await this.#plan(asked);
       }
       const { version } = state;
-      const request = new SnowflakeRequest(gate.target.name, this.options.asked, planned);
+      const request = new SnowflakeRequest(gate.target.name, asked, planned);
       let answer = await gate.ask(request, over);
       if (answer.kind === 'held') {
         turn.end();
@@ -211,15 +218,14 @@ export class Job {
         }
       }
       if (answer.kind === 'denied') return this.#denied(answer, planned);
-      return await this.#permitted(answer.permit, planned);
+      return await this.#permitted(answer.permit, planned, options);
     } finally {
       turn.end();
     }
   }
 
-  #plan(): PlannedRequest | Promise<PlannedRequest> {
+  #plan({ text, binds, statements }: StatementRequest): PlannedRequest | Promise<PlannedRequest> {
     const { gate, planning, state, accountText } = this.#session;
-    const { text, binds, statements } = this.options.asked;
     return planning.plan({ text: accountText(text), binds, statements }, state, gate.masks());
   }
 
@@ -229,7 +235,7 @@ export class Job {
     this.#state = 'held';
     this.#held = held;
     this.#named.resolve();
-    const watch = watchHold(this.#session, { isAsync: this.options.asked.isAsync, cancelled: this.#cancel.signal });
+    const watch = watchHold(this.#session, { isAsync: this.isAsync, cancelled: this.#cancel.signal });
     this.#holdWatch = watch;
     try {
       const answer = await held.wait(watch.signal);
@@ -270,24 +276,23 @@ export class Job {
     return { refusal: nativeFault(new SallyportError('SP_APPROVAL_VOID', 'the session or the schema changed while it was held'), gate.id) };
   }
 
-  async #permitted(permit: Permit, planned: PlannedRequest): Promise<Envelope> {
+  async #permitted(permit: Permit, planned: PlannedRequest, options: JobOptions): Promise<Envelope> {
     const { gate, over } = this.#session;
     if (over.aborted || this.#cancel.signal.aborted) {
       await this.#notRun(permit, '57014');
       throw over.aborted ? over.reason : this.#cancel.signal.reason;
     }
     const { statements, forward } = planned.plan;
-    if (forward === null || statements.length === 0 || (this.options.asked.isDescribe && statements.length > 1)) {
+    if (forward === null || statements.length === 0 || (options.asked.isDescribe && statements.length > 1)) {
       await this.#notRun(permit, '42501');
       return this.#refused(nativeFault(new SallyportError('SP_REQUEST_NOT_UNDERSTOOD', 'nothing may be sent'), gate.id));
     }
-    return this.#forward(permit, planned);
+    return this.#forward(permit, planned, options);
   }
 
-  async #forward(permit: Permit, planned: PlannedRequest): Promise<Envelope> {
+  async #forward(permit: Permit, planned: PlannedRequest, { asked, accept, chunkBase }: JobOptions): Promise<Envelope> {
     const session = this.#session;
     const { gate, upstream, over, state } = session;
-    const { asked, accept, chunkBase } = this.options;
     const { principal, id } = gate;
     const queryTag = JSON.stringify({
       sallyport: { principal: `${principal.issuer}/${principal.subject}`, session: id, request: this.#upstreamRequestId },

@@ -15,7 +15,7 @@ import { CODES, type Envelope, ok, textAt } from './protocol.ts';
 import type { ResultMasker } from './results/index.ts';
 import { SessionState } from './session-state.ts';
 import type { CloseReason, SnowflakeLimits } from './settings.ts';
-import type { StatementRequest } from './statement-request.ts';
+import { fingerprintOf } from './statement-request.ts';
 import { StoredResults } from './stored-results.ts';
 import { Turns } from './turns.ts';
 import type { SnowflakeUpstream } from './upstream.ts';
@@ -59,6 +59,7 @@ export class SnowflakeSession {
   readonly #jobs = new Map<string, Job>();
   readonly #byQueryId = new Map<string, Job>();
   #ending: Promise<void> | null = null;
+  #ended: SallyportError | null = null;
 
   constructor(deps: SessionDeps) {
     this.#deps = deps;
@@ -108,12 +109,12 @@ export class SnowflakeSession {
     const { limits } = this.#deps;
     const earlier = this.#jobs.get(options.requestId);
     if (earlier !== undefined) {
-      if (!isSame(earlier.options.asked, options.asked)) {
+      if (earlier.fingerprint !== fingerprintOf(options.asked)) {
         throw new SallyportError('SP_WIRE_MALFORMED', 'a request id was used for another statement');
       }
       return this.#answerOf(earlier, options.chunkBase, () => earlier.requested(gone));
     }
-    if (this.#ending !== null) throw asFault(this.#jobSession.over.reason);
+    if (this.#ended !== null) throw this.#ended;
     if (this.unfinished >= limits.maxJobs) throw new SallyportError('SP_SESSION_LIMIT', 'too many statements of one session');
     const job = new Job(this.#jobSession, options);
     this.#jobs.set(options.requestId, job);
@@ -135,7 +136,7 @@ export class SnowflakeSession {
       return ok({ queries: this.#stored.get(queryId) === undefined ? [] : [{ id: queryId, status: 'SUCCESS' }] });
     }
     const { clientId, state, answer } = job;
-    const told = { id: clientId, sqlText: job.options.asked.text, state: 'FILE_SET_INITIALIZATION', clientSendTime: 0 };
+    const told = { id: clientId, sqlText: job.text, state: 'FILE_SET_INITIALIZATION', clientSendTime: 0 };
     if (state === 'failed') {
       return ok({
         queries: [{ ...told, status: 'FAILED_WITH_ERROR', errorCode: answer?.code ?? '', errorMessage: answer?.message ?? '' }],
@@ -169,6 +170,7 @@ export class SnowflakeSession {
   }
 
   async #end(fault: SallyportError, reason: CloseReason): Promise<void> {
+    this.#ended = fault;
     const { gate, upstream, results, logger, onEnding, onClosed } = this.#deps;
     const { message, sqlState } = nativeFault(fault, gate.id);
     onEnding({ code: CODES.sessionGone, sqlState, message });
@@ -191,7 +193,7 @@ export class SnowflakeSession {
     const { clock } = this.#deps;
     const { queryId, answeredMs } = job;
     const isStale = answeredMs !== null && clock.monotonicMs() - answeredMs > freshMs;
-    const isAway = job.state === 'done' && (job.answer === null || isStale) && !job.options.asked.isAsync;
+    const isAway = job.state === 'done' && (job.answer === null || isStale) && !job.isAsync;
     const mayReadAgain = queryId !== null && this.#stored.get(queryId) !== undefined;
     if (queryId !== null && mayReadAgain && (isAway || (job.state === 'done' && job.answer === null)))
       return this.#readAgain(queryId, chunkBase);
@@ -248,10 +250,6 @@ export class SnowflakeSession {
   #endIfLost(): void {
     if (this.#deps.upstream.isOver) void this.end(new SallyportError('SP_UPSTREAM_LOST', 'the account has ended the session'));
   }
-}
-
-function isSame(one: StatementRequest, other: StatementRequest): boolean {
-  return one.text === other.text && JSON.stringify(one.bindFields) === JSON.stringify(other.bindFields);
 }
 
 function aborted(job: Job | undefined): Envelope {

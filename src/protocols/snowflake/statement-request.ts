@@ -1,6 +1,7 @@
 // The body of a query-request: read with care, and made anew for the account. Only fields that are understood go on.
 // REFUSES: binds that were put into a stage, parameters that are not harmless, bind names with gaps.
 
+import { createHash } from 'node:crypto';
 import { SallyportError } from '../../core/error.ts';
 import type { Bind, SnowflakePlan } from '../../sql/snowflake/types.ts';
 import { isObject, type JsonObject, numberAt, objectAt, textAt } from './protocol.ts';
@@ -77,6 +78,13 @@ export function upstreamBody(request: StatementRequest, plan: SnowflakePlan, que
     ...(bindings.length === 0 ? {} : { bindings: Object.fromEntries(bindings) }),
     ...(request.queryContext === null ? {} : { queryContextDTO: request.queryContext }),
   };
+}
+
+/** Equal for repetitions of one request. */
+export function fingerprintOf({ text, bindFields, isAsync, isDescribe }: StatementRequest): string {
+  const hash = createHash('sha256').update(JSON.stringify([text, isAsync, isDescribe]));
+  for (const fields of bindFields) hash.update(JSON.stringify(fields));
+  return hash.digest('base64');
 }
 
 function countOf(parameters: JsonObject): number | null {

@@ -13,11 +13,15 @@ export interface StoredResult {
 }
 
 const maxStored = 200;
+/** What belongs to larger statements is not kept for it. */
+const maxSealedBytes = 1024 * 1024;
 
 export class StoredResults {
   readonly #results = new Map<string, StoredResult>();
 
   put(queryId: string, result: StoredResult): void {
+    const { statement, parameters } = result.permit.facts.request.sealed;
+    if (statement.length + (parameters?.length ?? 0) > maxSealedBytes) return;
     this.#results.delete(queryId.toLowerCase());
     this.#results.set(queryId.toLowerCase(), result);
     for (const [oldest] of this.#results) {

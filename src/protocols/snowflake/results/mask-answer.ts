@@ -95,7 +95,9 @@ async function maskArrow(deps: AnswerDeps, plan: ResultPlan, { data, record, sig
     const last = await transform.step(null);
     const output = Buffer.concat([first.output, last.output]);
     if (first.frames.length > 0) record?.rows(first.frames);
-    return { fields: { rowsetBase64: output.toString('base64') }, rows: last.rows, bytes: output.length };
+    // WHY not a stream without batches: `fetch_pandas_all` of the Python connector fails on it.
+    const shown = last.rows === 0 ? '' : output.toString('base64');
+    return { fields: { rowsetBase64: shown }, rows: last.rows, bytes: output.length };
   } finally {
     transform.close();
   }

@@ -198,12 +198,12 @@ export function everyColumn(): ArrowColumn[] {
       ['epoch', new Int64(), (rows) => longs(rows, (row) => -BigInt(secondsAt(row)))],
       ['fraction', new Int32(), (rows) => ints(rows, () => 7)],
     ]),
-    struct(rowType('TZ', 'timestamp_tz', { scale: 9 }), [
+    struct(rowType('TZ', 'timestamp_tz', { scale: 9, byteLength: 16 }), [
       ['epoch', new Int64(), (rows) => longs(rows, (row) => BigInt(secondsAt(row)))],
       ['fraction', new Int32(), (rows) => ints(rows, () => 250_000_000)],
       ['timezone', new Int32(), (rows) => ints(rows, () => 1440 + 120)],
     ]),
-    struct(rowType('TZ3', 'timestamp_tz', { scale: 3 }), [
+    struct(rowType('TZ3', 'timestamp_tz', { scale: 3, byteLength: 8 }), [
       ['epoch', new Int64(), (rows) => longs(rows, (row) => 1000n * BigInt(secondsAt(row)) + 25n)],
       ['timezone', new Int32(), (rows) => ints(rows, () => 1440 - 90)],
     ]),
