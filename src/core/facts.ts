@@ -43,8 +43,6 @@ export interface Unknown {
     /** It does not stand for a value of that class, or may not stand there. */
     | 'token'
     | 'write-of-protected'
-    /** It decides about rows, or could fail by its value, and the asker may not see it. */
-    | 'protected-use'
     | 'round-trip'
     | 'catalogue'
     | 'server-version'

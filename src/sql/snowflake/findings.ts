@@ -4,13 +4,8 @@
 import { type MaskSet, maskOfClass } from '../../core/decision.ts';
 import type { Effect, RelationUse, Unknown } from '../../core/facts.ts';
 import type { Bind, PlanContext, SessionChange, SnowflakeClassRule } from './types.ts';
+import type { Edit } from './walked.ts';
 import { equalityClass, made, type Family, type Taint } from './values.ts';
-
-export interface Edit {
-  readonly start: number;
-  readonly end: number;
-  readonly text: string;
-}
 
 /** `equality`: tells which values are equal. `control`: anything else that decides which rows there are, how many, or in what order. */
 export type UseKind = 'equality' | 'control';

@@ -139,17 +139,17 @@ const NODES = {
   MergeUpdate: fields('assignments', 'update_predicate delete_predicate', 'update_token'),
   MergeDelete: fields('', '', 'delete_token'),
   CreateTable: fields(
-    'temporary name columns query like clone version dynamic external cluster_by',
+    'temporary name columns query like clone version dynamic external cluster_by if_not_exists',
     'global volatile iceberg snapshot hive_distribution hive_formats file_format location without_rowid on_commit on_cluster primary_key order_by partition_by clustered_by inherits partition_of for_values strict with_aggregation_policy with_row_access_policy with_storage_lifecycle_policy external_volume base_location catalog catalog_sync storage_serialization_policy diststyle distkey sortkey backup',
-    'or_replace if_not_exists transient constraints table_options comment copy_grants enable_schema_evolution change_tracking data_retention_time_in_days max_data_extension_time_in_days default_ddl_collation with_tags target_lag warehouse refresh_mode initialize require_user',
+    'or_replace transient constraints table_options comment copy_grants enable_schema_evolution change_tracking data_retention_time_in_days max_data_extension_time_in_days default_ddl_collation with_tags target_lag warehouse refresh_mode initialize require_user',
   ),
   ColumnDef: fields('name data_type options'),
   ColumnOption: fields('option', '', 'name'),
   LikePlain: fields('name', '', 'defaults'),
   CreateView: fields(
-    'name columns query temporary materialized cluster_by',
+    'name columns query temporary materialized cluster_by if_not_exists',
     'or_alter with_no_schema_binding to params options',
-    'or_replace secure name_before_not_exists comment if_not_exists copy_grants',
+    'or_replace secure name_before_not_exists comment copy_grants',
   ),
   ViewColumn: fields('name', 'data_type', 'options'),
 } as const satisfies Record<string, Fields>;

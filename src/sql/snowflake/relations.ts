@@ -54,13 +54,13 @@ export function readColumns(relation: SnowflakeRelation, context: PlanContext): 
   }
   const { protection } = context;
   // The columns of a view are computed when they are read: one may fail.
-  const isView = relation.kind === 'view' || relation.kind === 'stream';
+  const isView = relation.kind === 'view' || relation.kind === 'system';
   const columns = relation.columns.map((each): Column => {
     const key = `${name}.${each.name}`;
     const value = columnValue(key, classesOf(key, each.classes, context), context.masks, {
       family: familyOf(each.type),
       isStored: (each.classes ?? []).length === 0 && (isBase(relation) || protection.stored?.has(key) === true),
-      isTotal: !isView || relation.kind === 'stream' || protection.total?.has(key) === true,
+      isTotal: !isView || protection.total?.has(key) === true,
     });
     return { name: each.name, value };
   });

@@ -25,12 +25,12 @@ const TYPES: Readonly<Record<Family, string>> = {
 export function readCreateTable(tree: unknown, walker: Walker): void {
   const fields = node(tree, 'CreateTable');
   if (fields['external'] === true) throw nodeKind('CREATE EXTERNAL TABLE');
-  const path = created(fields['name'], walker);
+  const made = created(fields['name'], fields['if_not_exists'] === true, walker);
   const defined = list(fields['columns']).map((each) => readColumn(each, walker));
-  const made = source(fields, path.join('.'), walker);
-  if (!isEmpty(fields['cluster_by'])) readClusters(fields['cluster_by'], made ?? defined, walker);
-  const columns = made === null ? defined : defined.length === 0 ? made : renamed(made, defined);
-  announce(path, fields['dynamic'] === true ? 'dynamic' : 'table', columns, walker);
+  const read = source(fields, made.path.join('.'), walker);
+  if (!isEmpty(fields['cluster_by'])) readClusters(fields['cluster_by'], read ?? defined, walker);
+  const columns = read === null ? defined : defined.length === 0 ? read : renamed(read, defined);
+  announce(made, fields['dynamic'] === true ? 'dynamic' : 'table', columns, walker);
 }
 
 /** @returns its columns, of a query or another table; null = those that are defined. */
@@ -39,12 +39,12 @@ function source(fields: Readonly<Record<string, unknown>>, where: string, walker
   if (!isEmpty(fields['like'])) {
     const [kind, held] = tagged(fields['like'], 'LIKE');
     if (kind !== 'Plain' && kind !== 'Parenthesized') throw nodeKind(`LIKE ${kind}`);
-    const { columns } = mustFind(objectName(node(held, 'LikePlain')['name'], walker), walker.env.context);
+    const { columns } = mustFind(objectName(node(held, 'LikePlain')['name']), walker.env.context);
     if (columns === null) throw relationUnknown('LIKE');
     return columns;
   }
   if (!isEmpty(fields['clone'])) {
-    const parts = objectName(fields['clone'], walker);
+    const parts = objectName(fields['clone']);
     const { leaf } = relationLeaf(parts, walker);
     const past = readVersion(fields['version'], walker);
     const relation = mustFind(parts, walker.env.context);
@@ -104,15 +104,15 @@ function readClusters(tree: unknown, columns: readonly SnowflakeColumn[], walker
 }
 
 export function readCreateView(tree: unknown, walker: Walker): void {
-  const { name, columns: named, query, cluster_by: clusters } = node(tree, 'CreateView');
+  const { name, columns: named, query, cluster_by: clusters, if_not_exists: keeps } = node(tree, 'CreateView');
   if (list(clusters).length > 0) throw nodeKind('CreateView.cluster_by');
-  const path = created(name, walker);
+  const made = created(name, keeps === true, walker);
   const rows = walker.query(query, null, 'inner');
   const aliases = list(named).map((each) => nameOf(node(each, 'ViewColumn')['name']));
   if (aliases.length > 0 && aliases.length !== rows.columns.length) throw nodeKind('CREATE VIEW: columns');
   // Its text is kept: a protected column that it only tests is tested by everybody who reads it, and a token in it would be opened there.
   const tested = [...walker.findings.predicateClasses].filter((each) => walker.findings.isHidden(each));
-  for (const each of rows.columns) store(each.value, path.join('.'), walker);
+  for (const each of rows.columns) store(each.value, made.path.join('.'), walker);
   if (tested.length > 0 || walker.findings.edits.size > 0 || walker.findings.bindEdits.size > 0) {
     walker.findings.refuse({
       code: 'write-of-protected',
@@ -121,15 +121,21 @@ export function readCreateView(tree: unknown, walker: Walker): void {
     });
   }
   announce(
-    path,
+    made,
     'view',
     columnsOf(rows).map((each, index) => ({ ...each, name: aliases[index] ?? each.name })),
     walker,
   );
 }
 
-function created(tree: unknown, walker: Walker): readonly [string, string, string] {
-  const parts = objectName(tree, walker);
+interface Created {
+  readonly path: readonly [string, string, string];
+  /** It is there, and IF NOT EXISTS leaves it as it is. */
+  readonly isKept: boolean;
+}
+
+function created(tree: unknown, keeps: boolean, walker: Walker): Created {
+  const parts = objectName(tree);
   const path = qualify(parts, walker.env.context);
   if (path === null) throw relationUnknown(parts.join('.'));
   walker.findings.effects.add('ddl');
@@ -144,15 +150,11 @@ function created(tree: unknown, walker: Walker): readonly [string, string, strin
       remedy: 'Give the new table another name: this one has protected columns.',
     });
   }
-  return path;
+  return { path, isKept: keeps && old !== undefined };
 }
 
-function announce(
-  path: readonly [string, string, string],
-  kind: SnowflakeRelation['kind'],
-  columns: readonly SnowflakeColumn[],
-  walker: Walker,
-): void {
+function announce({ path, isKept }: Created, kind: SnowflakeRelation['kind'], columns: readonly SnowflakeColumn[], walker: Walker): void {
+  if (isKept) return;
   const [database, schema, name] = path;
   walker.findings.changes.push(
     { kind: 'create', relation: { database, schema, name, kind, columns, definition: null } },

@@ -122,7 +122,7 @@ export function addLeaf(rows: LeafRows, alias: unknown, path: readonly string[],
 
 function readTable(held: unknown, scope: Scope, walker: Walker): void {
   const { name, alias, version, sample } = node(held, 'Table');
-  const parts = objectName(name, walker);
+  const parts = objectName(name);
   readSample(sample, scope, walker);
   const cte = parts.length === 1 && tagged(list(name)[0], 'name')[0] === 'Identifier' ? scope.cte(parts[0] ?? '') : undefined;
   if (cte !== undefined) {
@@ -178,7 +178,7 @@ function readMoment(tree: unknown, names: readonly string[], walker: Walker): vo
   if (kind !== 'Function') throw nodeKind('AT');
   const { name, args, null_treatment: treatment, over, within_group: within } = node(held, 'Function');
   if (!isEmpty(treatment) || !isEmpty(over) || !isEmpty(within)) throw nodeKind('AT');
-  if (!names.includes(objectName(name, walker).join('.'))) throw nodeKind('AT');
+  if (!names.includes(objectName(name).join('.'))) throw nodeKind('AT');
   const [, given] = tagged(args, 'AT');
   const { duplicate_treatment: duplicates, args: entries, clauses } = node(given, 'FunctionList');
   if (!isEmpty(duplicates) || !isEmpty(clauses)) throw nodeKind('AT');

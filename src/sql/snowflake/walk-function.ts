@@ -19,7 +19,7 @@ import { constant, equalityClass, isOneFamily, made, NULL_VALUE, oneOf, type Tai
 import { isSmallNumber, joinedValues } from './walk-expression.ts';
 import { starColumns } from './walk-star.ts';
 import { readWindow } from './walk-window.ts';
-import { identifierParts, nameOf, objectName, relationUnknown, type Walker } from './walker.ts';
+import { nameOf, objectName, relationUnknown, type Walker } from './walker.ts';
 
 interface Argument {
   readonly tree: unknown;
@@ -28,9 +28,8 @@ interface Argument {
 
 export function callFunction(held: unknown, scope: Scope, walker: Walker): Taint {
   const fields = node(held, 'Function');
-  const name = functionName(fields['name'], walker);
+  const name = functionName(fields['name']);
   const { isDistinct, entries, ignoresNulls } = argumentList(fields['args']);
-  if (name === 'IDENTIFIER') return identifier(entries, scope, walker);
   if (!isKnown(name)) throw unknownFunction(name);
   const given = readArguments(name, entries, scope, walker);
   const values = given.map((each) => each.value);
@@ -64,8 +63,8 @@ export function unknownFunction(name: string): Refusal {
 }
 
 /** A function of Snowflake's own has one unquoted name: what is written in quotes or with a schema may be somebody's. */
-export function functionName(tree: unknown, walker: Walker): string {
-  const parts = objectName(tree, walker);
+export function functionName(tree: unknown): string {
+  const parts = objectName(tree);
   const [name] = parts;
   if (name === undefined || parts.length > 1) throw unknownFunction(parts.join('.'));
   const [kind, ident] = tagged(list(tree)[0], 'function');
@@ -116,7 +115,7 @@ function isDatePart(tree: unknown): boolean {
 /** `f(*)`, `f(t.*)`: every column. */
 function starArgument(kind: string, tree: unknown, scope: Scope, walker: Walker): readonly Taint[] {
   if (kind === 'Wildcard') return columnsIn(scope, []);
-  if (kind === 'QualifiedWildcard') return columnsIn(scope, objectName(tree, walker));
+  if (kind === 'QualifiedWildcard') return columnsIn(scope, objectName(tree));
   if (kind === 'WildcardWithOptions') return starColumns(tree, [], scope, walker, 'answer').map((each) => each.value);
   throw nodeKind(`argument ${kind}`);
 }
@@ -129,17 +128,6 @@ function columnsIn(scope: Scope, qualifier: readonly string[]): readonly Taint[]
     throw relationUnknown(qualifier.join('.'));
   }
   return columnsIn(scope.parent, qualifier);
-}
-
-function identifier(entries: readonly unknown[], scope: Scope, walker: Walker): Taint {
-  const [first, ...others] = entries;
-  const [kind, held] = tagged(first, 'IDENTIFIER');
-  const [what, tree] = kind === 'Unnamed' ? tagged(held, 'IDENTIFIER') : ['', null];
-  if (others.length > 0 || what !== 'Expr') throw nodeKind('IDENTIFIER');
-  const parts = identifierParts(tree, walker);
-  const found = scope.lookup(parts);
-  if (found === null) throw relationUnknown(`column ${parts.join('.')}`);
-  return found;
 }
 
 interface How {

@@ -116,7 +116,7 @@ function readItem(
       const [of, options] = list(held);
       const [tag, name] = tagged(of, 'star');
       if (tag !== 'ObjectName') throw nodeKind('star of an expression');
-      return { tree: null, columns: starColumns(options, objectName(name, walker), scope, walker, position), isStar: true };
+      return { tree: null, columns: starColumns(options, objectName(name), scope, walker, position), isStar: true };
     }
     default:
       throw nodeKind(kind);

@@ -22,7 +22,7 @@ export function store(value: Taint, where: string, walker: Walker): void {
 }
 
 export function target(tree: unknown, walker: Walker): SnowflakeRelation {
-  const relation = mustFind(objectName(tree, walker), walker.env.context);
+  const relation = mustFind(objectName(tree), walker.env.context);
   walker.findings.effects.add('write');
   walker.findings.relation(qualifiedName(relation), 'write');
   return relation;

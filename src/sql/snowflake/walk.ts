@@ -1,54 +1,31 @@
 // Walks the tree of one statement: what it reads and writes, what its answer is made from, and every reason why it is not proven safe.
 
 import { compareRevealing } from '../../core/mask.ts';
-import { EFFECTS, type Effect, type RelationUse, type Unknown } from '../../core/facts.ts';
+import { EFFECTS } from '../../core/facts.ts';
 import { Constants } from './constants.ts';
-import { type Edit, Findings } from './findings.ts';
+import { Findings } from './findings.ts';
 import { isTree, nodeKind, Refusal, tagged } from './nodes.ts';
 import { classesOf } from './relations.ts';
-import type { Scope } from './scope.ts';
-import type { Bind, PlannedOutput, SessionChange } from './types.ts';
-import { shownAs, type Taint } from './values.ts';
+import type { Column, Scope } from './scope.ts';
+import type { PlannedOutput } from './types.ts';
+import { shownAs } from './values.ts';
 import { readExpression } from './walk-expression.ts';
 import { readPredicate } from './walk-predicate.ts';
 import { readQuery } from './walk-query.ts';
 import { readStatement } from './walk-statement.ts';
-import { newBlock, type Rows, type WalkEnv, type Walker } from './walker.ts';
+import type { WalkEnv, Walked } from './walked.ts';
+import { newBlock, type Rows, type Walker } from './walker.ts';
 
-export type { WalkEnv } from './walker.ts';
-
-export interface Walked {
-  /** Upper-case command words: `SELECT`, `CREATE TABLE`. */
-  readonly verb: string;
-  readonly effects: readonly Effect[];
-  readonly relations: readonly RelationUse[];
-  readonly columns: readonly string[];
-  readonly shown: readonly string[];
-  readonly tested: readonly string[];
-  readonly open: readonly string[];
-  readonly classes: readonly string[];
-  readonly predicateClasses: readonly string[];
-  /** Null: no rows of tables. */
-  readonly outputs: readonly PlannedOutput[] | null;
-  readonly unknowns: readonly Unknown[];
-  /** In the order of the text; they do not overlap. */
-  readonly edits: readonly Edit[];
-  /** By place among the binds, from 0. */
-  readonly bindEdits: ReadonlyMap<number, Bind>;
-  readonly mayTell: boolean;
-  /** Reads rows with a protected class without a bound. */
-  readonly unbounded: boolean;
-  readonly limit: number | null;
-  readonly changes: readonly SessionChange[];
-  /** What its outputs are: for the closure of views. Empty for a statement without an answer. */
-  readonly values: readonly { readonly name: string | null; readonly value: Taint }[];
+export interface Known extends Walked {
+  /** What its outputs are made from: for the closure over views. Empty for a statement without an answer. */
+  readonly values: readonly Column[];
 }
 
 const MAX_DEPTH = 150;
 const MAX_STEPS = 200_000;
 
 /** @param tree one statement as sqlparser gives it. Never throws for what a statement says: `unknowns` says why it is refused. */
-export function walk(tree: unknown, env: WalkEnv): Walked {
+export function walk(tree: unknown, env: WalkEnv): Known {
   const findings = new Findings(env.context);
   let verb = '';
   let rows: Rows | null = null;
@@ -110,7 +87,7 @@ function verbOf(tree: unknown): string {
   return verb;
 }
 
-function result(verb: string, rows: Rows | null, findings: Findings, env: WalkEnv): Walked {
+function result(verb: string, rows: Rows | null, findings: Findings, env: WalkEnv): Known {
   const { context } = env;
   for (const { value } of rows?.columns ?? []) {
     for (const each of value.sources) {

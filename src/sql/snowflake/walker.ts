@@ -1,22 +1,11 @@
 // What the parts of the walker share: the state of one statement, names, and how deep it may go.
 
-import type { Unknown } from '../../core/facts.ts';
 import type { Constants } from './constants.ts';
 import type { Findings } from './findings.ts';
 import { list, node, nodeKind, Refusal, tagged, textOf } from './nodes.ts';
-import type { Scope } from './scope.ts';
-import type { Column } from './scope.ts';
-import type { Bind, KnownResult, PlanContext } from './types.ts';
+import type { Column, Scope } from './scope.ts';
 import type { Taint } from './values.ts';
-
-export interface WalkEnv {
-  readonly context: PlanContext;
-  /** Of this statement: lines and columns of its tree are places in it. */
-  readonly text: string;
-  readonly binds: readonly Bind[];
-  /** Relations that are no tables, by what stands for them: `$1` of `->>`. */
-  readonly extra: ReadonlyMap<string, KnownResult>;
-}
+import type { WalkEnv } from './walked.ts';
 
 /** Rows that a query gives. */
 export interface Rows {
@@ -71,13 +60,12 @@ export function isBare(ident: unknown): boolean {
   return quote === null || quote === undefined;
 }
 
-/** Parts of a name of a relation; an empty schema (`db..t`) is PUBLIC. `IDENTIFIER('a.b')` is what its constant says. */
-export function objectName(tree: unknown, walker: Walker): readonly string[] {
-  const parts = list(tree).flatMap((part) => {
+/** Parts of a name of a relation; an empty schema (`db..t`) is PUBLIC. */
+export function objectName(tree: unknown): readonly string[] {
+  const parts = list(tree).map((part) => {
     const [kind, held] = tagged(part, 'name');
-    if (kind === 'Identifier') return [nameOf(held)];
-    if (kind === 'Function' && list(tree).length === 1) return identifierOf(held, walker);
-    throw nodeKind(`name ${kind}`);
+    if (kind !== 'Identifier') throw nodeKind(`name ${kind}`);
+    return nameOf(held);
   });
   if (parts.length === 0 || parts.length > 4) throw nodeKind('name');
   if (parts.some((part) => part.startsWith('@'))) throw stage();
@@ -87,36 +75,7 @@ export function objectName(tree: unknown, walker: Walker): readonly string[] {
 }
 
 function stage(): Refusal {
-  return new Refusal({ code: 'statement-kind', what: 'a stage', remedy: 'Read tables: files of stages are not passed.' });
-}
-
-function identifierOf(held: unknown, walker: Walker): readonly string[] {
-  const fields = held as { readonly name?: unknown; readonly args?: unknown };
-  if (nameOf(fields.name) !== 'IDENTIFIER') throw nodeKind('name function');
-  const [argument, ...others] = list(fields.args);
-  const [kind, value] = tagged(argument, 'IDENTIFIER');
-  const [inner, expression] = kind === 'Unnamed' ? tagged(value, 'IDENTIFIER') : ['', null];
-  if (others.length > 0 || inner !== 'Expr') throw nodeKind('IDENTIFIER');
-  return identifierParts(expression, walker);
-}
-
-/** Parts of the name in the constant of IDENTIFIER. */
-export function identifierParts(expression: unknown, walker: Walker): readonly string[] {
-  const [kind, held] = tagged(expression, 'IDENTIFIER');
-  const text = kind === 'Value' ? walker.constants.read(held)?.texts : undefined;
-  const [name] = text ?? [];
-  const unknown: Unknown = { code: 'relation', what: 'IDENTIFIER', remedy: 'Write the name itself, or IDENTIFIER of a constant.' };
-  if (text?.length !== 1 || typeof name !== 'string') throw new Refusal(unknown);
-  const parts: string[] = [];
-  const pattern = /\s*(?:"((?:[^"]|"")+)"|([A-Za-z_][\w$]*))\s*(\.|$)/gy;
-  for (let end = false; !end;) {
-    const match = pattern.exec(name);
-    if (match === null) throw new Refusal(unknown);
-    parts.push(match[1]?.replaceAll('""', '"') ?? (match[2] ?? '').toUpperCase());
-    end = match[3] === '';
-    if (end && pattern.lastIndex !== name.length) throw new Refusal(unknown);
-  }
-  return parts;
+  return new Refusal({ code: 'stage', what: 'a stage', remedy: 'Read tables: files of stages are not passed.' });
 }
 
 /** Columns of lists of names: `(a, b)` of an INSERT or USING. */
