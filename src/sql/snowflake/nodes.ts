@@ -39,10 +39,7 @@ const ROUND = fields('expr field');
 /** By the name that the walker gives to the place. */
 const NODES = {
   // Queries
-  Query: fields(
-    'with body order_by limit_clause fetch',
-    'for_clause settings format_clause pipe_operators locks',
-  ),
+  Query: fields('with body order_by limit_clause fetch', 'for_clause settings format_clause pipe_operators locks'),
   With: fields('recursive cte_tables', '', 'with_token'),
   Cte: fields('alias query', 'from materialized', 'closing_paren_token'),
   TableAlias: fields('name columns', 'at', 'explicit'),

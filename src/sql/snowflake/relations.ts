@@ -65,7 +65,9 @@ export function readColumns(relation: SnowflakeRelation, context: PlanContext): 
     return { name: each.name, value };
   });
   if (relation.kind !== 'stream') return columns;
-  const more = ['METADATA$ACTION', 'METADATA$ISUPDATE', 'METADATA$ROW_ID'].filter((each) => !columns.some((column) => column.name === each));
+  const more = ['METADATA$ACTION', 'METADATA$ISUPDATE', 'METADATA$ROW_ID'].filter(
+    (each) => !columns.some((column) => column.name === each),
+  );
   return [...columns, ...more.map((each) => ({ name: each, value: constant(null) }))];
 }
 

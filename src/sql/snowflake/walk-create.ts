@@ -87,7 +87,7 @@ function readColumn(tree: unknown, walker: Walker): SnowflakeColumn {
   const { name, data_type: type, options } = node(tree, 'ColumnDef');
   for (const each of list(options)) {
     const [kind, held] = tagged(node(each, 'ColumnOption')['option'], 'column option');
-    if (kind === 'Default') walker.expression(held, new Scope(null));
+    if (kind === 'Default') store(walker.expression(held, new Scope(null)), 'a default', walker);
     else if (!PLAIN_OPTIONS.has(kind)) throw nodeKind(`column option ${kind}`);
   }
   return { name: nameOf(name), type: TYPES[typeFamily(type).family], isNullable: true };
@@ -120,7 +120,12 @@ export function readCreateView(tree: unknown, walker: Walker): void {
       remedy: 'Make the view without conditions on protected columns.',
     });
   }
-  announce(made, 'view', columnsOf(rows).map((each, index) => ({ ...each, name: aliases[index] ?? each.name })), walker);
+  announce(
+    made,
+    'view',
+    columnsOf(rows).map((each, index) => ({ ...each, name: aliases[index] ?? each.name })),
+    walker,
+  );
 }
 
 interface Created {
@@ -148,12 +153,7 @@ function created(tree: unknown, keeps: boolean, walker: Walker): Created {
   return { path, isKept: keeps && old !== undefined };
 }
 
-function announce(
-  { path, isKept }: Created,
-  kind: SnowflakeRelation['kind'],
-  columns: readonly SnowflakeColumn[],
-  walker: Walker,
-): void {
+function announce({ path, isKept }: Created, kind: SnowflakeRelation['kind'], columns: readonly SnowflakeColumn[], walker: Walker): void {
   if (isKept) return;
   const [database, schema, name] = path;
   walker.findings.changes.push(
@@ -161,4 +161,3 @@ function announce(
     { kind: 'catalogue' },
   );
 }
-

@@ -67,19 +67,30 @@ const READERS: Readonly<Record<string, Reader>> = {
     const given = [from, count].filter((each) => !isEmpty(each));
     const value = walker.expression(expr, scope);
     const places = given.map((each) => walker.expression(each, scope));
-    return walker.findings.make([value, ...places], 'text', value.family === 'text' && given.every((each) => isSmallNumber(each)), 'SUBSTR');
+    return walker.findings.make(
+      [value, ...places],
+      'text',
+      value.family === 'text' && given.every((each) => isSmallNumber(each)),
+      'SUBSTR',
+    );
   },
   Trim: (held, scope, walker) => {
     const { trim_what: what, expr, trim_characters: characters } = node(held, 'Trim');
     const values = [expr, what, ...list(characters)].filter((each) => !isEmpty(each)).map((each) => walker.expression(each, scope));
-    return walker.findings.make(values, 'text', values.every((each) => each.family === 'text'), 'TRIM');
+    return walker.findings.make(
+      values,
+      'text',
+      values.every((each) => each.family === 'text'),
+      'TRIM',
+    );
   },
   TypedString: (held) => {
     const { data_type: type } = node(held, 'TypedString');
     // A text that is no date fails wherever it stands.
     return constant(typeFamily(type).family, false);
   },
-  Interval: (held, scope, walker) => walker.findings.make([walker.expression(node(held, 'Interval')['value'], scope)], null, false, 'INTERVAL'),
+  Interval: (held, scope, walker) =>
+    walker.findings.make([walker.expression(node(held, 'Interval')['value'], scope)], null, false, 'INTERVAL'),
   JsonAccess: readPath,
   Collate: (held, scope, walker) => combine([node(held, 'Collate')['expr']], scope, walker, 'text', 'COLLATE'),
   Tuple: (held, scope, walker) => combine(list(held), scope, walker, null, 'a list of values'),
@@ -87,7 +98,13 @@ const READERS: Readonly<Record<string, Reader>> = {
   Dictionary: (held, scope, walker) => {
     const entries = list(held).map((each) => node(each, 'DictionaryEntry'));
     const keys = entries.map(({ key }) => textOf(node(key, 'Ident')['value'], 'key'));
-    return joined(entries.map(({ value }) => value), scope, walker, 'variant', new Set(keys).size === keys.length);
+    return joined(
+      entries.map(({ value }) => value),
+      scope,
+      walker,
+      'variant',
+      new Set(keys).size === keys.length,
+    );
   },
   Prior: (held, scope, walker) => walker.expression(held, scope),
   Prefixed: (held, scope, walker) => {
@@ -111,6 +128,8 @@ function column(parts: readonly unknown[], scope: Scope): Taint {
   if (found !== null) return found;
   const [only] = parts;
   if (parts.length === 1 && isBare(only) && BARE_CONTEXT.has(names[0] ?? '')) return constant(null);
+  // The next number of a sequence.
+  if (parts.length > 1 && isBare(parts.at(-1)) && names.at(-1) === 'NEXTVAL') return constant('number', false);
   throw relationUnknown(`column ${names.join('.')}`);
 }
 
@@ -154,7 +173,12 @@ function readBinary(held: unknown, scope: Scope, walker: Walker): Taint {
   if (COMPARISONS.has(operator)) return test([left, right], scope, walker);
   const values = [left, right].map((each) => walker.expression(each, scope));
   if (LOGIC.has(operator)) {
-    return walker.findings.make(values, 'boolean', values.every((each) => each.family === 'boolean' || each === NULL_VALUE), operator.toUpperCase());
+    return walker.findings.make(
+      values,
+      'boolean',
+      values.every((each) => each.family === 'boolean' || each === NULL_VALUE),
+      operator.toUpperCase(),
+    );
   }
   if (!ARITHMETIC.has(operator)) throw nodeKind(`operator ${operator}`);
   const dates = values.find((each) => each.family === 'date' || each.family === 'timestamp');
@@ -176,22 +200,33 @@ export function joinedValues(values: readonly Taint[], walker: Walker, family: F
   const weight = values.reduce((sum, each) => sum + each.weight, 0);
   const isText = family !== 'text' || values.every((each) => each.family === 'text' || each === NULL_VALUE);
   const isKnown = values.every((each) => each.family !== 'other');
-  const value = walker.findings.make(values, family, isSure && isText && isKnown && relations.size < 2 && weight <= MAX_WEIGHT, 'a text or list put together');
+  const value = walker.findings.make(
+    values,
+    family,
+    isSure && isText && isKnown && relations.size < 2 && weight <= MAX_WEIGHT,
+    'a text or list put together',
+  );
   return { ...value, weight };
 }
 
 function joined(parts: readonly unknown[], scope: Scope, walker: Walker, family: Family, isSure = true): Taint {
-  return joinedValues(parts.map((each) => walker.expression(each, scope)), walker, family, isSure);
+  return joinedValues(
+    parts.map((each) => walker.expression(each, scope)),
+    walker,
+    family,
+    isSure,
+  );
 }
 
 function readLike(fields: Readonly<Record<string, unknown>>, scope: Scope, walker: Walker): Taint {
   const { expr, pattern, escape_char: escape } = fields;
   const value = walker.expression(expr, scope);
   const [kind, entries] = tagged(pattern, 'pattern');
-  const patterns = kind === 'Tuple' ? list(entries) : likeAll(kind, entries) ?? [pattern];
+  const patterns = kind === 'Tuple' ? list(entries) : (likeAll(kind, entries) ?? [pattern]);
   const values = patterns.map((each) => walker.expression(each, scope));
   if (!isEmpty(escape)) walker.constants.read(escape);
-  const isTotal = isEmpty(escape) && [value, ...values].every((each) => each.family === 'text') && values.every((each) => each.sources.size === 0);
+  const isTotal =
+    isEmpty(escape) && [value, ...values].every((each) => each.family === 'text') && values.every((each) => each.sources.size === 0);
   return walker.findings.make([value, ...values], 'boolean', isTotal, 'LIKE');
 }
 
@@ -225,7 +260,9 @@ function readCase(held: unknown, scope: Scope, walker: Walker): Taint {
   const whens = list(conditions).map((each) => node(each, 'CaseWhen'));
   const tests = whens.map(({ condition }) => walker.expression(condition, scope));
   const subject = isEmpty(operand) ? [] : [walker.expression(operand, scope)];
-  const results = [...whens.map(({ result }) => result), ...(isEmpty(otherwise) ? [] : [otherwise])].map((each) => walker.expression(each, scope));
+  const results = [...whens.map(({ result }) => result), ...(isEmpty(otherwise) ? [] : [otherwise])].map((each) =>
+    walker.expression(each, scope),
+  );
   const isSure = subject.length > 0 ? isComparable([...subject, ...tests]) : tests.every((each) => each.family === 'boolean');
   const isTotal = isSure && isOneFamily(results);
   return walker.findings.make([...subject, ...tests, ...results], oneOf(results).family, isTotal, 'CASE');
@@ -273,7 +310,10 @@ function readPath(held: unknown, scope: Scope, walker: Walker): Taint {
     return [node(inner, 'Bracket')['key']];
   });
   const indexes = keys.map((key) => walker.expression(key, scope));
-  const isTotal = base.family === 'variant' && keys.every((key) => tagged(key, 'path')[0] === 'Value') && indexes.every((each) => each.sources.size === 0);
+  const isTotal =
+    base.family === 'variant' &&
+    keys.every((key) => tagged(key, 'path')[0] === 'Value') &&
+    indexes.every((each) => each.sources.size === 0);
   return walker.findings.make([base, ...indexes], 'variant', isTotal, 'a path');
 }
 
@@ -307,4 +347,3 @@ export function isSmallNumber(tree: unknown): boolean {
   const [tag, number] = tagged(node(held, 'Value')['value'], 'Value');
   return tag === 'Number' && /^\d{1,6}$/.test(textOf(list(number)[0], 'Number'));
 }
-

@@ -5,6 +5,7 @@ import { type Column, Scope } from './scope.ts';
 import { isOneFamily, oneOf, type Taint, union } from './values.ts';
 import { compareValues } from './walk-predicate.ts';
 import { readSelect, type Selected } from './walk-select.ts';
+import { mustBeClear } from './walk-star.ts';
 import { addCtes } from './walk-with.ts';
 import { mustBeConstant } from './walk-window.ts';
 import { newBlock, type Position, type Rows, type Walker } from './walker.ts';
@@ -54,7 +55,14 @@ function readBody(tree: unknown, scope: Scope, walker: Walker, position: Positio
       case 'SetOperation':
         return readSetOperation(held, scope, walker);
       case 'Values':
-        return { columns: readValues(held, scope, walker), open: new Set(), collected: new Set(), limit: null, isUnsure: false, scope: null };
+        return {
+          columns: readValues(held, scope, walker),
+          open: new Set(),
+          collected: new Set(),
+          limit: null,
+          isUnsure: false,
+          scope: null,
+        };
       default:
         throw nodeKind(`body ${kind}`);
     }
@@ -69,6 +77,7 @@ function readSetOperation(tree: unknown, scope: Scope, walker: Walker): Selected
   if (!['None', 'All', 'Distinct', 'ByName', 'AllByName', 'DistinctByName'].includes(how)) throw nodeKind(`set operation ${how}`);
   const [a, b] = [readBody(left, scope, walker, 'inner'), readBody(right, scope, walker, 'inner')];
   const isByName = how.endsWith('ByName');
+  if (!isByName && (a.isUnsure || b.isUnsure)) mustBeClear([...a.columns, ...b.columns]);
   const pairs = isByName ? byName(a.columns, b.columns) : byPosition(a.columns, b.columns);
   const keepsAll = operator === 'Union' && how.startsWith('All');
   const columns = pairs.map(({ name, maybe, values }): Column => {
@@ -116,7 +125,11 @@ function readValues(tree: unknown, scope: Scope, walker: Walker): readonly Colum
   if (first === undefined || rows.some((row) => row.length !== first.length)) throw nodeKind('VALUES');
   return first.map((_, index) => ({
     name: `COLUMN${index + 1}`,
-    value: merged(rows.flatMap((row) => row[index] ?? []), walker, 'VALUES'),
+    value: merged(
+      rows.flatMap((row) => row[index] ?? []),
+      walker,
+      'VALUES',
+    ),
   }));
 }
 
