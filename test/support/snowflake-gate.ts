@@ -142,6 +142,7 @@ export async function startSnowflakeGate({ bench, account, knowledge, limits, br
       },
       analyst: {} as TargetAnalyst,
       start: async () => undefined,
+      planLookups: () => ({ target: 'clinic', texts: 0, shapes: 0, misses: 0 }),
       close: () => undefined,
     }),
     results,

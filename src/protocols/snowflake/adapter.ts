@@ -19,6 +19,7 @@ import { type Envelope, isObject, type JsonObject, numberAt, objectAt, ok, textA
 import { SnowflakeSession } from './session.ts';
 import {
   defaultSnowflakeLimits,
+  type PlanLookups,
   type SnowflakeAdapterDeps,
   type SnowflakeEngine,
   type SnowflakeLimits,
@@ -39,8 +40,8 @@ export interface SnowflakeAdapter {
   listen(config: ListenerConfig): Promise<Listening>;
   analysts(): readonly TargetAnalyst[];
   readonly liveSessions: number;
-  /** None: plans are not kept. */
-  planLookups(): readonly never[];
+  /** How the plans of each target were found so far. */
+  planLookups(): readonly PlanLookups[];
   /** No new sessions or statements; running ones finish, held ones are given up. Resolves when no session is left or `signal` fires,
    *  which cuts the rest off. */
   drain(signal: AbortSignal): Promise<void>;
@@ -118,8 +119,8 @@ class Adapter implements SnowflakeAdapter {
     return [...this.#targets.values()].map(({ engine }) => engine.analyst);
   }
 
-  planLookups(): readonly never[] {
-    return [];
+  planLookups(): readonly PlanLookups[] {
+    return [...this.#targets.values()].map(({ engine }) => engine.planLookups());
   }
 
   async drain(signal: AbortSignal): Promise<void> {

@@ -37,15 +37,7 @@ const defaultLimits: EngineLimits = {
   maxCachedPlans: 2_000,
 };
 
-/** How plans of one target were found so far. */
-export interface PlanLookups {
-  readonly target: string;
-  readonly texts: number;
-  readonly shapes: number;
-  readonly misses: number;
-}
-
-export function createSnowflakeEngine(deps: EngineDeps): SnowflakeEngine & { planLookups(): PlanLookups } {
+export function createSnowflakeEngine(deps: EngineDeps): SnowflakeEngine {
   const { target: config, databases, sql, parsers, policy, clock, logger } = deps;
   const { maxCachedPlans, ...limits } = { ...defaultLimits, ...deps.limits };
   const target: Target = { name: config.name, protocol: 'snowflake', address: `${config.host}:${config.port}/${config.account}` };

@@ -26,7 +26,16 @@ export interface SnowflakeEngine {
   readonly analyst: TargetAnalyst;
   /** Reads the catalogue. Never rejects. */
   start(): Promise<void>;
+  /** How plans were found so far. */
+  planLookups(): PlanLookups;
   close(): void;
+}
+
+export interface PlanLookups {
+  readonly target: string;
+  readonly texts: number;
+  readonly shapes: number;
+  readonly misses: number;
 }
 
 export interface SnowflakeLimits {

@@ -79,8 +79,8 @@ export interface SnowflakeUpstream {
 }
 
 /** Of one exchange, first one included. */
-const maxAttempts = 6;
-const firstBackoffMs = 250;
+const maxAttempts = 8;
+const firstBackoffMs = 50;
 const maxBackoffMs = 8_000;
 const maxRenewals = 3;
 const closeTimeoutMs = 5_000;
