@@ -20,6 +20,8 @@ export class AccountData {
   /** Texts of views and types of columns as they were declared, by `SCHEMA.RELATION` and `SCHEMA.RELATION.COLUMN`. */
   readonly #texts = new Map<string, string>();
   readonly #types = new Map<string, string>();
+  /** By `SCHEMA.RELATION`, as of the last `describe`. */
+  readonly #columns = new Map<string, string[]>();
   #isStale = true;
 
   private constructor(instance: DuckDBInstance, own: DuckDBConnection) {
@@ -60,8 +62,8 @@ export class AccountData {
 
   /** Keeps what DuckDB forgets of a CREATE: texts of views, and types that are one to DuckDB. */
   declared(text: string, schema: string): void {
-    this.#isStale = true;
     const tokens = meaningful(tokensOf(text));
+    this.#isStale = true;
     const words = tokens.map(({ text: word }) => word.toUpperCase());
     const at = words.findIndex((word) => word === 'TABLE' || word === 'VIEW') + 1;
     if (at === 0) return;
@@ -88,12 +90,16 @@ export class AccountData {
     return this.#types.get(`${schema}.${relation}.${column}`);
   }
 
-  ddlOf(kind: string, name: string, schema: string): string {
+  ddlOf(kind: string, name: string, schema: string, isQualified: boolean): string {
     const parts = meaningful(tokensOf(name)).filter(({ kind: each }) => each !== 'op');
-    const key = `${parts.length > 1 ? nameOf(parts.at(-2) as never) : schema}.${nameOf(parts.at(-1) as never)}`;
+    const [last, before] = parts.map((part) => nameOf(part)).toReversed();
+    const key = `${before ?? schema}.${last ?? ''}`;
     const text = this.#texts.get(key);
     if (text === undefined) throw new Error(`Catalog Error: ${kind} Table with name ${name} does not exist`);
-    return `${text.replace(/^\s*CREATE\s+(?!OR\s+REPLACE)/i, 'create or replace ')};`;
+    const body = /\bAS\s+((?:SELECT|WITH|\()[\s\S]*)$/i.exec(text)?.[1];
+    const full = `CLINIC.${key}`;
+    if (body === undefined) return `${text.replace(/^\s*CREATE\s+(?!OR\s+REPLACE)/i, 'create or replace ')};`;
+    return `create or replace view ${isQualified ? full : parts.map((part) => nameOf(part)).at(-1)}(\n\t${(this.#columns.get(key) ?? []).join(',\n\t')}\n) as ${body};`;
   }
 
   /** Columns of a relation in their order; null = there is none. */
@@ -112,6 +118,8 @@ export class AccountData {
     const read = async (text: string): Promise<string[][]> => (await this.#own.runAndReadAll(text)).getRowsJson().map((row) => row.map((cell) => String(cell)));
     const tables = await read("SELECT schema_name, table_name, 'BASE TABLE' FROM duckdb_tables() WHERE database_name = 'CLINIC' UNION ALL SELECT schema_name, view_name, 'VIEW' FROM duckdb_views() WHERE database_name = 'CLINIC' AND NOT internal ORDER BY 1, 2");
     const columns = await read("SELECT schema_name, table_name, column_name, column_index, data_type, is_nullable FROM duckdb_columns() WHERE database_name = 'CLINIC' AND NOT internal ORDER BY 1, 2, 4");
+    this.#columns.clear();
+    for (const [schema = '', table = '', name = ''] of columns) this.#columns.set(`${schema}.${table}`, [...(this.#columns.get(`${schema}.${table}`) ?? []), name]);
     const clear = infoTables.map((table) => `DELETE FROM SNOWFLAKE_META.INFO.${table.split(' ')[0]}`).join(';');
     const insert = (table: string, rows: readonly (readonly string[])[]): string => (rows.length === 0 ? '' : `INSERT INTO SNOWFLAKE_META.INFO.${table} BY POSITION VALUES ${rows.map((row) => `(${row.join(',')})`).join(',')};`);
     const made = "TIMESTAMPTZ '2024-01-01 00:00:00+00'";

@@ -13,7 +13,7 @@ export interface Scope {
   /** Query id of `LAST_QUERY_ID(n)`. */
   lastQueryId(offset: number): string | null;
   /** Text of a view or table. */
-  ddlOf(kind: string, name: string): string;
+  ddlOf(kind: string, name: string, isQualified: boolean): string;
 }
 
 const types: Readonly<Record<string, string>> = {
@@ -116,7 +116,8 @@ function substitute(tokens: readonly Token[], scope: Scope): Token[] {
     } else if (name === 'GET_DDL' && isOp(next, '(')) {
       const end = closing(tokens, index + 1);
       const given = tokens.slice(index + 2, end - 1).filter(({ kind }) => kind === 'string');
-      out.push(raw(literal(scope.ddlOf(...(given.slice(0, 2).map(({ text }) => stringValue(text)) as [string, string])))));
+      const [kind = '', relation = ''] = given.map(({ text }) => stringValue(text));
+      out.push(raw(literal(scope.ddlOf(kind, relation, isWord(tokens[end - 2], 'TRUE')))));
       index = end - 1;
     } else out.push(token);
   }
@@ -150,11 +151,24 @@ function tables(tokens: readonly Token[], scope: Scope): Token[] {
       const parts = tokens.slice(index + 2, end - 1);
       const from = isWord(parts[0], 'INPUT') ? 2 : 0;
       const until = parts.findIndex((each, at) => at > from && isOp(each, ',') && depthAt(parts, at) === 0);
-      const input = textOf(paths(parts.slice(from, until < 0 ? undefined : until)).flatMap((each) => [each, blank]));
+      const input = textOf(words(paths(parts.slice(from, until < 0 ? undefined : until))).flatMap((each) => [each, blank]));
       out.push(
         raw(`(SELECT id AS SEQ, key AS "KEY", fullkey AS PATH, TRY_CAST(key AS INTEGER) AS "INDEX", value AS "VALUE", ${input} AS THIS FROM JSON_EACH(${input}))`),
       );
       index = end - 1;
+    } else if (isWord(token, 'LISTAGG', 'ARRAY_AGG') && isOp(next, '(') && isWord(tokens[closing(tokens, index + 1)], 'WITHIN')) {
+      const end = closing(tokens, index + 1);
+      const order = closing(tokens, end + 2);
+      out.push(token, ...tables(tokens.slice(index + 1, end - 1), scope), ...tables(tokens.slice(end + 3, order), scope));
+      index = order - 1;
+    } else if (isWord(token, 'OBJECT_CONSTRUCT', 'OBJECT_CONSTRUCT_KEEP_NULL') && isOp(tokens[index + 2], '*')) {
+      // The whole row is called by the name of its relation.
+      const from = tokens.findIndex((each) => isWord(each, 'FROM'));
+      let name = from + 1;
+      while (isOp(tokens[name + 1], '.')) name += 2;
+      if (tokens[name + 1]?.kind === 'word' && !isWord(tokens[name + 1], 'WHERE', 'ORDER', 'LIMIT', 'GROUP', 'JOIN')) name += 1;
+      out.push(raw('TO_JSON'), raw('('), tokens[name] as Token, raw(')'));
+      index = closing(tokens, index + 1) - 1;
     } else if (isWord(token, 'AT', 'BEFORE') && isOp(next, '(') && isWord(tokens[index + 2], 'OFFSET', 'TIMESTAMP', 'STATEMENT')) {
       index = closing(tokens, index + 1) - 1;
     } else if (isWord(token, 'INFORMATION_SCHEMA') && isOp(next, '.')) {
@@ -226,8 +240,7 @@ function words(tokens: readonly Token[]): Token[] {
     if (isOp(before, '.') || isOp(after, '.')) return { kind: 'word', text: quoted(name) };
     if (isOp(before, '(') && datePartFirst.has(tokens[index - 2]?.text.toUpperCase() ?? '')) return raw(literal(name));
     if (isOp(after, '(') && name in names && !isTypePlace(tokens, index)) {
-      const isWholeRow = name === 'OBJECT_CONSTRUCT' && isOp(tokens[index + 2], '*');
-      return { kind: 'word', text: isWholeRow ? 'TO_JSON' : (names[name] as string) };
+      return { kind: 'word', text: names[name] as string };
     }
     if (isOp(token, '*')) return token;
     if (name === 'MINUS') return { kind: 'word', text: 'EXCEPT' };

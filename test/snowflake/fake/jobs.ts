@@ -125,7 +125,8 @@ export const newQueryId = (): string => {
 export interface Sizes {
   inlineRows: number;
   chunkRows: number;
-  chunkKeys: 'qrmk' | 'chunkHeaders';
+  /** `qrmk` = the key alone, from which drivers make the headers; as older accounts answered. */
+  chunkKeys: 'both' | 'qrmk';
 }
 
 /** The answer of a query that is over. */
@@ -151,7 +152,7 @@ export function replyOf(job: Job, storage: Storage, sizes: Sizes): Record<string
       parameters: toldParameters(session.parameters),
       rowtype: answer.columns.map(rowtypeOf),
       ...(isArrow ? { rowsetBase64: job.request.describeOnly ? '' : arrowStream(answer.columns, inline).toString('base64') } : { rowset: inline }),
-      ...(stored.length === 0 ? {} : { chunks: stored, ...(sizes.chunkKeys === 'qrmk' ? { qrmk: key.toString('base64') } : { chunkHeaders: headers }) }),
+      ...(stored.length === 0 ? {} : { chunks: stored, qrmk: key.toString('base64'), ...(sizes.chunkKeys === 'qrmk' ? {} : { chunkHeaders: headers }) }),
       total,
       returned: total,
       queryId,

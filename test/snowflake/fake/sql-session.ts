@@ -5,7 +5,7 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import { type AccountData, normalised } from './data.ts';
 import { type Scope, toDuckdb } from './dialect.ts';
 import { SnowflakeFault, cancelled, faultOf } from './errors.ts';
-import { withOrigins } from './origins.ts';
+import { labelsOf, withOrigins } from './origins.ts';
 import { type Column, type Rows, cellSql, cellsOf, columnOf, columnsOf, duckType } from './rows.ts';
 import { type Token, literal, meaningful, nameOf, quoted, stringValue, textOf, tokensOf } from './tokens.ts';
 
@@ -183,7 +183,7 @@ export class SqlSession {
     prepared.destroySync();
     if (signal.aborted) throw cancelled();
     const result = await this.#connection.run(made.text);
-    const described = columnsOf(result);
+    const described = columnsOf(result, labelsOf(text));
     const rowCount = result.rowCount;
     const columns = await withOrigins(described, text, rowCount, this.#host.data, this.schema ?? 'PUBLIC');
     const rows = describeOnly ? [] : await cellsOf(result, columns);
@@ -349,7 +349,7 @@ export class SqlSession {
       },
       resultOf: (id) => results.get(id) ?? '',
       lastQueryId: (offset) => this.#queryId(offset),
-      ddlOf: (kind, name) => this.#host.data.ddlOf(kind, name, this.schema ?? 'PUBLIC'),
+      ddlOf: (kind, name, isQualified) => this.#host.data.ddlOf(kind, name, this.schema ?? 'PUBLIC', isQualified),
     };
     if (this.schema !== 'PUBLIC') await this.#connection.run(`SET search_path = 'CLINIC.${this.schema},memory.main'`);
     else await this.#connection.run("SET search_path = 'CLINIC.PUBLIC,memory.main'");

@@ -241,7 +241,7 @@ function instantParts(type: Field['type'], array: ArrowArray): InstantParts {
   };
   const epoch = part('epoch');
   const known = ['epoch', 'fraction', 'timezone'];
-  if (epoch === null || new Set(names).size !== names.length || names.some((name) => !known.includes(name))) {
+  if (epoch === null || new Set(names).size !== names.length || names.some((name: string) => !known.includes(name))) {
     throw malformed('an Arrow timestamp of another kind');
   }
   return { epoch, fraction: part('fraction'), zone: part('timezone') };

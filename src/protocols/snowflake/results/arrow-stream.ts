@@ -52,13 +52,13 @@ export class ArrowStream {
   push(piece: Uint8Array): Uint8Array[] {
     const shown: Uint8Array[] = [];
     for (let at = 0; at < piece.length;) {
-      if (this.#phase.kind === 'over') throw malformed('bytes after the end of an Arrow stream');
+      if (this.#isOver()) throw malformed('bytes after the end of an Arrow stream');
       const taken = Math.min(piece.length - at, this.#wanted.length - this.#got);
       this.#wanted.set(piece.subarray(at, at + taken), this.#got);
       this.#got += taken;
       at += taken;
       // A message may be empty after all.
-      while (this.#got === this.#wanted.length && this.#phase.kind !== 'over') shown.push(...this.#step());
+      while (this.#got === this.#wanted.length && !this.#isOver()) shown.push(...this.#step());
     }
     return shown;
   }
@@ -69,6 +69,10 @@ export class ArrowStream {
       throw malformed('an Arrow stream that ends early');
     }
     return this.#phase.kind === 'over' ? [] : [END];
+  }
+
+  #isOver(): boolean {
+    return this.#phase.kind === 'over';
   }
 
   #step(): Uint8Array[] {
@@ -119,7 +123,7 @@ export class ArrowStream {
     if (message.headerType !== MessageHeader.RecordBatch || this.#schema === null) throw malformed('an Arrow message that is no batch');
     const header = message.header() as RecordBatch;
     if (!this.#isClearOnly) {
-      if (header.compression !== null || message.compression !== null) throw malformed('a compressed Arrow batch');
+      if (header.compression !== null) throw malformed('a compressed Arrow batch');
       if (header.variadicBufferCounts.length > 0) throw malformed('an Arrow type that is not known');
     }
     this.#expect({ kind: 'body', metadata, header }, message.bodyLength);

@@ -30,6 +30,8 @@ export interface BoundColumns {
 
 /** The longest VARCHAR there is without asking for more. */
 const LONGEST_TEXT = 16_777_216;
+const LONGEST_BINARY = 8_388_608;
+const DIGEST_BYTES = 32;
 
 const families: Readonly<Record<string, ValueFamily>> = {
   fixed: 'number',
@@ -106,8 +108,10 @@ function isProtectedOrigin({ database, schema, table, name }: SnowflakeRowType, 
 function described(column: SnowflakeRowType, plan: ColumnPlan | undefined): SnowflakeRowType {
   if (plan === undefined || plan.mask === 'clear') return column;
   const shown: SnowflakeRowType = { ...column, nullable: true };
-  const isTooShort = plan.family === 'text' && typeof column.length === 'number' && column.length < longestText(plan.mask);
-  return isTooShort ? { ...shown, length: LONGEST_TEXT, byteLength: LONGEST_TEXT } : shown;
+  const { length } = column;
+  if (typeof length !== 'number') return shown;
+  if (plan.family === 'text' && length < longestText(plan.mask)) return { ...shown, length: LONGEST_TEXT, byteLength: LONGEST_TEXT };
+  return plan.family === 'binary' && length < DIGEST_BYTES ? { ...shown, length: LONGEST_BINARY, byteLength: LONGEST_BINARY } : shown;
 }
 
 export function disagreement(what: string): SallyportError {

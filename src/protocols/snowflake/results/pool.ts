@@ -36,8 +36,8 @@ export class ResultPool {
   readonly #waiting: Waiting[] = [];
   #isClosed = false;
 
-  constructor(workers: number) {
-    this.#threads = Array.from({ length: workers }, () => new Thread());
+  constructor(workers: number, source: typeof resultWorkerSource = resultWorkerSource) {
+    this.#threads = Array.from({ length: workers }, () => new Thread(source));
   }
 
   /** Waits for a place. @throws what `signal` was aborted with, SP_SHUTTING_DOWN, SP_INTERNAL */
@@ -101,6 +101,12 @@ class Thread {
   readonly #pending = new Map<number, Pending>();
   #calls = 0;
   #transforms = 0;
+  #isOver = false;
+  readonly #source: typeof resultWorkerSource;
+
+  constructor(source: typeof resultWorkerSource) {
+    this.#source = source;
+  }
 
   async open(options: TransformOptions, free: () => void): Promise<RemoteTransform> {
     const worker = this.#running();
@@ -128,6 +134,7 @@ class Thread {
   }
 
   async end(): Promise<void> {
+    this.#isOver = true;
     await this.#worker?.terminate();
   }
 
@@ -150,8 +157,9 @@ class Thread {
 
   #running(): Worker {
     if (this.#worker !== null) return this.#worker;
-    const worker = new Worker(resultWorkerSource.code, {
-      eval: resultWorkerSource.isText,
+    if (this.#isOver) throw new SallyportError('SP_SHUTTING_DOWN', 'the result pool is closed');
+    const worker = new Worker(this.#source.code, {
+      eval: this.#source.isText,
       name: 'results',
       // Nothing of the process's own: no secret in its environment is its business.
       env: {},
