@@ -66,6 +66,7 @@ function relationsOf(tree: unknown): Set<string> {
   };
   visit(tree, (value, key) => {
     if (key === 'TableName' || key === 'clone') add(value);
+    if (key === 'like' && isRecord(value)) for (const each of Object.values(value)) if (isRecord(each)) add(each['name']);
     if (!isRecord(value)) return;
     if (key === 'Table' && value['args'] === null) add(value['name']);
     if (key === 'CreateTable' || key === 'CreateView') add(value['name']);

@@ -3,7 +3,8 @@
 import { planAlterSession, planSet, planTransaction, planUnset, planUse } from './commands-session.ts';
 import { explained, planDescribe, planExplain, planShow } from './commands-metadata.ts';
 import { planAlter, planComment, planCreate, planDrop, planGrant, planTruncate, planUndrop } from './commands-ddl.ts';
-import { kindRefused, type Part } from './part.ts';
+import { stringValue } from './lexer.ts';
+import { kindRefused, type Part, refused } from './part.ts';
 import { type Planning, planTree } from './planning.ts';
 import { type StatementText, wordAt } from './statement-text.ts';
 
@@ -81,7 +82,21 @@ export function planStatement(statement: StatementText, planning: Planning): Par
   }
   const stage = statement.tokens.find(({ kind }) => kind === 'stage');
   if (stage !== undefined) return kindRefused(word, 'a stage', STAGES, stage);
-  return plan(statement, planning);
+  const planned = plan(statement, planning);
+  return TREES.has(word) || planned.unknowns.length > 0 ? planned : withoutTokens(planned, statement, planning);
+}
+
+/** Tokens are opened in queries and changes of rows; elsewhere one would be kept as it is. */
+function withoutTokens(planned: Part, statement: StatementText, { context }: Planning): Part {
+  const stray = statement.tokens.find(
+    (token) => token.kind === 'string' && context.tokens.meansToken(stringValue(statement.source, token) ?? ''),
+  );
+  if (stray === undefined) return planned;
+  return refused(
+    planned.verb,
+    { code: 'token', what: 'a token where none is opened', remedy: 'Write the value itself, or leave it out.' },
+    stray,
+  );
 }
 
 function planExplained(statement: StatementText, planning: Planning): Part {
@@ -93,4 +108,4 @@ function planExplained(statement: StatementText, planning: Planning): Part {
   return planExplain(planStatement(inner, planning), planning);
 }
 
-const TREES: ReadonlySet<string> = new Set(['SELECT', 'WITH', '(', 'INSERT', 'UPDATE', 'DELETE', 'MERGE']);
+const TREES: ReadonlySet<string> = new Set(['SELECT', 'WITH', 'VALUES', '(', 'INSERT', 'UPDATE', 'DELETE', 'MERGE']);

@@ -6,7 +6,7 @@ import { type AnalysisText, analysisText, type Replacement } from './analysis-te
 import type { ParseFault, SnowflakeParsers } from './parsers.ts';
 import { MAX_DEPTH, MAX_STATEMENT, MAX_TOKENS } from './parsers.ts';
 import { type Part, refused } from './part.ts';
-import type { StatementText } from './statement-text.ts';
+import { type StatementText, wordAt } from './statement-text.ts';
 import type { Bind, PlanContext } from './types.ts';
 import { type Earlier, virtualRelations } from './virtual-relations.ts';
 import { walk, type Walked, type WalkEnv } from './walk.ts';
@@ -42,10 +42,8 @@ export function planTree(verb: string, statement: StatementText, planning: Plann
   const virtual = virtualRelations(statement, context.session, earlier);
   const [unknown] = virtual.unknowns;
   if (unknown !== undefined) return refused(verb, unknown);
-  const analysis = analysisText(
-    statement,
-    [...rewritten, ...virtual.replacements].sort((left, right) => left.start - right.start),
-  );
+  const replacements = [...rewritten, ...virtual.replacements].sort(byStart);
+  const analysis = analysisText(statement, replacements);
   const parsed = parsers.parse(analysis.text);
   if ('fault' in parsed) return refused(verb, SYNTAX[parsed.fault], statement.tokens[0]);
   const numbered = statement.tokens.some(({ kind, start }) => kind === 'bind' && statement.source[start] === ':');
@@ -53,7 +51,7 @@ export function planTree(verb: string, statement: StatementText, planning: Plann
   const env = { context, text: analysis.text, binds: planning.binds.slice(from), extra: virtual.extra };
   const walked = walkSafely(parsed.tree, env);
   if (walked === null) return refused(verb, UNKNOWN_TREE, statement.tokens[0]);
-  const second = parsers.second(analysis.text);
+  const second = parsers.second(secondText(statement, replacements));
   const differs =
     'fault' in second
       ? { ...SYNTAX[second.fault], code: 'disagreement' as const }
@@ -69,6 +67,19 @@ export function planTree(verb: string, statement: StatementText, planning: Plann
     unknowns: [...unknowns, ...metadataJoined(virtual.readsMetadata, walked.relations.length > 0 || virtual.extra.size > 1)],
   };
 }
+
+/** Polyglot does not read `* ILIKE 'pattern'`: for it the pattern is left out, which changes no relation and no label of ours. */
+function secondText(statement: StatementText, replacements: readonly Replacement[]): string {
+  const { tokens } = statement;
+  const patterns = tokens.flatMap((token, index): Replacement[] => {
+    const next = tokens[index + 1];
+    const isPattern = wordAt(statement, index - 1) === '*' && wordAt(statement, index) === 'ILIKE' && next?.kind === 'string';
+    return isPattern ? [{ start: token.start, end: next.end, text: '' }] : [];
+  });
+  return analysisText(statement, patterns.length === 0 ? replacements : [...replacements, ...patterns].sort(byStart)).text;
+}
+
+const byStart = (left: Replacement, right: Replacement): number => left.start - right.start;
 
 /** A fault of ours in walking is no reason to pass anything, nor to end the session. */
 function walkSafely(tree: unknown, env: WalkEnv): Walked | null {
