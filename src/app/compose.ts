@@ -11,10 +11,10 @@ import { SallyportError } from '../core/error.ts';
 import type { SessionId, TargetName } from '../core/ids.ts';
 import type { Clock, Logger, Random } from '../core/ports.ts';
 import { Secret } from '../core/secret.ts';
-import type { Target } from '../core/target.ts';
+import type { Protocol, Target } from '../core/target.ts';
 import { type Policy, type PolicyText, rolesOf } from '../policy/index.ts';
-import type { PostgresAdapter } from '../protocols/postgres/adapter.ts';
 import { resolveSecret } from '../secrets/index.ts';
+import { createCodeFlow } from '../identity/index.ts';
 import { claimDigests } from '../session/identity-facts.ts';
 import { createSessionControl, endedByPerson } from '../session/session-control.ts';
 import { createSessionSlots, createSlotMemory } from '../session/session-slots.ts';
@@ -34,6 +34,7 @@ import { createEvidence } from './evidence.ts';
 import { failuresOfThread } from './login-failures.ts';
 import { ThreadsRegistry } from './metrics.ts';
 import { createGatewayNotifications, readChannels } from './notifications.ts';
+import { isSpread, type ProtocolAdapters } from './protocol-adapters.ts';
 import { PolicyRuntime, recordStart, startingPolicy } from './policy-runtime.ts';
 import { readPolicyTexts, requirePolicy } from './policy-source.ts';
 import { createPolicySurface } from './policy-surface.ts';
@@ -47,7 +48,15 @@ import { createGatewaySiem } from './siem.ts';
 import { ThreadPolicy } from './thread-policy.ts';
 import { threadsOf } from './threads.ts';
 import { readTokenKeys } from './token-keys.ts';
-import { authenticatorOf, catalogueChecks, createTraffic, policySettingOf, readServerTls, readTrafficSettings } from './traffic.ts';
+import {
+  authenticatorOf,
+  catalogueChecks,
+  createTraffic,
+  policySettingOf,
+  readServerTls,
+  readTrafficSettings,
+  targetOf,
+} from './traffic.ts';
 import { VERSION } from './version.ts';
 import { startWorkers, type WorkerPool } from './worker-pool.ts';
 
@@ -67,7 +76,7 @@ export interface GatewayPorts {
 }
 
 export interface RunningGateway {
-  readonly listeners: readonly { readonly protocol: 'postgres'; readonly host: string; readonly port: number }[];
+  readonly listeners: readonly { readonly protocol: Protocol; readonly host: string; readonly port: number }[];
   readonly api: { readonly url: string; readonly port: number };
   /** Public key of the audit log. */
   readonly vkey: string;
@@ -225,13 +234,13 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     boundColumns,
     approvals,
     // Nobody asks before there are clients.
-    cancel: ({ pid, key }) => adapter.cancel(pid, key),
+    cancel: ({ pid, key }) => cancel(pid, key),
     loginFailed: (address) => failures.recordElsewhere(address),
     logger,
     onDeath: ports.onFatal,
   });
   undo.push(() => workers.close());
-  const { gate, adapter, metrics, usePolicy, listen, closeSubjects } = createTraffic({
+  const { gate, adapters, cancel, metrics, usePolicy, listen, closeSubjects } = createTraffic({
     settings,
     policy: threadPolicy,
     parser,
@@ -246,20 +255,19 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     onSessionClosed: (id) => audit.forgetSession(id),
     onSubjectFault: ports.onFatal,
     thread: 0,
+    snowflake: { browserLogin: consoleClients.length === 0 ? null : createCodeFlow({ providers: consoleClients, clock, random }) },
     clock,
     random,
     logger,
   });
   undo.push(() => closeSubjects());
   undo.push(() => gate.close());
-  undo.push(() => adapter.close());
-  await adapter.start();
+  undo.push(() => adapters.close());
+  await adapters.start();
   await access.start();
   const targets = new Map<TargetName, Target>();
-  for (const { name, protocol, address, database } of document.targets) {
-    targets.set(name as TargetName, { name: name as TargetName, protocol, address: `${address.host}:${address.port}/${database}` });
-  }
-  const connectors = watchConnectors({ status: () => adapter.analysts().map((analyst) => analyst.status()), audit, logger });
+  for (const target of document.targets) targets.set(target.name as TargetName, targetOf(target));
+  const connectors = watchConnectors({ status: () => adapters.analysts().map((analyst) => analyst.status()), audit, logger });
   undo.push(() => connectors.stop());
   const siem = createGatewaySiem(
     destinations,
@@ -330,12 +338,12 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     publicUrl: publicUrl ?? null,
     audit: { log: audit, reader: audit, file: (path) => audit.file(path), reindex: (onProgress) => indexer.rebuild(onProgress) },
     evidence,
-    analysts: () => adapter.analysts(),
+    analysts: () => adapters.analysts(),
     policy: createPolicySurface({
       runtime,
       setting,
       targets,
-      analysts: () => adapter.analysts(),
+      analysts: () => adapters.analysts(),
       grantsOf: (principal, target) => access.table.grantsOf(principal, target),
       audit,
       clock,
@@ -347,7 +355,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
       readFiles,
       versions: store.policies,
       targets,
-      analysts: () => adapter.analysts(),
+      analysts: () => adapters.analysts(),
       source: { reader: audit, sessions: store.sessions },
       claims: claimDigests(claimKey),
       clock,
@@ -372,12 +380,12 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
       audit,
       reader: audit,
       clock,
-      analysts: () => adapter.analysts(),
+      analysts: () => adapters.analysts(),
     }),
     metrics: registry,
     notifications: notifications.surface,
     metricsAccess: document.api.metrics,
-    readiness: () => readinessOf(audit, adapter, workers),
+    readiness: () => readinessOf(audit, adapters, workers),
     surfaceRoles: { auditors: document.api.auditors, operators: document.api.operators },
     clock,
     logger,
@@ -386,9 +394,10 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   undo.push(() => api.close());
 
   for (const [index, { protocol, address }] of document.listeners.entries()) {
-    const listening = await listen(index, threads === 1 ? {} : { sharing: 'first' });
+    const isShared = threads > 1 && isSpread[protocol];
+    const listening = await listen(index, isShared ? { sharing: 'first' } : {});
     // A port that is busy now is tried again; the workers follow once it is ours.
-    const joined = listening.bound.then((port) => workers.listen(index, port));
+    const joined = isShared ? listening.bound.then((port) => workers.listen(index, port)) : Promise.resolve();
     if (listening.state === 'listening') await joined;
     else joined.catch((cause: unknown) => ports.onFatal(new SallyportError('SP_INTERNAL', 'workers cannot listen', { cause })));
     listeners.push({ protocol, host: address.host, port: listening.port });
@@ -417,7 +426,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
         () => gate.drain(),
         () => workers.refuseSessions(),
         () => approvals.drain(),
-        () => drainAll(deadline(), adapter, workers),
+        () => drainAll(deadline(), adapters, workers),
         () => workers.close(),
         () => access.stop(),
         () => notifications.stop(),
@@ -437,7 +446,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
   };
 }
 
-async function drainAll(deadline: AbortSignal, ...parts: readonly Pick<PostgresAdapter, 'drain'>[]): Promise<void> {
+async function drainAll(deadline: AbortSignal, ...parts: readonly Pick<ProtocolAdapters, 'drain'>[]): Promise<void> {
   await Promise.all(parts.map((part) => part.drain(deadline)));
 }
 
@@ -476,12 +485,12 @@ function requireRoles(policy: Policy, names: readonly string[]): void {
 
 async function readinessOf(
   audit: OpenAuditLog,
-  adapter: PostgresAdapter,
+  adapters: Pick<ProtocolAdapters, 'analysts'>,
   workers: WorkerPool,
 ): Promise<{ ready: boolean; checks: Record<string, string> }> {
   const checks = new Map([
     ['audit', audit.writable ? 'ok' : 'the audit log cannot be written'],
-    ...catalogueChecks(adapter.analysts().map((analyst) => analyst.status())),
+    ...catalogueChecks(adapters.analysts().map((analyst) => analyst.status())),
     ...(await workers.checks()),
   ]);
   return { ready: [...checks.values()].every((check) => check === 'ok'), checks: Object.fromEntries(checks) };

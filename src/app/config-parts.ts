@@ -21,3 +21,14 @@ export const secretRef = z.union(
     error: 'expected one of { env: NAME }, { file: path } or { command: [program, argument, ...] }; a secret is never written here itself',
   },
 );
+
+/** `host:port`, with `[::1]:port` for IPv6. */
+export const address = z.string().transform((text, context) => {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s[\]]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match === null || port > 65_535) {
+    context.addIssue({ code: 'custom', message: 'expected host:port, for example 127.0.0.1:6432' });
+    return z.NEVER;
+  }
+  return { host: match[1] ?? match[2] ?? '', port };
+});

@@ -3,30 +3,19 @@
 
 import { z } from 'zod';
 import { isLoopback } from '../core/address.ts';
-import { APPROVAL_PREVIEWS } from '../core/preview.ts';
+import type { Protocol } from '../core/target.ts';
 import { ALGORITHMS } from '../identity/index.ts';
 import { TOKEN_KEY_STATES } from '../masking/index.ts';
 import { auditAnchors } from './anchors-schema.ts';
 import { auditRetention } from './retention-schema.ts';
-import { name, path, roleName, secretRef } from './config-parts.ts';
+import { address, name, path, roleName, secretRef } from './config-parts.ts';
 import { apiConsole, consoleIsReachable, providerConsole } from './console-schema.ts';
 import { grantsSection } from './grants-schema.ts';
 import { notificationChannel } from './notifications-schema.ts';
 import { siemDestination } from './siem-schema.ts';
-import { targetSubjects } from './subjects-schema.ts';
+import { target } from './targets-schema.ts';
 
-/** `host:port`, with `[::1]:port` for IPv6. */
-const address = z.string().transform((text, context) => {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s[\]]+)):(\d{1,5})$/.exec(text);
-  const port = Number(match?.[3]);
-  if (match === null || port > 65_535) {
-    context.addIssue({ code: 'custom', message: 'expected host:port, for example 127.0.0.1:6432' });
-    return z.NEVER;
-  }
-  return { host: match[1] ?? match[2] ?? '', port };
-});
-
-export type Address = z.output<typeof address>;
+type Address = z.output<typeof address>;
 
 const serverTls = z.strictObject({ certificate: path, key: path });
 
@@ -47,13 +36,18 @@ function secured(value: { address: Address; tls?: unknown; insecure?: true | und
   }
 }
 
+const listenerOf = <P extends Protocol>(protocol: P) => ({
+  protocol: z.literal(protocol),
+  address,
+  tls: serverTls.optional(),
+  insecure: z.literal(true).optional(),
+});
+
 const listener = z
-  .strictObject({
-    protocol: z.literal('postgres'),
-    address,
-    tls: serverTls.optional(),
-    insecure: z.literal(true).optional(),
-  })
+  .discriminatedUnion('protocol', [
+    z.strictObject(listenerOf('postgres')),
+    z.strictObject({ ...listenerOf('snowflake'), publicUrl: z.url({ protocol: /^https?$/ }).optional() }),
+  ])
   .superRefine(secured);
 
 const api = z
@@ -81,30 +75,6 @@ const provider = z.strictObject({
   kindClaim: z.string().min(1).optional(),
   defaultKind: kind.default('agent'),
   console: providerConsole.optional(),
-});
-
-const upstreamTls = z.discriminatedUnion('mode', [
-  z.strictObject({ mode: z.literal('verify-full'), ca: path.optional(), servername: z.string().min(1).optional() }),
-  z.strictObject({
-    mode: z.literal('disable'),
-    insecure: z.literal(true, { error: 'say `insecure: true` to send a credential without TLS' }),
-  }),
-]);
-
-const target = z.strictObject({
-  name,
-  protocol: z.literal('postgres'),
-  address,
-  database: z.string().min(1),
-  user: z.string().min(1),
-  password: secretRef,
-  tls: upstreamTls.default({ mode: 'verify-full' }),
-  searchPath: z.array(z.string().min(1)).min(1).default(['public']),
-  safeFunctions: z.array(z.string().min(1)).default([]),
-  catalogueTexts: z.enum(['shown', 'hidden']).default('shown'),
-  approvalPreview: z.enum(APPROVAL_PREVIEWS).default('estimate'),
-  partitionOrder: z.enum(['shown', 'hidden']).default('hidden'),
-  subjects: targetSubjects,
 });
 
 const tokenKeyEntry = z
@@ -171,6 +141,7 @@ export const configSchema = z
   .superRefine((config, context) => {
     tokenKeysAreUsable(config, context);
     consoleIsReachable(config, context);
+    snowflakeIsReachable(config, context);
     for (const [list, key] of [
       [config.targets, 'targets'],
       [config.identity.providers, 'identity.providers'],
@@ -224,6 +195,21 @@ function tokenKeysAreUsable(
   tokenKeys.forEach(({ id }, index) => {
     if (seen.has(id)) refuse(['tokenKeys', index, 'id'], `${id} is defined twice`);
     seen.add(id);
+  });
+}
+
+/** Links of a session lead to one place, whichever listener it came in by. */
+function snowflakeIsReachable({ listeners }: { readonly listeners: readonly z.output<typeof listener>[] }, context: z.RefinementCtx): void {
+  let first: string | undefined;
+  listeners.forEach((each, index) => {
+    if (each.protocol !== 'snowflake' || each.publicUrl === undefined) return;
+    const refuse = (message: string): void => context.addIssue({ code: 'custom', path: ['listeners', index, 'publicUrl'], message });
+    const { protocol, hostname, pathname, search } = new URL(each.publicUrl);
+    if (protocol !== 'https:' && !isLoopback(hostname)) refuse('expected an https URL; http is accepted on loopback only');
+    if (pathname !== '/' || search !== '' || each.publicUrl.endsWith('/'))
+      refuse('expected scheme, host and port only, without a slash at the end');
+    if (first !== undefined && first !== each.publicUrl) refuse('all Snowflake listeners have the same publicUrl');
+    first ??= each.publicUrl;
   });
 }
 

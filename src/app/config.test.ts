@@ -52,8 +52,10 @@ test('a complete configuration loads with safe defaults', async () => {
   const file = join(folder, 'sallyport.yaml');
   writeFileSync(file, good);
   const config = await loadConfig(file);
-  assert.equal(config.document.targets[0]?.tls.mode, 'verify-full');
-  assert.deepEqual(config.document.targets[0]?.searchPath, ['public']);
+  const [target] = config.document.targets;
+  assert.ok(target?.protocol === 'postgres');
+  assert.equal(target.tls.mode, 'verify-full');
+  assert.deepEqual(target.searchPath, ['public']);
   assert.equal(config.document.limits.maxSessions, 1000);
   assert.deepEqual(config.document.listeners[0]?.address, { host: '127.0.0.1', port: 6432 });
   assert.equal(config.path('./data'), join(folder, 'data'));
@@ -203,4 +205,100 @@ test('the console needs openid, a client, and an address that browsers reach by 
     /api\.publicUrl: is missing/,
   );
   assert.equal(await faultsOf(good.replace('127.0.0.1:8443', '0.0.0.0:8443')), '', 'without a console nobody comes back');
+});
+
+const ofSnowflake = good.replace('  - protocol: postgres', '  - protocol: snowflake').replace(
+  /targets:\n[^]*?policy:/,
+  `targets:
+  - name: warehouse
+    protocol: snowflake
+    account: myorg-acct1
+    address: myorg-acct1.snowflakecomputing.com:443
+    user: GATE
+    credential: { keyPair: { privateKey: { file: ./keys/snowflake.p8 } } }
+    role: gate_reader
+    warehouse: '"Gate WH"'
+    databases: [clinic, '"Mixed"']
+policy:`,
+);
+
+test('a Snowflake target loads with names as Snowflake reads them', async () => {
+  const file = join(folder, 'sallyport.yaml');
+  writeFileSync(file, ofSnowflake);
+  const { document } = await loadConfig(file);
+  const [target] = document.targets;
+  assert.ok(target?.protocol === 'snowflake');
+  assert.deepEqual([target.role, target.warehouse, target.databases], ['GATE_READER', 'Gate WH', ['CLINIC', 'Mixed']]);
+  assert.equal(target.tls.mode, 'verify-full');
+  assert.deepEqual(document.listeners[0]?.protocol, 'snowflake');
+});
+
+test('a Snowflake target has one credential, which is never written into the file', async () => {
+  const withCredential = (text: string): string => ofSnowflake.replace(/credential: .*/, `credential: ${text}`);
+  for (const good of [
+    '{ keyPair: { privateKey: { file: k }, passphrase: { env: P } } }',
+    '{ oauth: { token: { command: [get, token] } } }',
+    '{ oauth: { clientCredentials: { tokenUrl: "https://idp.example.com/token", clientId: c, clientSecret: { env: S }, scope: s } } }',
+    '{ pat: { env: PAT } }',
+  ])
+    assert.equal(await faultsOf(withCredential(good)), '', good);
+  for (const wrong of [
+    '{ pat: hunter2 }',
+    'hunter2',
+    '{ keyPair: { privateKey: { file: k } }, pat: { env: P } }',
+    '{ oauth: { clientCredentials: { tokenUrl: "http://idp.example.com/token", clientId: c, clientSecret: { env: S } } } }',
+    '{ oauth: { clientCredentials: { tokenUrl: "https://c:hunter2@idp.example.com/token", clientId: c, clientSecret: { env: S } } } }',
+    '{ oauth: { token: { env: T }, clientCredentials: { tokenUrl: "https://x", clientId: c, clientSecret: { env: S } } } }',
+    '{}',
+  ]) {
+    const faults = await faultsOf(withCredential(wrong));
+    assert.match(faults, /targets\[0\]\.credential/, wrong);
+    assert.doesNotMatch(faults, /hunter2/);
+  }
+});
+
+test('what a Snowflake target cannot have is refused where it stands', async () => {
+  const more = (text: string): string => ofSnowflake.replace('    user: GATE', `    user: GATE\n    ${text}`);
+  assert.match(await faultsOf(more('subjects: []')), /targets\[0\]\.subjects: is not supported on Snowflake targets/);
+  assert.match(await faultsOf(more('searchPath: [public]')), /targets\[0\]\.searchPath: unknown key; known here: .*warehouse/);
+  assert.match(
+    await faultsOf(ofSnowflake.replace('databases: [clinic, \'"Mixed"\']', 'databases: ["a.b"]')),
+    /databases\[0\]: expected a name/,
+  );
+  assert.match(await faultsOf(ofSnowflake.replace('databases: [clinic, \'"Mixed"\']', 'databases: []')), /databases: must have at least 1/);
+  assert.match(await faultsOf(ofSnowflake.replace('account: myorg-acct1', 'account: ""')), /account: expected an account identifier/);
+  assert.match(
+    await faultsOf(good.replace('    database: clinic', '    warehouse: W')),
+    /targets\[0\]\.warehouse: unknown key; known here: (?!.*warehouse)/,
+  );
+});
+
+test('a protocol that there is not is told with those that there are', async () => {
+  assert.match(
+    await faultsOf(good.replace(/(name: clinic\n *protocol:) postgres/, '$1 snowflak')),
+    /targets\[0\]\.protocol: must be one of postgres, snowflake, did you mean "snowflake"\?/,
+  );
+  assert.match(await faultsOf(good.replace(/(name: clinic\n) *protocol: postgres\n/, '$1')), /targets\[0\]\.protocol: is missing/);
+  assert.match(await faultsOf(good.replace('  - protocol: postgres', '  - protocol: mysql')), /listeners\[0\]\.protocol: must be one of/);
+});
+
+test('a Snowflake account is spoken to by TLS, and links lead to one https address', async () => {
+  const plain = ofSnowflake.replace('    role: gate_reader', '    role: gate_reader\n    tls: { mode: disable, insecure: true }');
+  assert.match(await faultsOf(plain), /targets\[0\]\.tls\.mode: myorg-acct1\.snowflakecomputing\.com is not loopback/);
+  assert.equal(await faultsOf(plain.replace('address: myorg-acct1.snowflakecomputing.com:443', 'address: 127.0.0.1:9000')), '');
+  const withUrl = (url: string): string =>
+    ofSnowflake.replace('    address: 127.0.0.1:6432', `    publicUrl: ${url}\n    address: 127.0.0.1:6432`);
+  assert.equal(await faultsOf(withUrl('https://gate.example.com:8443')), '');
+  assert.match(await faultsOf(withUrl('http://gate.example.com')), /publicUrl: expected an https URL/);
+  assert.match(await faultsOf(withUrl('https://gate.example.com/x')), /publicUrl: expected scheme, host and port only/);
+  assert.match(await faultsOf(withUrl('https://gate.example.com/')), /publicUrl: expected scheme, host and port only/);
+  const second = '  - { protocol: snowflake, address: "127.0.0.1:6433", insecure: true, publicUrl: "https://b.example.com" }\napi:';
+  assert.match(
+    await faultsOf(withUrl('https://a.example.com').replace('api:', second)),
+    /listeners\[1\]\.publicUrl: all Snowflake listeners/,
+  );
+  assert.match(
+    await faultsOf(good.replace('    address: 127.0.0.1:6432', '    publicUrl: https://x.example.com\n    address: 127.0.0.1:6432')),
+    /listeners\[0\]\.publicUrl: unknown key/,
+  );
 });

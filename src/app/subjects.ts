@@ -47,8 +47,8 @@ export function subjectWriterOf(
 const namesOf = ({ targets }: Pick<ConfigDocument, 'targets'>): SubjectNames =>
   Object.fromEntries(
     targets
-      .filter(({ subjects }) => subjects.length > 0)
-      .map(({ name, subjects }) => [name, Object.fromEntries(subjects.map((subject) => [subject.name, subject.columns]))]),
+      .filter(({ subjects = [] }) => subjects.length > 0)
+      .map(({ name, subjects = [] }) => [name, Object.fromEntries(subjects.map((subject) => [subject.name, subject.columns]))]),
   );
 
 /** Of token keys whose secret is there: another secret is another key, whatever it is called. */
@@ -125,13 +125,13 @@ export function createSubjectSearch(deps: {
       });
   return {
     list: () =>
-      document.targets.flatMap(({ name, subjects }) =>
+      document.targets.flatMap(({ name, subjects = [] }) =>
         subjects.map((subject) => ({ target: name, name: subject.name, columns: subject.columns })),
       ),
     async search(by, wish, signal) {
       const { target, subject, value, purpose, reason, sinceMs, limit } = wish;
       const untilMs = wish.untilMs ?? clock.nowMs();
-      const columns = document.targets.find(({ name }) => name === target)?.subjects.find(({ name }) => name === subject)?.columns;
+      const columns = document.targets.find(({ name }) => name === target)?.subjects?.find(({ name }) => name === subject)?.columns;
       if (columns === undefined) throw new SallyportError('SP_SUBJECT_UNKNOWN', 'no target has such a subject');
       const from = await firstIndexAt(reader, sinceMs - DISORDER_MS, signal);
       const to = await firstIndexAt(reader, untilMs + DISORDER_MS, signal);

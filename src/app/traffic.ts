@@ -1,4 +1,4 @@
-// What serves traffic, once in every thread: identity, gate and PostgreSQL adapter. The main thread and each worker build it
+// What serves traffic, once in every thread: identity, gate and the adapters of the protocols. The main thread and each worker build it
 // from the same settings and the same policy texts; what they share (log, approvals, session slots) comes in as ports.
 
 import { readFile } from 'node:fs/promises';
@@ -17,8 +17,10 @@ import type {
   TargetStatus,
 } from '../core/ports.ts';
 import { Secret } from '../core/secret.ts';
+import type { Protocol, Target } from '../core/target.ts';
 import { createOidcAuthenticator } from '../identity/index.ts';
-import { createPostgresAdapter, type PostgresAdapter, type PostgresTargetConfig } from '../protocols/postgres/adapter.ts';
+import type { BrowserLoginPort } from '../protocols/snowflake/browser-login.ts';
+import { createPostgresAdapter, type PostgresTargetConfig } from '../protocols/postgres/adapter.ts';
 import { resolveSecret } from '../secrets/index.ts';
 import { createGate, type OpenGate } from '../session/gate.ts';
 import { claimDigests } from '../session/identity-facts.ts';
@@ -31,6 +33,8 @@ import type { ConfigDocument } from './config-schema.ts';
 import { environment, type LoadedConfig } from './config.ts';
 import { createMetrics, type GatewayMetrics } from './metrics.ts';
 import type { PolicySetting } from './policy-source.ts';
+import { type ProtocolAdapter, ProtocolAdapters } from './protocol-adapters.ts';
+import { createGatewaySnowflake, usesSnowflake } from './snowflake.ts';
 import type { Policy } from '../policy/index.ts';
 import type { ThreadPolicy } from './thread-policy.ts';
 import { type SubjectSettings, subjectWriterOf } from './subjects.ts';
@@ -72,6 +76,8 @@ export interface TrafficDeps {
   readonly onSubjectFault: (fault: SallyportError) => void;
   /** 0 = the main thread. */
   readonly thread: number;
+  /** Undefined: this thread serves no Snowflake clients. `browserLogin` null: people do not log in to those with a browser. */
+  readonly snowflake?: { readonly browserLogin: BrowserLoginPort | null };
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -79,7 +85,9 @@ export interface TrafficDeps {
 
 export interface Traffic {
   readonly gate: OpenGate;
-  readonly adapter: PostgresAdapter;
+  readonly adapters: ProtocolAdapters;
+  /** Cancels what a PostgreSQL session of this thread runs, if its key is exactly this one. @returns false when there is none. */
+  readonly cancel: (pid: number, key: Uint8Array) => boolean;
   readonly metrics: GatewayMetrics;
   /** Another version is in force in this thread from now on. */
   readonly usePolicy: (policy: Policy) => void;
@@ -138,7 +146,7 @@ export function authenticatorOf(document: ConfigDocument, ports: { readonly cloc
 export function createTraffic(deps: TrafficDeps): Traffic {
   const { settings, policy, audit, approvals, clock, random, logger } = deps;
   const { document } = settings;
-  const metrics = createMetrics({ planLookups: () => adapter.planLookups(), thread: deps.thread });
+  const metrics = createMetrics({ planLookups: () => adapters.planLookups(), thread: deps.thread });
   const subjects = settings.subjects === null ? undefined : subjectWriterOf(settings.subjects, deps);
   const gate = createGate({
     audit,
@@ -153,11 +161,11 @@ export function createTraffic(deps: TrafficDeps): Traffic {
     subjects,
     onSessionClosed: deps.onSessionClosed,
   });
-  const adapter = createPostgresAdapter({
+  const postgres = createPostgresAdapter({
     gate,
     authenticator: deps.authenticator,
     failures: deps.failures,
-    targets: targetsOf(settings),
+    targets: postgresTargetsOf(settings),
     policy: (target) => policy.forTarget(target),
     boundColumns: deps.boundColumns,
     subjects,
@@ -174,9 +182,17 @@ export function createTraffic(deps: TrafficDeps): Traffic {
     },
     cancelElsewhere: deps.cancelElsewhere,
   });
+  const snowflake =
+    deps.snowflake === undefined || !usesSnowflake(document)
+      ? null
+      : createGatewaySnowflake({ ...deps, ...deps.snowflake, gate, policy: (target) => policy.forSnowflake(target) });
+  const adapters = new ProtocolAdapters(
+    new Map<Protocol, ProtocolAdapter>([['postgres', postgres], ...(snowflake === null ? [] : ([['snowflake', snowflake]] as const))]),
+  );
   return {
     gate,
-    adapter,
+    adapters,
+    cancel: (pid, key) => postgres.cancel(pid, key),
     metrics,
     usePolicy(next) {
       policy.replace(next);
@@ -186,7 +202,10 @@ export function createTraffic(deps: TrafficDeps): Traffic {
     async listen(index, { port, sharing }) {
       const listener = document.listeners[index];
       const tls = settings.listenerTls[index];
-      if (listener === undefined || tls === undefined) throw new SallyportError('SP_INTERNAL', `no listener ${index}`);
+      const adapter = listener && adapters.of(listener.protocol);
+      if (listener === undefined || tls === undefined || adapter === undefined) {
+        throw new SallyportError('SP_INTERNAL', `no listener ${index} in this thread`);
+      }
       const config: ListenerConfig = {
         host: listener.address.host,
         port: port ?? listener.address.port,
@@ -205,9 +224,17 @@ export function catalogueChecks(statuses: readonly Pick<TargetStatus, 'name' | '
   return statuses.map(({ name, catalogue }) => [`target ${name}`, catalogue === 'ready' ? 'ok' : `catalogue is ${catalogue}`]);
 }
 
-function targetsOf(settings: TrafficSettings): PostgresTargetConfig[] {
+/** @returns what is shown of it */
+export function targetOf(target: ConfigDocument['targets'][number]): Target {
+  const { name, protocol, address } = target;
+  const within = target.protocol === 'postgres' ? target.database : target.account;
+  return { name: name as TargetName, protocol, address: `${address.host}:${address.port}/${within}` };
+}
+
+function postgresTargetsOf(settings: TrafficSettings): PostgresTargetConfig[] {
   const { document, file, authorities, tokenKeys } = settings;
-  return document.targets.map((target) => {
+  return document.targets.flatMap((target) => {
+    if (target.protocol !== 'postgres') return [];
     const { name, password, tls } = target;
     const ca = authorities.get(name);
     return {

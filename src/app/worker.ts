@@ -71,12 +71,12 @@ export function runWorker(): void {
         random: systemRandom,
         logger,
       });
-      await started.adapter.start();
+      await started.adapters.start();
     },
     async listen({ index, port }) {
       await traffic().listen(index, { port, sharing: 'further' });
     },
-    cancel: async ({ pid, key }) => traffic().adapter.cancel(pid, key),
+    cancel: async ({ pid, key }) => traffic().cancel(pid, key),
     loginFailed: async (address) => failures.recordElsewhere(address),
     access: async (snapshot) => access.replace(snapshot),
     async preparePolicy({ source, sha256 }) {
@@ -90,13 +90,13 @@ export function runWorker(): void {
     endSession: async (id) => traffic().gate.endSession(id, endedByPerson()),
     status: async () =>
       traffic()
-        .adapter.analysts()
+        .adapters.analysts()
         .map((analyst) => analyst.status()),
     metrics: () => traffic().metrics.snapshot(),
     async refuseSessions() {
       traffic().gate.drain();
     },
-    drain: (_, signal) => traffic().adapter.drain(signal),
+    drain: (_, signal) => traffic().adapters.drain(signal),
     async close() {
       started?.gate.close();
       await started?.closeSubjects();

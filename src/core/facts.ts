@@ -6,7 +6,7 @@ export const EFFECTS = ['read', 'write', 'ddl', 'copy-in', 'copy-out', 'call', '
 export type Effect = (typeof EFFECTS)[number];
 
 export interface RelationUse {
-  /** Qualified as the catalogue knows it: `public.patients`. */
+  /** Qualified as the catalogue knows it: `public.patients`; on Snowflake `CLINIC.PUBLIC.PATIENTS`. Columns below likewise. */
   readonly name: string;
   readonly access: 'read' | 'write';
 }
@@ -45,7 +45,18 @@ export interface Unknown {
     | 'write-of-protected'
     | 'round-trip'
     | 'catalogue'
-    | 'server-version';
+    | 'server-version'
+    /** Where a protected column stands, it would tell a value that the principal does not see (Snowflake: statements run over what is
+     *  stored). */
+    | 'protected-use'
+    /** Two parsers do not mean the same by it. */
+    | 'disagreement'
+    /** What it names is known when it runs only. */
+    | 'dynamic-name'
+    /** Files: they pass the masks by. */
+    | 'stage'
+    /** An answer that this session was not given. */
+    | 'result';
   /** What it is about, from a closed vocabulary or a catalogue name: `pg_read_file`, `DoStmt`. */
   readonly what: string;
   /** What the user can do instead; fixed text. */

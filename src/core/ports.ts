@@ -401,8 +401,13 @@ export interface TargetStatus {
 /** What a policy version says about the columns of one target. */
 export interface ColumnPolicy {
   readonly version: string;
-  /** `pattern` is `schema.relation.column`, each part a name or with `*`. */
-  readonly classRules: readonly { readonly class: string; readonly pattern: string; readonly lookup?: true }[];
+  /** `pattern` is `schema.relation.column` or `database.schema.relation.column`, each part a name or with `*`. */
+  readonly classRules: readonly {
+    readonly class: string;
+    readonly pattern: string;
+    readonly lookup?: true;
+    readonly predicates?: 'equality' | 'hold';
+  }[];
   /** See `subjectsOf` of the policy. */
   readonly subjectOf?: (
     className: string,

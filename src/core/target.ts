@@ -2,7 +2,7 @@
 
 import type { TargetName } from './ids.ts';
 
-export type Protocol = 'postgres';
+export type Protocol = 'postgres' | 'snowflake';
 
 export interface Target {
   readonly name: TargetName;

@@ -76,7 +76,7 @@ describe('a request for access', () => {
       { effects: [] },
       { relations: [] },
       { relations: ['patients'] },
-      { relations: ['a.b.c'] },
+      { relations: ['a.b.c.d'] },
       { relations: ['public.pa tients'] },
       { relations: Array.from({ length: 201 }, (_, n) => `public.t${n}`) },
       { rowsPerHour: 0 },

@@ -8,7 +8,7 @@ import type { AccessOffer } from '../policy/index.ts';
 export const MAX_RELATIONS = 200;
 export const MAX_ROWS_PER_HOUR = 1_000_000_000;
 /** A name holds no dot, quote or white space; patterns of the policy have the same form. */
-export const RELATION_PATTERN = /^[^.:\s"]{1,128}\.[^.:\s"]{1,128}$/;
+export const RELATION_PATTERN = /^(?:[^.:\s"]{1,128}\.){1,2}[^.:\s"]{1,128}$/;
 
 export type GrantTerms = Pick<Grant, 'kind' | 'role' | 'target' | 'effects' | 'relations' | 'rowsPerHour' | 'durationMs' | 'approvers'>;
 
@@ -46,7 +46,7 @@ function requireMeaning({ effects, relations, rowsPerHour, durationMs }: GrantWi
       : relations !== null && (relations.length === 0 || relations.length > MAX_RELATIONS)
         ? `tables: 1 to ${MAX_RELATIONS}`
         : relations?.every((pattern) => RELATION_PATTERN.test(pattern)) === false
-          ? 'a table must be schema.name'
+          ? 'a table must be schema.name, or DATABASE.SCHEMA.NAME on Snowflake'
           : rowsPerHour !== null && !isCount(rowsPerHour, MAX_ROWS_PER_HOUR)
             ? 'rows per hour: a whole number from 1'
             : !isCount(durationMs, Number.MAX_SAFE_INTEGER)

@@ -3,12 +3,15 @@
 import { globMatches } from './patterns.ts';
 import type { Policy } from './policy.ts';
 
-/** `pattern` is `schema.relation.column`, each part a name or with `*`. The same shape as the SQL engine's rule. */
+/** `pattern` is `schema.relation.column` or `database.schema.relation.column`, each part a name or with `*`. The same shape as the
+ *  rules of the SQL engines. */
 export interface PolicyColumnRule {
   readonly class: string;
   readonly pattern: string;
   /** `predicates: equality`: an equality with a known value of a whole key reads the stored column. */
   readonly lookup?: true;
+  /** The same modes for engines that forward statements as they are; absent = every predicate is refused there. */
+  readonly predicates?: 'equality' | 'hold';
 }
 
 /** Without duplicates, in policy order. */
@@ -17,9 +20,13 @@ export function classRules(policy: Policy, target: string): PolicyColumnRule[] {
   for (const { class: name, patterns } of policy.classes) {
     for (const pattern of patterns) {
       if (!globMatches(pattern.target, target)) continue;
-      const rule = { class: name, pattern: pattern.column };
-      const allowsLookup = policy.predicates.get(name)?.mode === 'equality';
-      rules.set(`${name} ${pattern.column}`, allowsLookup ? { ...rule, lookup: true } : rule);
+      const mode = policy.predicates.get(name)?.mode;
+      rules.set(`${name} ${pattern.column}`, {
+        class: name,
+        pattern: pattern.column,
+        ...(mode === 'equality' ? { lookup: true } : {}),
+        ...(mode === 'equality' || mode === 'hold' ? { predicates: mode } : {}),
+      });
     }
   }
   return [...rules.values()];

@@ -41,7 +41,7 @@ type Read = FieldRow['read'];
 const text = (vocabulary: FieldVocabulary, read: Read): FieldRow => ({ type: 'string', vocabulary, read });
 const list = (vocabulary: FieldVocabulary, read: Read): FieldRow => ({ type: 'list<string>', vocabulary, read });
 const int = (read: Read): FieldRow => ({ type: 'int', vocabulary: 'open', read });
-const protocols = ['postgres'];
+const protocols = ['postgres', 'snowflake'];
 const missing: Read = () => undefined;
 
 export const CONDITION_FIELDS = {

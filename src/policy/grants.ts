@@ -78,7 +78,7 @@ export function basisOf(facts: Facts, principal: Principal, target: string, poli
 }
 
 /** Relations that clients of every kind read about the server itself. */
-const ofSystem = /^(pg_catalog|information_schema)\./;
+const ofSystem = /^(pg_catalog|information_schema)\.[^.]+$/;
 /** Effects whose objects are all among the relations of the facts. */
 const onRelations: ReadonlySet<Effect> = new Set(['read', 'write', 'copy-in', 'copy-out']);
 

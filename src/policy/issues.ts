@@ -27,12 +27,13 @@ function describe(schema: z.ZodType, issue: Issue, path: readonly (string | numb
   switch (issue.code) {
     case 'unrecognized_keys':
       return issue.keys.map((key) => {
-        const known = keysAt(schema, path);
+        const known = keysAt(schema, path, issue.input);
         const suggestion = closest(key, known);
         const list = suggestion === null && known.length > 0 ? `; known here: ${known.join(', ')}` : '';
         return { path: [...path, key], key: true, what: `unknown key${list}`, suggestion };
       });
     case 'invalid_type':
+      if (issue.expected === 'never') return value(issue.message);
       return value(issue.message.endsWith('received undefined') ? 'is missing' : `must be ${article(issue.expected)}`);
     case 'invalid_value': {
       if (issue.input === undefined) return value('is missing');
@@ -44,6 +45,7 @@ function describe(schema: z.ZodType, issue: Issue, path: readonly (string | numb
       return value(text, suggestion === received ? null : suggestion);
     }
     case 'invalid_union': {
+      if (issue.discriminator !== undefined) return value(...wrongDiscriminator(issue.discriminator, optionsOf(issue), issue.input));
       const branch = bestBranch(issue.errors);
       if (branch === null) return value('has none of the forms allowed here');
       return branch.flatMap((inner) => describe(schema, inner, [...path, ...plainPath(inner.path)]));
@@ -59,6 +61,23 @@ function describe(schema: z.ZodType, issue: Issue, path: readonly (string | numb
     default:
       return value('is not valid');
   }
+}
+
+/** Of a mapping that has several forms, told apart by one key. */
+function wrongDiscriminator(key: string, allowed: readonly unknown[], input: unknown): [what: string, suggestion: string | null] {
+  const options = allowed.map(String);
+  const received = isMapping(input) ? input[key] : undefined;
+  if (received === undefined) return ['is missing', null];
+  return [`must be one of ${options.join(', ')}`, typeof received === 'string' ? closest(received, options) : null];
+}
+
+/** zod 4 gives them, but does not say so in its types. */
+function optionsOf(issue: Issue): readonly unknown[] {
+  return 'options' in issue && Array.isArray(issue.options) ? issue.options : [];
+}
+
+function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
 }
 
 function bounded(origin: string, which: string, limit: number): string {
@@ -91,11 +110,20 @@ function bestBranch(branches: readonly (readonly Issue[])[]): readonly Issue[] |
   return valued.length === 1 ? (valued[0] ?? null) : null;
 }
 
-/** Keys an object schema at `path` accepts, across all alternatives. */
-function keysAt(schema: z.ZodType, path: readonly (string | number)[]): string[] {
+/** Keys an object schema at `path` accepts, across all alternatives that `input` may be. */
+function keysAt(schema: z.ZodType, path: readonly (string | number)[], input: unknown): string[] {
   let level: z.core.$ZodType[] = unwrap(schema);
   for (const part of path) level = level.flatMap((each) => step(each, part)).flatMap(unwrap);
-  return [...new Set(level.flatMap((each) => Object.keys(shapeOf(each) ?? {})))];
+  const shapes = level.map(shapeOf).filter((shape) => shape !== null);
+  const possible = shapes.filter((shape) => Object.entries(shape).every(([key, each]) => isPossible(each, input, key)));
+  return [...new Set(possible.flatMap((shape) => Object.keys(shape)))];
+}
+
+/** False when the key tells that another alternative is meant. */
+function isPossible(schema: z.core.$ZodType, input: unknown, key: string): boolean {
+  const definition = definitionOf(schema);
+  if (definition.type !== 'literal' || !isMapping(input) || typeof input[key] !== 'string') return true;
+  return definition.values.includes(input[key]);
 }
 
 type Definition = z.core.$ZodTypes['_zod']['def'];

@@ -92,17 +92,18 @@ test('class rules of a target are the patterns whose target part matches, once e
   );
 });
 
-test('class rules say which classes may be looked up: those whose combined mode is equality', () => {
+test('class rules say which predicates the combined mode of a class allows over stored values', () => {
   const entry = (name: string, column: string, mode: string): string =>
     `  - { class: ${name}, columns: ["clinic:a.b.${column}"], predicates: ${mode} }\n`;
   const policy = policyOf(
-    `classes:\n${entry('id.mrn', 'mrn', 'equality')}${entry('id.ssn', 'ssn', 'equality')}${entry('id.ssn', 'tax', 'any')}${entry('id.tel', 'tel', 'none')}`,
+    `classes:\n${entry('id.mrn', 'mrn', 'equality')}${entry('id.ssn', 'ssn', 'equality')}${entry('id.ssn', 'tax', 'any')}${entry('id.tel', 'tel', 'none')}${entry('id.fax', 'fax', 'hold').replace(' }', ', approvers: { role: officer }, within: 5m }')}roles:\n  - { role: officer, members: [{ issuer: corp, group: officers }] }\n`,
   );
   assert.deepEqual(classRules(policy, 'clinic'), [
-    { class: 'id.mrn', pattern: 'a.b.mrn', lookup: true },
+    { class: 'id.mrn', pattern: 'a.b.mrn', lookup: true, predicates: 'equality' },
     { class: 'id.ssn', pattern: 'a.b.ssn' },
     { class: 'id.ssn', pattern: 'a.b.tax' },
     { class: 'id.tel', pattern: 'a.b.tel' },
+    { class: 'id.fax', pattern: 'a.b.fax', predicates: 'hold' },
   ]);
 });
 

@@ -20,12 +20,33 @@ test('a star stands for any text, also for none, and never for a dot between the
   assert.equal(columnMatches('public.*.ssn', 'public.a.b.ssn'), false);
 });
 
+test('names of Snowflake begin with the database, and case does not count in them', () => {
+  for (const [pattern, expected] of [
+    ['public.patients.ssn', true],
+    ['PUBLIC.PATIENTS.SSN', true],
+    ['clinic.public.patients.ssn', true],
+    ['CLINIC.*.pat*.SSN', true],
+    ['*.*.*.*', true],
+    ['*.*.*', true],
+    ['clinic.patients.ssn', false],
+    ['other.public.patients.ssn', false],
+    ['patients.ssn', false],
+    ['a.clinic.public.patients.ssn', false],
+  ] as const) {
+    assert.equal(columnMatches(pattern, 'CLINIC.PUBLIC.PATIENTS.SSN'), expected, pattern);
+  }
+  assert.equal(columnMatches('clinic.public.patients.ssn', 'public.patients.ssn'), false, 'a database is not just left out');
+  assert.equal(columnMatches('public.patients.ssn', 'PUBLIC.PATIENTS.SSN'), false, 'PostgreSQL tells case apart');
+  assert.equal(columnMatches('db.public.patients', 'db.public.patients'), true, 'relations of grants match as they are');
+  assert.equal(columnMatches('db.public.patients', 'DB.PUBLIC.PATIENTS'), false);
+});
+
 test('looking a pattern up among many columns finds what matching each of them finds', () => {
-  const name = fc.constantFrom('a', 'ab', 'b', 'ssn', 'x_ssn');
-  const glob = fc.oneof(name, fc.constantFrom('*', 'a*', '*ssn', 'x*n', '*b*'));
-  const three = (part: fc.Arbitrary<string>) => fc.tuple(part, part, part).map((parts) => parts.join('.'));
+  const name = fc.constantFrom('a', 'A', 'ab', 'b', 'ssn', 'x_ssn');
+  const glob = fc.oneof(name, fc.constantFrom('*', 'a*', '*ssn', 'X*n', '*b*'));
+  const named = (part: fc.Arbitrary<string>) => fc.array(part, { minLength: 3, maxLength: 4 }).map((parts) => parts.join('.'));
   fc.assert(
-    fc.property(fc.array(three(name), { maxLength: 12 }), fc.array(three(glob), { minLength: 1, maxLength: 12 }), (columns, patterns) => {
+    fc.property(fc.array(named(name), { maxLength: 12 }), fc.array(named(glob), { minLength: 1, maxLength: 12 }), (columns, patterns) => {
       const index = new ColumnIndex(columns);
       for (const pattern of patterns) {
         assert.equal(

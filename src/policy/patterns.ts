@@ -27,7 +27,7 @@ export function targetMatches(patterns: readonly string[], target: string): bool
 
 export interface ColumnPattern {
   readonly target: string;
-  /** `schema.relation.column`, each part a name or with `*`. */
+  /** `schema.relation.column`, or `database.schema.relation.column`; each part a name or with `*`. */
   readonly column: string;
 }
 
@@ -35,8 +35,8 @@ export interface ColumnPattern {
 export function parseColumnPattern(text: string): ColumnPattern | null {
   const match = COLUMN_PATTERN.exec(text);
   if (match === null) return null;
-  const [, target = '', schema = '', relation = '', column = ''] = match;
-  return { target, column: `${schema}.${relation}.${column}` };
+  const [, target = '', column = ''] = match;
+  return { target, column };
 }
 
 /** `*` stands for any text, also for none. Linear for one star and bounded by parts for more. */
@@ -54,25 +54,36 @@ export function globMatches(pattern: string, text: string): boolean {
   return from <= text.length - last.length;
 }
 
-/** Both `schema.relation.column`; each part of the pattern is matched against the same part of the name. */
+/** @param qualified `schema.relation.column`, or `DATABASE.SCHEMA.RELATION.COLUMN` of a Snowflake target, where a pattern without a
+ *  database means any and case does not count: unquoted names are stored in upper case there, and protecting more is the safe side. */
 export function columnMatches(pattern: string, qualified: string): boolean {
-  const parts = pattern.split('.');
-  const names = qualified.split('.');
-  return parts.length === names.length && parts.every((part, index) => globMatches(part, names[index] ?? ''));
+  return partsMatch(pattern.split('.'), qualified.split('.'));
+}
+
+/** Parts of a name that begins with the database. */
+const WITH_DATABASE = 4;
+
+function partsMatch(parts: readonly string[], names: readonly string[]): boolean {
+  const skipped = names.length - parts.length;
+  if (names.length !== WITH_DATABASE) return skipped === 0 && parts.every((part, index) => globMatches(part, names[index] ?? ''));
+  return (
+    (skipped === 0 || skipped === 1) &&
+    parts.every((part, index) => globMatches(part.toUpperCase(), (names[skipped + index] ?? '').toUpperCase()))
+  );
 }
 
 /** Columns that many patterns are looked for in. */
 export class ColumnIndex {
   readonly #all: readonly (readonly string[])[];
-  /** By part of the name (column, relation, schema): columns that have it. */
-  readonly #byPart = [2, 1, 0].map((part) => ({ part, columns: new Map<string, (readonly string[])[]>() }));
+  /** By part of the name from its end (column, relation, schema), in upper case: columns that have it. */
+  readonly #byPart = [1, 2, 3].map((part) => ({ part, columns: new Map<string, (readonly string[])[]>() }));
 
-  /** @param qualified `schema.relation.column` each */
+  /** @param qualified as `columnMatches` has them */
   constructor(qualified: readonly string[]) {
     this.#all = qualified.map((name) => name.split('.'));
     for (const { part, columns } of this.#byPart) {
       for (const names of this.#all) {
-        const key = names[part] ?? '';
+        const key = names.at(-part)?.toUpperCase() ?? '';
         const same = columns.get(key);
         if (same === undefined) columns.set(key, [names]);
         else same.push(names);
@@ -80,11 +91,11 @@ export class ColumnIndex {
     }
   }
 
-  /** True when the pattern (`schema.relation.column`) matches one of them. */
+  /** True when the pattern matches one of them. */
   has(pattern: string): boolean {
     const parts = pattern.split('.');
-    const exact = this.#byPart.find(({ part }) => parts[part]?.includes('*') === false);
-    const candidates = exact === undefined ? this.#all : (exact.columns.get(parts[exact.part] ?? '') ?? []);
-    return candidates.some((names) => names.length === parts.length && parts.every((part, index) => globMatches(part, names[index] ?? '')));
+    const exact = this.#byPart.find(({ part }) => parts.at(-part)?.includes('*') === false);
+    const candidates = exact === undefined ? this.#all : (exact.columns.get(parts.at(-exact.part)?.toUpperCase() ?? '') ?? []);
+    return candidates.some((names) => partsMatch(parts, names));
   }
 }

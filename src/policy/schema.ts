@@ -27,9 +27,13 @@ const classPattern = z
   .regex(/^(\*|[a-z][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)*(\.\*)?)$/, 'must be a class such as phi.ssn, or a pattern such as phi.* or *');
 const targetPattern = z.string().regex(/^(\*|[a-z][a-z0-9_-]{0,62})$/, 'must be the name of a target, or *');
 
-/** Four parts: target, schema, relation, column. A name holds no dot, colon or white space; `*` stands for any text. */
-export const COLUMN_PATTERN = /^([a-z0-9*-]+):([^.:\s"]+)\.([^.:\s"]+)\.([^.:\s"]+)$/;
-const columnPattern = z.string().max(300).regex(COLUMN_PATTERN, 'must be target:schema.relation.column, each a name or with *');
+/** Target, then schema, relation and column, or with the database before them. A name holds no dot, colon or white space; `*` stands
+ *  for any text. */
+export const COLUMN_PATTERN = /^([a-z0-9*-]+):((?:[^.:\s"]+\.){2,3}[^.:\s"]+)$/;
+const columnPattern = z
+  .string()
+  .max(400)
+  .regex(COLUMN_PATTERN, 'must be target:schema.relation.column or target:database.schema.relation.column, each a name or with *');
 
 const maxDurationMs = 7 * 86_400_000;
 const durationMs = z.string().transform((text, context) => {

@@ -31,6 +31,16 @@ declare namespace WebAssembly {
   type Imports = Record<string, Record<string, unknown>>;
   class Module {
     constructor(bytes: Uint8Array<ArrayBuffer>);
+    static imports(module: Module): readonly { readonly module: string; readonly name: string }[];
+  }
+  class Memory {
+    readonly buffer: ArrayBuffer;
+  }
+  class Table {
+    get(index: number): unknown;
+    set(index: number, value: unknown): void;
+    /** @returns the length it had. */
+    grow(by: number): number;
   }
   class Instance {
     constructor(module: Module, imports: Imports);

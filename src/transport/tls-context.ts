@@ -2,7 +2,7 @@
 // REFUSES: TLS below 1.2, and a listener without TLS anywhere but on loopback with an explicit `insecure`.
 
 import { constants } from 'node:crypto';
-import { type SecureContext, createSecureContext } from 'node:tls';
+import { type SecureContext, type SecureContextOptions, createSecureContext } from 'node:tls';
 import { isLoopback } from '../core/address.ts';
 import { SallyportError } from '../core/error.ts';
 import type { Secret } from '../core/secret.ts';
@@ -18,17 +18,22 @@ export type ListenerSecurity =
   /** Plaintext: loopback only. */
   | { readonly mode: 'insecure' };
 
+/** For servers that make their context themselves. */
+export function serverTlsOptions(tls: ServerTls): SecureContextOptions {
+  return {
+    cert: tls.certificate,
+    key: tls.key.reveal(),
+    minVersion: 'TLSv1.2',
+    honorCipherOrder: true,
+    // TLS 1.2: a client that renegotiates costs us a handshake each time; nobody needs it.
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+  };
+}
+
 /** @throws SP_CONFIG_INVALID when certificate and key do not fit. */
 export function serverContext(tls: ServerTls): SecureContext {
   try {
-    return createSecureContext({
-      cert: tls.certificate,
-      key: tls.key.reveal(),
-      minVersion: 'TLSv1.2',
-      honorCipherOrder: true,
-      // TLS 1.2: a client that renegotiates costs us a handshake each time; nobody needs it.
-      secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
-    });
+    return createSecureContext(serverTlsOptions(tls));
   } catch (cause) {
     throw new SallyportError('SP_CONFIG_INVALID', 'listener certificate and key cannot be used', { cause });
   }

@@ -102,7 +102,8 @@ test('what init writes loads: configuration, policy, certificates, keys', async 
   const config = await loadConfig(join(root, 'sallyport.yaml'));
   const { document } = config;
   const [target] = document.targets;
-  assert.deepEqual([target?.name, target?.database, target?.user], ['ehr-2', '123', 'no']);
+  assert.ok(target?.protocol === 'postgres');
+  assert.deepEqual([target.name, target.database, target.user], ['ehr-2', '123', 'no']);
   assert.equal(document.identity.providers[0]?.audience, 'a: b #c');
   const text = readFileSync(config.path('policy.yaml'), 'utf8');
   const policy = loadPolicy({ files: [{ name: 'policy.yaml', text }], packs: () => undefined, targets: ['ehr-2'], issuers: ['corp'] });

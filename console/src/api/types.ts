@@ -206,7 +206,7 @@ readonly mayAnswer: boolean; readonly mayRevoke: boolean; readonly mayReview: bo
     readonly query: undefined;
     readonly body: { readonly target: string; readonly kind?: "on-request" | "break-glass"; /** Needed when several roles offer it */
 readonly role?: string; /** Default: all that is offered */
-readonly effects?: readonly ("read" | "write" | "ddl" | "copy-in" | "copy-out" | "call" | "admin")[]; /** `schema.relation`, with * ; default: all */
+readonly effects?: readonly ("read" | "write" | "ddl" | "copy-in" | "copy-out" | "call" | "admin")[]; /** `schema.relation`, or `DATABASE.SCHEMA.RELATION` on Snowflake, with * ; default: all */
 readonly relations?: readonly (string)[]; readonly rowsPerHour?: number; /** From the moment it opens */
 readonly durationMs: number; /** Kept sealed, never in the log */
 readonly reason: string; };

@@ -64,7 +64,12 @@ export function grantRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits): void
           kind: z.enum(['on-request', 'break-glass']).default('on-request'),
           role: z.string().max(63).optional().describe('Needed when several roles offer it'),
           effects: z.array(z.enum(EFFECTS)).min(1).optional().describe('Default: all that is offered'),
-          relations: z.array(z.string().max(300)).min(1).max(200).optional().describe('`schema.relation`, with * ; default: all'),
+          relations: z
+            .array(z.string().max(300))
+            .min(1)
+            .max(200)
+            .optional()
+            .describe('`schema.relation`, or `DATABASE.SCHEMA.RELATION` on Snowflake, with * ; default: all'),
           rowsPerHour: z.int().min(1).max(1_000_000_000).optional(),
           durationMs: z.int().min(1).describe('From the moment it opens'),
           reason,

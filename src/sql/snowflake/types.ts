@@ -13,6 +13,8 @@ export interface SnowflakeColumn {
   /** `DATA_TYPE` of INFORMATION_SCHEMA.COLUMNS: `TEXT`, `NUMBER`, `TIMESTAMP_NTZ`, `VARIANT`, ... */
   readonly type: string;
   readonly isNullable: boolean;
+  /** Of a table that this session made from protected columns, seen in clear: what is in it. Absent = nothing but the catalogue's. */
+  readonly classes?: readonly string[];
 }
 
 export interface SnowflakeRelation {
@@ -51,11 +53,23 @@ export interface SnowflakeProtection {
   readonly columns: ReadonlyMap<string, readonly string[]>;
   /** Relations whose columns may be made from anything: only who sees every class in clear may read them. */
   readonly opaque: ReadonlySet<string>;
+  /** Columns of views and the like that are a stored value as it is; others of them are made from values, and shown by constants. */
+  readonly stored?: ReadonlySet<string>;
+  /** Columns of views that cannot fail when they are computed. */
+  readonly total?: ReadonlySet<string>;
 }
 
 /** One column of an answer that was given before: what RESULT_SCAN, `->>` and results by id read. */
 export interface KnownResult {
   readonly outputs: readonly PlannedOutput[];
+}
+
+/** A result that a session may read again. */
+export interface SessionResult {
+  /** As Snowflake knows it: written into the forwarded text, whatever id the client knows it by. */
+  readonly queryId: string;
+  /** As planned when it was made; null = a status, or what SHOW and DESCRIBE say: nothing protected is in it, its columns are not known. */
+  readonly outputs: readonly PlannedOutput[] | null;
 }
 
 /** What names of a statement are looked up in. */
@@ -66,9 +80,9 @@ export interface SnowflakeSession {
   readonly variables: ReadonlyMap<string, string>;
   /** Temporary and new tables of this session that the catalogue does not have, by `DATABASE.SCHEMA.NAME`. */
   readonly own: ReadonlyMap<string, SnowflakeRelation>;
-  /** Results that this session may read again, by query id. */
-  result(queryId: string): KnownResult | undefined;
-  /** Of LAST_QUERY_ID(); null = there was none. */
+  /** Results that this session may read again, by query id: Snowflake's own, or the provisional one that the client was told. */
+  result(queryId: string): SessionResult | undefined;
+  /** Of LAST_QUERY_ID(); null = there was none. The forwarded text has the id itself, so that a statement in between changes nothing. */
   readonly lastQueryId: string | null;
 }
 
@@ -94,6 +108,8 @@ export interface PlanContext {
   readonly masks: MaskSet;
   readonly tokens: TokenReader;
   readonly session: SnowflakeSession;
+  /** `DATABASE.SCHEMA.NAME` of user functions that the operator vouches for: they tell nothing and fail for no value. Absent = none. */
+  readonly safeFunctions?: ReadonlySet<string>;
 }
 
 /** One column of the answer. */
@@ -118,6 +134,8 @@ export interface PlannedOutput {
 export type SessionChange =
   | { readonly kind: 'variable'; readonly name: string; readonly value: string | null }
   | { readonly kind: 'create'; readonly relation: SnowflakeRelation }
+  /** `DATABASE.SCHEMA.NAME` of a table, view or other relation that is no more; not an own one: nothing changes. */
+  | { readonly kind: 'drop'; readonly name: string }
   | { readonly kind: 'catalogue' };
 
 /** One statement of a request. */

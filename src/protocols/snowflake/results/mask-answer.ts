@@ -103,7 +103,7 @@ async function maskArrow(deps: AnswerDeps, plan: ResultPlan, { data, record, sig
   }
 }
 
-function storageHeaders(qrmk: unknown, chunkHeaders: SnowflakeQueryData['chunkHeaders']): Record<string, string> {
+export function storageHeaders(qrmk: unknown, chunkHeaders: SnowflakeQueryData['chunkHeaders']): Record<string, string> {
   const given = Object.entries(chunkHeaders ?? {});
   if (given.some(([, value]) => typeof value !== 'string')) throw malformed('a header of chunks that is no text');
   if (given.length > 0) return Object.fromEntries(given);

@@ -1,0 +1,126 @@
+// Which columns are protected: those the policy's patterns name, and what views and the like make from them.
+// A view is walked as the query of somebody who sees nothing. What its columns are made from gives their classes; a view that tests
+// protected values, so that its rows tell them, is opaque, and so is one that cannot be walked.
+
+import type { MaskSet } from '../../core/decision.ts';
+import type { SnowflakeParsers } from './parsers.ts';
+import { qualifiedName } from './relations.ts';
+import type { SnowflakeCatalogue, SnowflakeClassRule, SnowflakeProtection, SnowflakeRelation } from './types.ts';
+import { walk } from './walk.ts';
+
+/** Nobody: every class is hidden, and no policy's people can be asked. */
+const NOBODY: MaskSet = { id: 'nobody', byClass: {} };
+
+export function protectSnowflake(
+  catalogue: SnowflakeCatalogue,
+  rules: readonly SnowflakeClassRule[],
+  parsers: Pick<SnowflakeParsers, 'parse'>,
+): SnowflakeProtection {
+  return new Closure(catalogue, rules, parsers).all();
+}
+
+class Closure {
+  readonly #columns = new Map<string, readonly string[]>();
+  readonly #opaque = new Set<string>();
+  readonly #stored = new Set<string>();
+  readonly #total = new Set<string>();
+  readonly #state = new Map<string, 'open' | 'done'>();
+  readonly #catalogue: SnowflakeCatalogue;
+  readonly #rules: readonly SnowflakeClassRule[];
+  readonly #patterns: readonly { readonly class: string; readonly matches: (path: readonly string[]) => boolean }[];
+  readonly #parsers: Pick<SnowflakeParsers, 'parse'>;
+
+  constructor(catalogue: SnowflakeCatalogue, rules: readonly SnowflakeClassRule[], parsers: Pick<SnowflakeParsers, 'parse'>) {
+    this.#catalogue = catalogue;
+    this.#rules = rules.map(({ class: name, pattern }) => ({ class: name, pattern }));
+    this.#patterns = rules.map((rule) => ({ class: rule.class, matches: patternOf(rule.pattern) }));
+    this.#parsers = parsers;
+  }
+
+  all(): SnowflakeProtection {
+    for (const relation of this.#catalogue.relations) this.#name(relation);
+    for (const relation of this.#catalogue.relations) this.#close(relation);
+    return { columns: this.#columns, opaque: this.#opaque, stored: this.#stored, total: this.#total };
+  }
+
+  /** Classes by name. */
+  #name(relation: SnowflakeRelation): void {
+    for (const column of relation.columns ?? []) {
+      const path = [relation.database, relation.schema, relation.name, column.name];
+      const found = this.#patterns.filter(({ matches }) => matches(path)).map((each) => each.class);
+      if (found.length > 0) this.#columns.set(path.join('.'), [...new Set(found)].sort());
+    }
+  }
+
+  /** @returns false while the relation itself is being closed: it is made from itself. */
+  #close(relation: SnowflakeRelation): boolean {
+    const name = qualifiedName(relation);
+    const state = this.#state.get(name);
+    if (state !== undefined) return state === 'done';
+    this.#state.set(name, 'open');
+    if (!this.#isKnown(relation)) this.#opaque.add(name);
+    this.#state.set(name, 'done');
+    return true;
+  }
+
+  #isKnown(relation: SnowflakeRelation): boolean {
+    const { kind, columns, definition } = relation;
+    if (kind === 'table' || kind === 'system') return true;
+    if (kind === 'external') return columns !== null;
+    return columns !== null && definition !== null && this.#read(relation, columns, definition);
+  }
+
+  /** Takes over what the columns of a definition are made from. */
+  #read(relation: SnowflakeRelation, columns: NonNullable<SnowflakeRelation['columns']>, definition: string): boolean {
+    const parsed = this.#parsers.parse(definition);
+    if ('fault' in parsed) return false;
+    let isRound = false;
+    const catalogue: SnowflakeCatalogue = {
+      ...this.#catalogue,
+      relations: this.#catalogue.relations,
+      relation: (database, schema, name) => {
+        const found = this.#catalogue.relation(database, schema, name);
+        if (found !== undefined && !this.#close(found)) isRound = true;
+        return found;
+      },
+    };
+    const walked = walk(parsed.tree, {
+      context: {
+        catalogue,
+        protection: { columns: this.#columns, opaque: this.#opaque, stored: this.#stored, total: this.#total },
+        rules: this.#rules,
+        masks: NOBODY,
+        tokens: { meansToken: () => false, open: () => ({ fault: 'malformed' }) },
+        session: { database: relation.database, schema: relation.schema, variables: new Map(), own: new Map(), result: () => undefined, lastQueryId: null },
+      },
+      text: definition,
+      binds: [],
+      extra: new Map(),
+    });
+    if (isRound || walked.unknowns.length > 0 || walked.verb !== 'SELECT' || walked.values.length !== columns.length) return false;
+    // A star was written out when the view was made: since then its tables may have got other columns.
+    const isStarred = JSON.stringify(parsed.tree).includes('Wildcard":{');
+    if (isStarred && walked.values.some((each, index) => each.name !== null && each.name !== columns[index]?.name)) return false;
+    walked.values.forEach(({ value }, index) => {
+      const key = `${qualifiedName(relation)}.${columns[index]?.name ?? ''}`;
+      const named = this.#columns.get(key) ?? [];
+      const classes = [...new Set([...named, ...value.classes])].sort();
+      if (classes.length > 0) this.#columns.set(key, classes);
+      // A class that the policy gives to the view's own column is about what that column shows.
+      const isSame = value.stored === null ? value.classes.size === 0 && named.length > 0 : value.stored === classes.join(' ');
+      if (isSame) this.#stored.add(key);
+      if (value.isTotal) this.#total.add(key);
+    });
+    return true;
+  }
+}
+
+/** `schema.relation.column` of every database, or `database.schema.relation.column`. Unquoted names are upper case in Snowflake: case does
+ *  not count, so that no spelling of a pattern misses a column. */
+function patternOf(pattern: string): (path: readonly string[]) => boolean {
+  const parts = pattern.split('.').map((part) => new RegExp(`^${part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&').replaceAll('\\*', '.*')}$`, 'is'));
+  return (path) => {
+    const names = path.slice(path.length - parts.length);
+    return parts.length >= 3 && parts.length <= 4 && parts.every((part, index) => part.test(names[index] ?? ''));
+  };
+}

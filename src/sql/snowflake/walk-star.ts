@@ -1,0 +1,87 @@
+// `*` and `t.*`, with EXCLUDE, RENAME, REPLACE and ILIKE.
+
+import { isEmpty, list, node, nodeKind, Refusal, tagged, textOf } from './nodes.ts';
+import { type Column, isCalled, type Leaf, type Scope } from './scope.ts';
+import { columnNames, nameOf, type Position, relationUnknown, type Walker } from './walker.ts';
+
+/** @param qualifier names in front of the star; empty = all. */
+export function starColumns(
+  options: unknown,
+  qualifier: readonly string[],
+  scope: Scope,
+  walker: Walker,
+  position: Position,
+): readonly Column[] {
+  const { opt_ilike: like, opt_exclude: exclude, opt_replace: replace, opt_rename: rename } = node(options, 'Wildcard');
+  const leaves = scope.leaves.filter((leaf) => isCalled(leaf, qualifier));
+  if (leaves.length === 0) throw relationUnknown(qualifier.length === 0 ? '*' : qualifier.join('.'));
+  if (position === 'inner' && (isUnsure(leaves) || scope.merged.size > 0)) mustBeClear(leaves);
+  let columns = merge(leaves, scope, qualifier.length === 0);
+  if (!isEmpty(like)) {
+    const pattern = likePattern(textOf(node(like, 'Ilike')['pattern'], 'ILIKE'));
+    columns = columns.filter((each) => each.name !== null && pattern.test(each.name));
+  }
+  const excluded = excludedNames(exclude);
+  for (const name of excluded) if (!columns.some((each) => each.name === name)) throw relationUnknown(`column ${name}`);
+  columns = columns.filter((each) => each.name === null || !excluded.includes(each.name));
+  const replaced = new Map(
+    (isEmpty(replace) ? [] : list(node(replace, 'Replaces')['items'])).map((item) => {
+      const { expr, column_name: column } = node(item, 'Replace');
+      return [nameOf(column), walker.expression(expr, scope)] as const;
+    }),
+  );
+  for (const name of replaced.keys()) if (!columns.some((each) => each.name === name)) throw relationUnknown(`column ${name}`);
+  columns = columns.map((each) => ({ ...each, value: (each.name === null ? undefined : replaced.get(each.name)) ?? each.value }));
+  const renamed = renames(rename);
+  for (const name of renamed.keys()) if (!columns.some((each) => each.name === name)) throw relationUnknown(`column ${name}`);
+  return columns.map((each) => ({ ...each, name: (each.name === null ? undefined : renamed.get(each.name)) ?? each.name }));
+}
+
+function isUnsure(leaves: readonly Leaf[]): boolean {
+  return leaves.some((leaf) => leaf.isUnsure);
+}
+
+function mustBeClear(leaves: readonly Leaf[]): void {
+  if (leaves.every((leaf) => leaf.columns.every((each) => each.value.hidden.size === 0))) return;
+  throw new Refusal({ code: 'node-kind', what: '* of columns in an order that is not certain', remedy: 'Write the columns by name.' });
+}
+
+/** Columns of USING and NATURAL come once, first. */
+function merge(leaves: readonly Leaf[], scope: Scope, isAll: boolean): readonly Column[] {
+  const all = leaves.flatMap((leaf) => leaf.columns);
+  if (!isAll || scope.merged.size === 0) return all;
+  const first = [...scope.merged].map(([name, value]) => ({ name, value }));
+  return [...first, ...all.filter((each) => each.name === null || !scope.merged.has(each.name))];
+}
+
+function excludedNames(tree: unknown): readonly string[] {
+  if (isEmpty(tree)) return [];
+  const [kind, held] = tagged(tree, 'EXCLUDE');
+  if (kind === 'Single') return columnNames([held]);
+  if (kind === 'Multiple') return columnNames(held);
+  throw nodeKind('EXCLUDE');
+}
+
+function renames(tree: unknown): ReadonlyMap<string, string> {
+  if (isEmpty(tree)) return new Map();
+  const [kind, held] = tagged(tree, 'RENAME');
+  const items = kind === 'Single' ? [held] : kind === 'Multiple' ? list(held) : null;
+  if (items === null) throw nodeKind('RENAME');
+  return new Map(
+    items.map((item) => {
+      const { ident, alias } = node(item, 'Rename');
+      return [nameOf(ident), nameOf(alias)];
+    }),
+  );
+}
+
+/** As ILIKE reads it: `%`, `_` and a backslash in front of them. */
+export function likePattern(pattern: string): RegExp {
+  const parts = pattern.match(/\\[\s\S]|[\s\S]/g) ?? [];
+  const source = parts.map((part) => {
+    if (part === '%') return '[\\s\\S]*';
+    if (part === '_') return '[\\s\\S]';
+    return (part.length > 1 ? part.slice(1) : part).replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  });
+  return new RegExp(`^${source.join('')}$`, 'i');
+}
