@@ -57,13 +57,13 @@ export const ERROR_CODES = {
     'limit',
     true,
     'too many log-ins have failed; the next one has to wait',
-    'Wait a minute; check the token and the database name.',
+    'Wait a minute; check the token and the name of the target.',
   ),
   SP_TARGET_UNKNOWN: code(
     'denied',
     false,
     'no such target, or no access to it',
-    'Use a target name you have access to as the database name.',
+    'Use the name of a target you have access to as database (PostgreSQL) or account (Snowflake).',
   ),
   SP_SESSION_LIMIT: code('limit', true, 'too many sessions', 'Close other sessions and try again.'),
   SP_ROW_TOO_LARGE: code(

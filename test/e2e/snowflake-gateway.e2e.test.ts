@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import snowflake, { type Connection, type RowStatement } from 'snowflake-sdk';
 import { FakeAccount } from '../snowflake/fake/account.ts';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { callApi, until } from '../support/small-clinic.ts';
+import { auditEntries, callApi, until } from '../support/small-clinic.ts';
 
 snowflake.configure({ logLevel: 'OFF' } as never);
 
@@ -161,4 +161,111 @@ test('explain, policy tests, the tree, status and replay are those of every targ
     check.faults.filter(({ what }) => /column/.test(what)),
     [],
   );
+});
+
+test('what was done is recorded, told and replayed like everything else', async () => {
+  const connection = await connect(['agents']);
+  await run(connection, 'SELECT id, ssn FROM patients ORDER BY id LIMIT 2');
+  await end(connection);
+  interface Entry {
+    readonly type: string;
+    readonly session?: string;
+    readonly facts?: { readonly relations: readonly { readonly name: string }[]; readonly outputClasses: readonly string[] };
+    readonly result?: { readonly rows: number; readonly code: string; readonly columns?: readonly { readonly mask: string }[] };
+  }
+  const entries = await auditEntries(gateway, gateway.running.api.port, officer);
+  const closed = entries.findLast(({ type }) => type === 'session.close');
+  const mine = (entries as unknown as Entry[]).filter(({ session }) => session !== undefined && session === closed?.session);
+  const intent = mine.find(({ type }) => type === 'request.intent');
+  assert.deepEqual(
+    intent?.facts?.relations.map(({ name }) => name),
+    ['CLINIC.PUBLIC.PATIENTS'],
+  );
+  assert.deepEqual(intent.facts.outputClasses, ['phi.ssn']);
+  const result = mine.find(({ type }) => type === 'request.result')?.result;
+  assert.deepEqual([result?.rows, result?.code, result?.columns?.map(({ mask }) => mask)], [2, 'ok', ['clear', 'redact']]);
+  const view = await ask<{ target: string }>(`/v1/sessions/${closed?.session}`);
+  assert.equal(view.target, 'warehouse');
+  const replay = async (source: string): Promise<Readonly<Record<string, number>> & { requests: number; unchanged: number }> => {
+    const { report } = await ask<{ report: { requests: number; unchanged: number; changes: Record<string, number> } }>(
+      '/v1/policy/replay',
+      {
+        policy: { kind: 'files', files: [{ path: 'policy.yaml', source }] },
+        since: new Date(0).toISOString(),
+      },
+    );
+    return { ...report.changes, requests: report.requests, unchanged: report.unchanged };
+  };
+  const same = await replay(policy);
+  assert.ok(same.requests > 0 && same.requests === same.unchanged, JSON.stringify(same));
+  const shown = await replay(policy.replace('masks:\n', 'masks:\n  - { class: phi.ssn, roles: [agents], mask: clear }\n'));
+  assert.ok((shown['revealed'] ?? 0) > 0, JSON.stringify(shown));
+});
+
+test('an operator ends a session, and its driver is told', async () => {
+  const connection = await connect(['agents']);
+  await run(connection, 'SELECT id FROM clinics LIMIT 1');
+  const { sessions } = await ask<{ sessions: { id: string; target: string; endedAt: string | null }[] }>('/v1/sessions?limit=1');
+  await ask(`/v1/sessions/${sessions[0]?.id}/end`, { reason: 'a test' });
+  await assert.rejects(run(connection, 'SELECT id FROM clinics LIMIT 1'));
+  await end(connection).catch(() => undefined);
+});
+
+test('with several threads Snowflake is served by one of them, beside PostgreSQL on all', async () => {
+  const own = await startTestGateway({
+    targets: [],
+    snowflake: [{ name: 'warehouse', account, databases: ['clinic'] }],
+    policy,
+    limits: { workers: 2 },
+  });
+  try {
+    assert.deepEqual(
+      own.running.listeners.map(({ protocol }) => protocol),
+      ['postgres', 'snowflake'],
+    );
+    const connection = snowflake.createConnection({
+      accessUrl: `http://127.0.0.1:${own.snowflakePort}`,
+      account: 'warehouse',
+      username: 'x',
+      database: 'CLINIC',
+      schema: 'PUBLIC',
+      authenticator: 'OAUTH',
+      token: await own.issuer.token('a', { groups: ['agents'] }),
+    } as never);
+    await connection.connectAsync(() => undefined);
+    assert.equal((await run(connection, 'SELECT ssn FROM patients LIMIT 1'))[0]?.['SSN'], '***');
+    await end(connection);
+    const metrics = await callApi(
+      own,
+      own.running.api.port,
+      await own.issuer.token('o', { groups: ['officers'], kind: 'person' }),
+      '/metrics',
+    );
+    assert.match(metrics.text, /sallyport_plans_total\{target="warehouse",found="made"\} [1-9]/);
+  } finally {
+    await own.close();
+  }
+});
+
+test('an account that cannot be reached is not ready, and its statements are refused', async () => {
+  const gone = await FakeAccount.start();
+  const own = await startTestGateway({
+    targets: [],
+    snowflake: [{ name: 'warehouse', account: gone, databases: ['clinic'] }],
+    policy,
+    start: false,
+  });
+  await gone.close();
+  try {
+    await own.restart();
+    const { text } = await callApi(
+      own,
+      own.running.api.port,
+      await own.issuer.token('o', { groups: ['officers'], kind: 'person' }),
+      '/readyz',
+    );
+    assert.match(text, /target warehouse.*catalogue is unavailable/);
+  } finally {
+    await own.close();
+  }
 });
