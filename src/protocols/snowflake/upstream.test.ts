@@ -92,7 +92,8 @@ const account = (credential: SnowflakeCredential): SnowflakeAccount => ({
   schema: null,
 });
 const pat: SnowflakeCredential = { kind: 'access-token', token: async () => new Secret('pat') };
-const dial = (credential = pat): Promise<SnowflakeUpstream> => connectSnowflake(account(credential), OWN_CLIENT, { http, clock }, never);
+const dial = (credential: SnowflakeCredential = pat): Promise<SnowflakeUpstream> =>
+  connectSnowflake(account(credential), OWN_CLIENT, { http, clock }, never);
 
 async function permitOf(): Promise<Permit> {
   const bench = benchOf(() => allow);
