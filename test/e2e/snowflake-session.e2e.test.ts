@@ -263,7 +263,8 @@ test('several statements: each result by its own id, masked with its own plan', 
       complete: (error: unknown, statement: RowStatement, rows: unknown) => {
         if (error !== undefined && error !== null) return reject(error as Error);
         all.push((rows ?? []) as Row[]);
-        if (statement.hasNext?.() === true) (statement as RowStatement & { NextResult: () => void }).NextResult();
+        const several = statement as RowStatement & { hasNext: () => boolean; NextResult: () => void };
+        if (several.hasNext()) several.NextResult();
         else resolve();
       },
     } as never);
