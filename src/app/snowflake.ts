@@ -7,7 +7,7 @@ import type { SallyportError } from '../core/error.ts';
 import type { SessionId, TargetName } from '../core/ids.ts';
 import { createSnowflakeAdapter, type SnowflakeAdapterDeps, type SnowflakeTargetConfig } from '../protocols/snowflake/adapter.ts';
 import { readChunkRows } from '../protocols/snowflake/catalogue-chunks.ts';
-import { createSnowflakeEngine, type PlanLookups } from '../protocols/snowflake/engine.ts';
+import { createSnowflakeEngine } from '../protocols/snowflake/engine.ts';
 import type { SnowflakeTargetPolicy, SqlEngine } from '../protocols/snowflake/planner.ts';
 import { ChunkSource } from '../protocols/snowflake/results/chunk-source.ts';
 import { createResultMasker } from '../protocols/snowflake/results/index.ts';
@@ -56,7 +56,6 @@ export function createGatewaySnowflake(deps: GatewaySnowflakeDeps): ProtocolAdap
     allowsLoopback,
     onRefused: (owner, fault) => endRefused(gate, owner as SessionId, fault, deps),
   });
-  const engines: { planLookups(): PlanLookups }[] = [];
   const adapter = createSnowflakeAdapter({
     gate,
     authenticator: deps.authenticator,
@@ -73,7 +72,7 @@ export function createGatewaySnowflake(deps: GatewaySnowflakeDeps): ProtocolAdap
       const databases = document.targets.flatMap((each) =>
         each.protocol === 'snowflake' && each.name === target.name ? each.databases : [],
       );
-      const engine = createSnowflakeEngine({
+      return createSnowflakeEngine({
         target,
         databases,
         sql,
@@ -84,8 +83,6 @@ export function createGatewaySnowflake(deps: GatewaySnowflakeDeps): ProtocolAdap
         clock,
         logger,
       });
-      engines.push(engine);
-      return engine;
     },
   });
   const closeResults = async (): Promise<void> => {
@@ -99,7 +96,7 @@ export function createGatewaySnowflake(deps: GatewaySnowflakeDeps): ProtocolAdap
     get liveSessions() {
       return adapter.liveSessions;
     },
-    planLookups: () => engines.map((engine) => engine.planLookups()),
+    planLookups: () => adapter.planLookups(),
     async drain(signal) {
       await adapter.drain(signal);
       await closeResults();

@@ -5,7 +5,7 @@
 import type { Unknown } from '../../core/facts.ts';
 import { type Token, lex, nameOf, stringValue } from './lexer.ts';
 import { GRAMMAR } from './vocabulary.ts';
-import type { Walked } from './walk.ts';
+import type { Walked } from './walked.ts';
 
 const REMEDY = 'Write the statement in a simpler way: the two parsers that read it do not understand it alike.';
 

@@ -2,10 +2,10 @@
 
 import type { Unknown } from '../../core/facts.ts';
 import type { Token } from './lexer.ts';
-import type { Walked } from './walk.ts';
+import type { Walked } from './walked.ts';
 
 /** Like what the walker says, with offsets of edits in the text of the request. */
-export type Part = Omit<Walked, 'values'>;
+export type Part = Walked;
 
 const NOTHING: Omit<Part, 'verb'> = {
   effects: [],

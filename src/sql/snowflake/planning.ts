@@ -9,7 +9,8 @@ import { type Part, refused } from './part.ts';
 import { type StatementText, wordAt } from './statement-text.ts';
 import type { Bind, PlanContext } from './types.ts';
 import { type Earlier, virtualRelations } from './virtual-relations.ts';
-import { walk, type Walked, type WalkEnv } from './walk.ts';
+import { walk } from './walk.ts';
+import type { Walked, WalkEnv } from './walked.ts';
 
 export interface Planning {
   readonly context: PlanContext;

@@ -91,7 +91,14 @@ class Closure {
         rules: this.#rules,
         masks: NOBODY,
         tokens: { meansToken: () => false, open: () => ({ fault: 'malformed' }) },
-        session: { database: relation.database, schema: relation.schema, variables: new Map(), own: new Map(), result: () => undefined, lastQueryId: null },
+        session: {
+          database: relation.database,
+          schema: relation.schema,
+          variables: new Map(),
+          own: new Map(),
+          result: () => undefined,
+          lastQueryId: null,
+        },
       },
       text: definition,
       binds: [],
@@ -118,7 +125,9 @@ class Closure {
 /** `schema.relation.column` of every database, or `database.schema.relation.column`. Unquoted names are upper case in Snowflake: case does
  *  not count, so that no spelling of a pattern misses a column. */
 function patternOf(pattern: string): (path: readonly string[]) => boolean {
-  const parts = pattern.split('.').map((part) => new RegExp(`^${part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&').replaceAll('\\*', '.*')}$`, 'is'));
+  const parts = pattern
+    .split('.')
+    .map((part) => new RegExp(`^${part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&').replaceAll('\\*', '.*')}$`, 'is'));
   return (path) => {
     const names = path.slice(path.length - parts.length);
     return parts.length >= 3 && parts.length <= 4 && parts.every((part, index) => part.test(names[index] ?? ''));

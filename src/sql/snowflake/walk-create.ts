@@ -120,7 +120,12 @@ export function readCreateView(tree: unknown, walker: Walker): void {
       remedy: 'Make the view without conditions on protected columns.',
     });
   }
-  announce(made, 'view', columnsOf(rows).map((each, index) => ({ ...each, name: aliases[index] ?? each.name })), walker);
+  announce(
+    made,
+    'view',
+    columnsOf(rows).map((each, index) => ({ ...each, name: aliases[index] ?? each.name })),
+    walker,
+  );
 }
 
 interface Created {
@@ -148,12 +153,7 @@ function created(tree: unknown, keeps: boolean, walker: Walker): Created {
   return { path, isKept: keeps && old !== undefined };
 }
 
-function announce(
-  { path, isKept }: Created,
-  kind: SnowflakeRelation['kind'],
-  columns: readonly SnowflakeColumn[],
-  walker: Walker,
-): void {
+function announce({ path, isKept }: Created, kind: SnowflakeRelation['kind'], columns: readonly SnowflakeColumn[], walker: Walker): void {
   if (isKept) return;
   const [database, schema, name] = path;
   walker.findings.changes.push(
@@ -161,4 +161,3 @@ function announce(
     { kind: 'catalogue' },
   );
 }
-
