@@ -41,34 +41,16 @@ const TYPES: Readonly<Record<string, string>> = {
 const NAMES: ReadonlySet<string> = new Set(Object.keys(TYPES));
 const CONSTANTS: ReadonlySet<string> = new Set(['NULL', 'TRUE', 'FALSE', 'CURRENT_TIMESTAMP', 'CURRENT_DATE', 'CURRENT_TIME']);
 
-/** Columns from here to the end of the statement; null where there is anything but names, types and constants.
- *  @param inBrackets `(a INT, b TEXT)` of CREATE TABLE; without: `a INT, b TEXT` of ALTER TABLE ... ADD COLUMN. */
-export function planColumns(reader: Reader, inBrackets = true): SnowflakeColumn[] | null {
-  if (inBrackets && !reader.take('(')) return null;
+/** `a INT, b TEXT DEFAULT 'x'` of ALTER TABLE ... ADD COLUMN, to the end of the statement; null where there is anything but names, types
+ *  and constants. */
+export function addedColumns(reader: Reader): SnowflakeColumn[] | null {
   const columns: SnowflakeColumn[] = [];
   do {
-    if (inBrackets && isTableKey(reader)) continue;
     const column = columnOf(reader);
     if (column === null) return null;
     columns.push(column);
   } while (reader.take(','));
-  if (inBrackets && !reader.take(')')) return null;
-  if (reader.take('COMMENT')) {
-    reader.take('=');
-    if (reader.takeKind('string') === null) return null;
-  }
-  return reader.isAtEnd && columns.length > 0 ? columns : null;
-}
-
-/** PRIMARY KEY (a, b), UNIQUE (a): keys of the table are no columns. */
-function isTableKey(reader: Reader): boolean {
-  return (reader.take('PRIMARY', 'KEY', '(') || reader.take('UNIQUE', '(')) && namesTo(reader);
-}
-
-function namesTo(reader: Reader): boolean {
-  do if (reader.name(1) === null) return false;
-  while (reader.take(','));
-  return reader.take(')');
+  return reader.isAtEnd ? columns : null;
 }
 
 function columnOf(reader: Reader): SnowflakeColumn | null {

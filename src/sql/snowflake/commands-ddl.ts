@@ -2,10 +2,11 @@
 // rest only forms that move nothing protected to another name are passed.
 
 import type { Unknown } from '../../core/facts.ts';
-import { planColumns } from './column-definitions.ts';
-import { classesOf, findRelation, isPlain, nameOfRelation, qualify } from './names.ts';
+import { addedColumns } from './column-definitions.ts';
+import { classesOf, isPlain } from './names.ts';
 import { kindRefused, part, type Part, refused } from './part.ts';
 import { type Planning, planTree } from './planning.ts';
+import { findRelation, qualifiedName, qualify } from './relations.ts';
 import { Reader, type StatementText, wordAt } from './statement-text.ts';
 import type { PlanContext, SessionChange, SnowflakeRelation } from './types.ts';
 
@@ -45,42 +46,28 @@ export function planCreate(statement: StatementText, planning: Planning): Part {
   if (reader.take('SCHEMA')) return planCreatePlace('CREATE SCHEMA', reader);
   if (reader.take('DATABASE')) return planCreatePlace('CREATE DATABASE', reader);
   if (reader.take('SEQUENCE')) return planCreatePlace('CREATE SEQUENCE', reader);
-  if (reader.take('VIEW')) return withCatalogue(planTree('CREATE VIEW', statement, planning));
-  if (reader.take('TABLE')) return planCreateTable(statement, reader, isTemporary, planning);
+  if (reader.take('VIEW')) return planTree('CREATE VIEW', statement, planning);
+  if (reader.take('TABLE')) return planCreateTable(statement, isTemporary, planning);
   return kindRefused('CREATE', 'this kind of CREATE', 'Tables, views, schemas, databases and sequences may be created.');
 }
 
-function planCreateTable(statement: StatementText, reader: Reader, isTemporary: boolean, planning: Planning): Part {
-  const { context } = planning;
-  reader.take('IF', 'NOT', 'EXISTS');
-  const written = reader.name();
-  const name = written === null ? null : qualify(written, context.session);
-  if (name === null) return refused('CREATE TABLE', NO_PLACE);
-  const existing = context.catalogue.relation(...name);
-  if (isTemporary && existing !== undefined) {
-    return refused('CREATE TABLE', {
-      code: 'session-object',
-      what: 'a temporary table with the name of another relation',
-      remedy: 'Give it a name that is not taken.',
-    });
-  }
-  const columns = planColumns(reader);
-  if (columns === null) {
-    const planned = planTree('CREATE TABLE', statement, planning);
-    return isTemporary ? planned : withCatalogue(planned);
-  }
-  const [database, schema, table] = name;
-  const relation: SnowflakeRelation = { database, schema, name: table, kind: 'table', columns, definition: null };
-  return part('CREATE TABLE', {
-    effects: ['ddl'],
-    relations: [{ name: nameOfRelation(relation), access: 'write' }],
-    classes: existing === undefined ? [] : classesOf(existing, context.protection),
-    changes: [{ kind: 'create', relation }, ...(isTemporary ? [] : [CATALOGUE])],
+function planCreateTable(statement: StatementText, isTemporary: boolean, planning: Planning): Part {
+  const clone = statement.tokens.findIndex((_, index) => wordAt(statement, index) === 'CLONE');
+  const isOld = clone >= 0 && statement.tokens.some((_, index) => index > clone && ['AT', 'BEFORE'].includes(wordAt(statement, index)));
+  // It would bring back columns that nobody knows of any more.
+  if (isOld) return kindRefused('CREATE TABLE', 'CLONE of another time', 'Clone the table as it is now.');
+  const planned = planTree('CREATE TABLE', statement, planning);
+  const { catalogue } = planning.context;
+  const hides = planned.changes.some(
+    (change) =>
+      change.kind === 'create' && catalogue.relation(change.relation.database, change.relation.schema, change.relation.name) !== undefined,
+  );
+  if (!isTemporary || !hides) return planned;
+  return refused('CREATE TABLE', {
+    code: 'session-object',
+    what: 'a temporary table with the name of another relation',
+    remedy: 'Give it a name that is not taken.',
   });
-}
-
-function withCatalogue(planned: Part): Part {
-  return { ...planned, changes: [...planned.changes, CATALOGUE] };
 }
 
 /** CREATE SCHEMA | DATABASE | SEQUENCE name, with options that have constants. */
@@ -135,7 +122,7 @@ function relationsIn(verb: string, name: readonly string[], { catalogue, session
       ? relation.database === session.database && relation.schema === first
       : relation.database === first && relation.schema === second;
   };
-  return catalogue.relations.filter(isIn).map((relation) => ({ name: nameOfRelation(relation), access: 'write' }));
+  return catalogue.relations.filter(isIn).map((relation) => ({ name: qualifiedName(relation), access: 'write' }));
 }
 
 /** UNDROP TABLE | SCHEMA | DATABASE name: it comes back under the name it had, and classes go by names. */
@@ -144,7 +131,7 @@ export function planUndrop(statement: StatementText, { context }: Planning): Par
   const kind = reader.takeOneOf(new Set(['TABLE', 'SCHEMA', 'DATABASE']));
   const name = kind === null ? null : reader.name();
   if (kind === null || name === null || !reader.isAtEnd) return kindRefused('UNDROP', 'this form of UNDROP', FORMS);
-  const full = kind === 'TABLE' ? qualify(name, context.session) : null;
+  const full = kind === 'TABLE' ? qualify(name, context) : null;
   if (kind === 'TABLE' && full === null) return refused('UNDROP TABLE', NO_PLACE);
   const relations = full === null ? [] : [{ name: full.join('.'), access: 'write' as const }];
   return part(`UNDROP ${kind}`, { effects: ['ddl'], relations, changes: [CATALOGUE] });
@@ -191,22 +178,22 @@ export function planGrant(statement: StatementText, { context }: Planning): Part
     effects: ['admin'],
     ...(relation === undefined
       ? {}
-      : { relations: [{ name: nameOfRelation(relation), access: 'write' }], classes: classesOf(relation, context.protection) }),
+      : { relations: [{ name: qualifiedName(relation), access: 'write' }], classes: classesOf(relation, context) }),
   });
 }
 
-/** ALTER TABLE | VIEW | SCHEMA | WAREHOUSE: forms that move nothing protected to another name, and make no column from others. */
+/** ALTER TABLE | VIEW | WAREHOUSE: forms that move nothing protected to another name, and make no column from others. Schemas keep
+ *  their names: tables that were dropped from them could come back under another. */
 export function planAlter(statement: StatementText, planning: Planning): Part {
   const { context } = planning;
   const reader = new Reader(statement, 1);
-  const kind = reader.takeOneOf(new Set(['TABLE', 'VIEW', 'SCHEMA', 'WAREHOUSE']));
-  if (kind === null) return kindRefused('ALTER', 'this kind of ALTER', 'ALTER TABLE, VIEW, SCHEMA, WAREHOUSE and SESSION are passed.');
+  const kind = reader.takeOneOf(new Set(['TABLE', 'VIEW', 'WAREHOUSE']));
+  if (kind === null) return kindRefused('ALTER', 'this kind of ALTER', 'ALTER TABLE, VIEW, WAREHOUSE and SESSION are passed.');
   const verb = `ALTER ${kind}`;
   const mayMiss = reader.take('IF', 'EXISTS');
   const name = reader.name();
   if (name === null) return kindRefused(verb, `this form of ${verb}`, FORMS);
   if (kind === 'WAREHOUSE') return planAlterWarehouse(reader);
-  if (kind === 'SCHEMA') return planAlterSchema(name, reader, context);
   const found = findRelation(name, context);
   const change = alteration(reader, found, context);
   if (change === null) {
@@ -229,15 +216,11 @@ const MOVES: Unknown = {
 };
 
 /** What ALTER TABLE does; null = nothing that is passed. */
-function alteration(
-  reader: Reader,
-  found: SnowflakeRelation | undefined,
-  { protection, session }: PlanContext,
-): Alteration | Unknown | null {
-  const isFree = found !== undefined && isPlain(found, protection);
+function alteration(reader: Reader, found: SnowflakeRelation | undefined, context: PlanContext): Alteration | Unknown | null {
+  const isFree = found !== undefined && isPlain(found, context);
   if (reader.take('RENAME', 'TO')) {
     const name = reader.name();
-    const target = name === null ? null : qualify(name, session);
+    const target = name === null ? null : qualify(name, context);
     if (target === null || !reader.isAtEnd) return null;
     return isFree ? { rename: target } : MOVES;
   }
@@ -249,7 +232,7 @@ function alteration(
   if (reader.take('ADD')) {
     reader.take('COLUMN');
     reader.take('IF', 'NOT', 'EXISTS');
-    const columns = planColumns(reader, false);
+    const columns = addedColumns(reader);
     return columns === null ? null : { add: columns };
   }
   if (reader.take('DROP')) {
@@ -265,8 +248,8 @@ function alteration(
 
 /** An own table of the session is known by what its statements said. */
 function ownChange(found: SnowflakeRelation | undefined, change: Alteration, { session }: PlanContext): SessionChange[] {
-  if (found === undefined || session.own.get(nameOfRelation(found)) === undefined) return [];
-  const dropped: SessionChange = { kind: 'drop', name: nameOfRelation(found) };
+  if (found === undefined || session.own.get(qualifiedName(found)) === undefined) return [];
+  const dropped: SessionChange = { kind: 'drop', name: qualifiedName(found) };
   if (change === 'other') return [{ kind: 'create', relation: { ...found, columns: null } }];
   if ('add' in change)
     return [{ kind: 'create', relation: { ...found, columns: found.columns === null ? null : [...found.columns, ...change.add] } }];
@@ -286,24 +269,6 @@ function setsWarehouse(reader: Reader): boolean {
   return reader.takeKind('string') !== null || reader.name(1) !== null;
 }
 
-function planAlterSchema(name: readonly string[], reader: Reader, context: PlanContext): Part {
-  const [first, second] = name;
-  const { session, catalogue, protection } = context;
-  const database = second === undefined ? session.database : first;
-  const schema = second ?? first;
-  const isKnown = database !== null && catalogue.databases.has(database ?? '') && name.length <= 2;
-  const inside = catalogue.relations.filter((each) => each.database === database && each.schema === schema && each.kind !== 'system');
-  if (!reader.take('RENAME', 'TO') || reader.name(2) === null || !reader.isAtEnd) {
-    return kindRefused('ALTER SCHEMA', 'this form of ALTER SCHEMA', 'RENAME TO is passed.');
-  }
-  if (!isKnown || !inside.every((each) => isPlain(each, protection))) return refused('ALTER SCHEMA', MOVES);
-  return part('ALTER SCHEMA', {
-    effects: ['ddl'],
-    relations: inside.map((each) => ({ name: nameOfRelation(each), access: 'write' })),
-    changes: [CATALOGUE],
-  });
-}
-
 function onRelation(
   verb: string,
   name: readonly string[],
@@ -311,14 +276,14 @@ function onRelation(
   mayMiss: boolean,
   found: (name: string) => Partial<Part>,
 ): Part {
-  const full = qualify(name, context.session);
+  const full = qualify(name, context);
   if (full === null) return refused(verb, NO_PLACE);
   const relation = findRelation(name, context);
   if (relation === undefined && !mayMiss) return refused(verb, NO_RELATION);
   if (relation?.kind === 'system') return kindRefused(verb, 'a view of INFORMATION_SCHEMA', 'It can only be read.');
   return part(verb, {
     relations: [{ name: full.join('.'), access: 'write' }],
-    classes: relation === undefined ? [] : classesOf(relation, context.protection),
+    classes: relation === undefined ? [] : classesOf(relation, context),
     ...found(full.join('.')),
   });
 }

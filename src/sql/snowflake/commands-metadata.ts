@@ -1,7 +1,8 @@
 // SHOW, DESCRIBE and EXPLAIN: what Snowflake tells of objects and plans.
 
 import { kindRefused, part, type Part, refused } from './part.ts';
-import { classesOf, findRelation, nameOfRelation } from './names.ts';
+import { classesOf } from './names.ts';
+import { findRelation, qualifiedName } from './relations.ts';
 import { type Planning } from './planning.ts';
 import { Reader, type StatementText } from './statement-text.ts';
 import { stringValue } from './lexer.ts';
@@ -77,8 +78,8 @@ export function planDescribe(statement: StatementText, { context }: Planning): P
   }
   return part(verb, {
     effects: ['read'],
-    relations: [{ name: nameOfRelation(relation), access: 'read' }],
-    classes: classesOf(relation, context.protection),
+    relations: [{ name: qualifiedName(relation), access: 'read' }],
+    classes: classesOf(relation, context),
   });
 }
 
@@ -112,6 +113,13 @@ export function planExplain(inner: Part, { context }: Planning): Part {
       code: 'protected-use',
       what: 'EXPLAIN of a statement that tests a protected column',
       remedy: 'Explain it without the test of the protected column: the plan tells how much the test leaves over.',
+    });
+  }
+  if (inner.edits.length > 0 || inner.bindEdits.size > 0) {
+    return refused('EXPLAIN', {
+      code: 'token',
+      what: 'EXPLAIN of a statement with tokens',
+      remedy: 'Explain it with another constant: the plan would show the value.',
     });
   }
   // Nothing is run: it has no effect but that of reading.

@@ -88,8 +88,9 @@ export function planStatement(statement: StatementText, planning: Planning): Par
 
 /** Tokens are opened in queries and changes of rows; elsewhere one would be kept as it is. */
 function withoutTokens(planned: Part, statement: StatementText, { context }: Planning): Part {
+  const opened = new Set(planned.edits.map(({ start }) => start));
   const stray = statement.tokens.find(
-    (token) => token.kind === 'string' && context.tokens.meansToken(stringValue(statement.source, token) ?? ''),
+    (token) => token.kind === 'string' && !opened.has(token.start) && context.tokens.meansToken(stringValue(statement.source, token) ?? ''),
   );
   if (stray === undefined) return planned;
   return refused(

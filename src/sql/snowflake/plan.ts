@@ -6,9 +6,9 @@ import { editSource } from './analysis-text.ts';
 import { planStatement } from './commands.ts';
 import { factsOf } from './facts.ts';
 import { lex, type Token } from './lexer.ts';
-import { kindRefused, part, type Part } from './part.ts';
+import { kindRefused, part, type Part, refused } from './part.ts';
 import { MAX_STATEMENT, type SnowflakeParsers } from './parsers.ts';
-import { SYNTAX } from './planning.ts';
+import { type Planning, SYNTAX } from './planning.ts';
 import { splitStages, splitStatements, type StatementText, wordAt } from './statement-text.ts';
 import type { Bind, PlanContext, PlanInput, PlannedOutput, SnowflakePlan, SnowflakeSession } from './types.ts';
 
@@ -90,13 +90,26 @@ function planChain(
         'Chain queries, changes of rows, SHOW and DESCRIBE; send the others one by one.',
       );
     }
-    const planned = planStatement(stage, { context, parsers, binds, bindsBefore: progress.bindsBefore, earlier });
+    const planned = planSafely(stage, { context, parsers, binds, bindsBefore: progress.bindsBefore, earlier });
     progress.bindsBefore += stage.tokens.filter(({ kind, start }) => kind === 'bind' && stage.source[start] === '?').length;
     earlier.unshift({ outputs: planned.outputs });
     parts.push(planned);
     if (planned.unknowns.length > 0) break;
   }
   return chained(parts);
+}
+
+/** A fault of ours is no reason to pass anything, nor to end the session. */
+function planSafely(statement: StatementText, planning: Planning): Part {
+  try {
+    return planStatement(statement, planning);
+  } catch {
+    return refused(
+      'UNKNOWN',
+      { code: 'node-kind', what: 'a construct', remedy: 'Write the statement in a simpler way.' },
+      statement.tokens[0],
+    );
+  }
 }
 
 /** What leaves names and the session as they are. */

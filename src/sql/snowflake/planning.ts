@@ -10,7 +10,6 @@ import { type StatementText, wordAt } from './statement-text.ts';
 import type { Bind, PlanContext } from './types.ts';
 import { type Earlier, virtualRelations } from './virtual-relations.ts';
 import { walk } from './walk.ts';
-import type { Walked, WalkEnv } from './walked.ts';
 
 export interface Planning {
   readonly context: PlanContext;
@@ -50,8 +49,7 @@ export function planTree(verb: string, statement: StatementText, planning: Plann
   const numbered = statement.tokens.some(({ kind, start }) => kind === 'bind' && statement.source[start] === ':');
   const from = numbered ? 0 : planning.bindsBefore;
   const env = { context, text: analysis.text, binds: planning.binds.slice(from), extra: virtual.extra };
-  const walked = walkSafely(parsed.tree, env);
-  if (walked === null) return refused(verb, UNKNOWN_TREE, statement.tokens[0]);
+  const walked = walk(parsed.tree, env);
   const second = parsers.second(secondText(statement, replacements));
   const differs =
     'fault' in second
@@ -82,16 +80,6 @@ function secondText(statement: StatementText, replacements: readonly Replacement
 
 const byStart = (left: Replacement, right: Replacement): number => left.start - right.start;
 
-/** A fault of ours in walking is no reason to pass anything, nor to end the session. */
-function walkSafely(tree: unknown, env: WalkEnv): Walked | null {
-  try {
-    return walk(tree, env);
-  } catch {
-    return null;
-  }
-}
-
-const UNKNOWN_TREE: Unknown = { code: 'node-kind', what: 'a construct', remedy: 'Write the statement in a simpler way.' };
 const STRAY: Unknown = {
   code: 'token',
   what: 'a token inside of other text',
