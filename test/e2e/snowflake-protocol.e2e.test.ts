@@ -191,7 +191,7 @@ test('large array binds arrive inline', async () => {
   const value = Array.from({ length: 10_000 }, (_none, index) => `value ${index}`);
   const answer = await query(token, 'INSERT INTO SCRATCH (K) VALUES (?)', { bindings: { 1: { type: 'TEXT', value } } });
   assert.ok(answer.success, answer.message ?? '');
-  assert.deepEqual((account.heard[0]?.binds as Record<string, { value: unknown }>)['1']?.value, value);
+  assert.deepEqual((account.heard[0]?.binds as Record<string, { value: unknown }> | undefined)?.['1']?.value, value);
   assert.equal((await query(token, 'INSERT INTO SCRATCH (K) VALUES (?)', { bindStage: '@SYSTEM$BIND/1' })).code, '000002');
 });
 

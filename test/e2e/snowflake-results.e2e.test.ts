@@ -298,10 +298,8 @@ describe('results of Snowflake', () => {
       response.writeHead(200);
       response.on('close', () => (isClosed = true));
       const more = (): void => {
-        while (!isClosed) {
-          sent += piece.length;
-          if (!response.write(piece)) break;
-        }
+        do sent += piece.length;
+        while (response.write(piece));
       };
       response.on('drain', more);
       more();

@@ -260,10 +260,11 @@ test('several statements: each result by its own id, masked with its own plan', 
     connection.execute({
       sqlText: 'SELECT 1 AS N; SELECT ID, SSN FROM PATIENTS ORDER BY ID LIMIT 1',
       parameters: { MULTI_STATEMENT_COUNT: 2 },
-      complete: (error, statement, rows) => {
-        if (error !== undefined && error !== null) return reject(error);
+      complete: (error: unknown, statement: RowStatement, rows: unknown) => {
+        if (error !== undefined && error !== null) return reject(error as Error);
         all.push((rows ?? []) as Row[]);
-        if (statement.hasNext?.() === true) (statement as RowStatement & { NextResult: () => void }).NextResult();
+        const several = statement as RowStatement & { hasNext: () => boolean; NextResult: () => void };
+        if (several.hasNext()) several.NextResult();
         else resolve();
       },
     } as never);
@@ -280,7 +281,8 @@ test('asynchronous execution: an id at once, monitored, read by id, masked', asy
     connection.execute({
       sqlText: 'SELECT ID, SSN FROM PATIENTS ORDER BY ID LIMIT 1',
       asyncExec: true,
-      complete: (error, statement) => (error !== undefined && error !== null ? reject(error) : resolve(statement.getQueryId())),
+      complete: (error: unknown, statement: RowStatement) =>
+        error !== undefined && error !== null ? reject(error as Error) : resolve(statement.getQueryId()),
     } as never);
   });
   const statement = await connection.getResultsFromQueryId({ sqlText: '', queryId } as never);

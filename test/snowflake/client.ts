@@ -28,6 +28,8 @@ export interface Seen {
 type Json = Record<string, unknown>;
 
 export class RawClient {
+  /** By which a storage knows that a client came itself. */
+  static readonly storageUserAgent = 'corpus-client';
   /** Every body received, as text; compressed parts as they unpack, Arrow also as its values. */
   readonly bytes: Buffer[] = [];
   readonly requestIds: string[] = [];
@@ -109,7 +111,7 @@ export class RawClient {
     const headers = Object.entries((data['chunkHeaders'] ?? {}) as Record<string, string>).length > 0 ? (data['chunkHeaders'] as Record<string, string>) : keysOf(data['qrmk']);
     const all = [...rows];
     for (const { url } of chunks) {
-      const response = await fetch(url, { headers });
+      const response = await fetch(url, { headers: { ...headers, 'user-agent': RawClient.storageUserAgent } });
       const packed = Buffer.from(await response.arrayBuffer());
       const body = packed[0] === 0x1f && packed[1] === 0x8b ? gunzipSync(packed) : packed;
       if (response.status !== 200) return [{ ...none, isError: true, code: `chunk ${response.status}`, queryId }];

@@ -31,6 +31,7 @@ interface Ran {
 }
 
 const firstRows = 40;
+const lanes = 4;
 
 export class CorpusRunner {
   readonly #first: World;
@@ -44,9 +45,10 @@ export class CorpusRunner {
   }
 
   /** Reads the protected values of both worlds. */
-  static async make(first: World, twin: World): Promise<CorpusRunner> {
+  static async make(first: World, twin: World, cases: readonly Case[]): Promise<CorpusRunner> {
     const values: string[] = [];
     for (const { account } of [first, twin]) {
+      for (const each of cases) for (const [text, answer] of Object.entries(each.upstream ?? {})) account.answer(text, cannedOf(answer));
       account.sizes.inlineRows = firstRows;
       account.sizes.chunkRows = 150;
       for (const [relation, columns] of Object.entries(protectedColumns)) {
@@ -58,14 +60,26 @@ export class CorpusRunner {
     return new CorpusRunner(first, twin, new Secrets(values));
   }
 
+  /** All cases through the gateway, or on the bare account; those that change nothing some at a time. */
+  async runAll(cases: readonly Case[], how: 'attack' | 'prove', done: (verdict: Verdict, each: Case) => void): Promise<void> {
+    const isAlone = (each: Case): boolean => each.category === 'writes' || each.teardown !== undefined || each.sql.some((step) => stepOf(step).chunks === true);
+    const waiting = cases.filter((each) => !isAlone(each));
+    const lane = async (): Promise<void> => {
+      for (let each = waiting.shift(); each !== undefined; each = waiting.shift()) done(await this[how](each), each);
+    };
+    await Promise.all(Array.from({ length: lanes }, lane));
+    for (const each of cases.filter(isAlone)) done(await this[how](each), each);
+  }
+
   /** Through the gateway. */
   async attack(each: Case): Promise<Verdict> {
     const faults: string[] = [];
+    const fetchesBefore = this.#first.account.storage.fetches.length;
     const ran = await this.#through(this.#first, each, each.sql);
+    const fetches = this.#first.account.storage.fetches.slice(fetchesBefore);
     const refusal = ran.answers.find(({ isError }) => isError);
     const leaked = each.expect === 'clean' ? null : this.#secrets.firstIn(ran.bytes, ran.answers.flatMap(({ rows }) => rows), each.secretMustNotAppear);
     if (leaked !== null) faults.push(`shows ${leaked}`);
-    const told = [...this.#first.account.storage.fetches].length;
     for (const body of ran.bytes) if (body.includes(this.#first.account.storage.host)) faults.push('tells the address of the storage');
     if (each.control !== undefined) {
       const control = await this.#through(this.#first, each, each.control);
@@ -87,9 +101,10 @@ export class CorpusRunner {
       }
     }
     if (!each.accept.includes(outcome)) faults.push(`is ${outcome}, not ${each.accept.join(' or ')}`);
+    if (refusal !== undefined && /\(SP_INTERNAL\)/.test(refusal.message)) faults.push('is a fault of the gateway');
     if (each.sql.some((step) => stepOf(step).chunks === true) && refusal === undefined) {
       if (!ran.answers.some(({ chunkCount }) => chunkCount > 0)) faults.push('came in one part');
-      const direct = this.#first.account.storage.fetches.slice(told).filter(({ userAgent }) => userAgent === 'node');
+      const direct = fetches.filter(({ userAgent }) => userAgent === RawClient.storageUserAgent);
       if (direct.length > 0) faults.push(`${direct.length} parts were fetched by the client itself`);
     }
     return { id: each.id, category: each.category, outcome, faults, error: refusal === undefined ? '' : `${refusal.code} ${refusal.message}` };
@@ -126,7 +141,6 @@ export class CorpusRunner {
 }
 
 async function run(world: World, each: Case, steps: readonly (string | Step)[], tester: Endpoint, clear: Endpoint): Promise<Ran> {
-  for (const [text, answer] of Object.entries(each.upstream ?? {})) world.account.answer(text, cannedOf(answer));
   const clients = new Map<string, RawClient>();
   const answers: Seen[] = [];
   const queries: string[] = [];
@@ -142,7 +156,6 @@ async function run(world: World, each: Case, steps: readonly (string | Step)[], 
   } finally {
     for (const client of clients.values()) await client.close();
     for (const text of each.teardown ?? []) await onAccount(world.account, text).catch(() => undefined);
-    world.account.answers.clear();
   }
   const bytes = [...clients].filter(([key]) => key.startsWith('tester')).flatMap(([, client]) => client.bytes);
   return { answers, bytes };

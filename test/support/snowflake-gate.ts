@@ -127,10 +127,12 @@ export async function startSnowflakeGate({ bench, account, knowledge, limits, br
       planning: {
         isReady: true,
         plan: (input, session): PlannedRequest => {
+          const scanned = /RESULT_SCAN\('([0-9a-f-]{36})'\)/.exec(input.text)?.[1] ?? '';
+          const forward = { text: input.text.replace(scanned, session.result(scanned)?.queryId ?? scanned), binds: input.binds };
           planned.push({ text: input.text, database: session.database, schema: session.schema });
           const plan = planOf(input.text, session);
           return {
-            plan: plan.forward === null ? plan : { ...plan, forward: { text: input.text, binds: input.binds } },
+            plan: plan.forward === null ? plan : { ...plan, forward },
             protection: { columns: new Map([['CLINIC.PUBLIC.PATIENTS.SSN', ['phi.ssn']]]), opaque: new Set() },
             maskSetId: masks.id,
             catalogueVersion: 'c1',

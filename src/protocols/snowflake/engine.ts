@@ -10,6 +10,8 @@ import { SnowflakePlanner, type SnowflakeTargetPolicy, type SqlEngine } from './
 import type { SnowflakeEngine, SnowflakeTargetConfig } from './settings.ts';
 import type { SnowflakeUpstream } from './upstream.ts';
 
+export type { PlanLookups } from './settings.ts';
+
 export interface EngineDeps {
   readonly target: SnowflakeTargetConfig;
   /** That the catalogue is read from; names as Snowflake stores them. */

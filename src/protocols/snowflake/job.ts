@@ -36,8 +36,6 @@ export interface JobSession {
   readonly limits: SnowflakeLimits;
   /** Fires when the session is over; `reason` is a SallyportError. */
   readonly over: AbortSignal;
-  /** Ids that we gave, in the text of a client, as the account knows them. */
-  readonly accountText: (text: string) => string;
   /** The job can be found by this id from now on. */
   readonly known: (queryId: string, job: Job) => void;
   /** It can be read again. */
@@ -225,8 +223,8 @@ export class Job {
   }
 
   #plan({ text, binds, statements }: StatementRequest): PlannedRequest | Promise<PlannedRequest> {
-    const { gate, planning, state, accountText } = this.#session;
-    return planning.plan({ text: accountText(text), binds, statements }, state, gate.masks());
+    const { gate, planning, state } = this.#session;
+    return planning.plan({ text, binds, statements }, state, gate.masks());
   }
 
   /** Nothing of the session's order is kept while it waits: other statements go on. */
@@ -328,6 +326,7 @@ export class Job {
     if (queryId === null || this.#queryId !== null) return;
     this.#queryId = queryId;
     this.#session.known(queryId, this);
+    if (this.#isAliasTold) this.#session.state.alias(this.#alias, queryId);
     this.#named.resolve();
   }
 

@@ -56,8 +56,11 @@ test('a result is known by its id, with the names that the account gave it', () 
     subjectOutput: null,
   } as const;
   state.know('01B0-Q', [output], [{ name: 'UPPER(SSN)', type: 'text' }]);
-  assert.deepEqual(state.result('01b0-q'), { outputs: [{ ...output, name: 'UPPER(SSN)' }] });
+  const known = { queryId: '01B0-Q', outputs: [{ ...output, name: 'UPPER(SSN)' }] };
+  assert.deepEqual(state.result('01b0-q'), known);
+  state.alias('Alias', '01B0-Q');
+  assert.deepEqual(state.result('alias'), known);
   state.know('status', null, [{ name: 'status', type: 'text' }]);
-  assert.equal(state.result('status')?.outputs[0]?.mask, 'clear');
+  assert.deepEqual(state.result('status'), { queryId: 'status', outputs: null });
   assert.equal(state.result('other'), undefined);
 });

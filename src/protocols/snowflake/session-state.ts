@@ -3,10 +3,10 @@
 
 import { SallyportError } from '../../core/error.ts';
 import type {
-  KnownResult,
   PlannedOutput,
   PlannedStatement,
   SessionChange,
+  SessionResult,
   SnowflakeRelation,
   SnowflakeSession,
 } from '../../sql/snowflake/types.ts';
@@ -20,7 +20,9 @@ const maxResults = 2_000;
 export class SessionState implements SnowflakeSession {
   readonly variables = new Map<string, string>();
   readonly own = new Map<string, SnowflakeRelation>();
-  readonly #results = new Map<string, KnownResult>();
+  readonly #results = new Map<string, SessionResult>();
+  /** Ids that clients were told while the account had given none. */
+  readonly #aliases = new Map<string, string>();
   #database: string | null = null;
   #schema: string | null = null;
   #lastQueryId: string | null = null;
@@ -43,8 +45,18 @@ export class SessionState implements SnowflakeSession {
     return this.#version;
   }
 
-  result(queryId: string): KnownResult | undefined {
-    return this.#results.get(queryId.toLowerCase());
+  result(id: string): SessionResult | undefined {
+    const lower = id.toLowerCase();
+    return this.#results.get(this.#aliases.get(lower) ?? lower);
+  }
+
+  /** @param alias what the client was told before the account gave an id */
+  alias(alias: string, queryId: string): void {
+    this.#aliases.set(alias.toLowerCase(), queryId.toLowerCase());
+    for (const [oldest] of this.#aliases) {
+      if (this.#aliases.size <= maxResults) break;
+      this.#aliases.delete(oldest);
+    }
   }
 
   /** Where the log-in put the session. */
@@ -75,10 +87,9 @@ export class SessionState implements SnowflakeSession {
 
   /** A result that may be read again. @param rowtype of the answer, for names that were not planned. */
   know(queryId: string, outputs: readonly PlannedOutput[] | null, rowtype: readonly SnowflakeRowType[]): void {
-    const known =
-      outputs === null ? rowtype.map(passing) : outputs.map((output, index) => ({ ...output, name: rowtype[index]?.name ?? output.name }));
+    const known = outputs?.map((output, index) => ({ ...output, name: rowtype[index]?.name ?? output.name })) ?? null;
     this.#results.delete(queryId.toLowerCase());
-    this.#results.set(queryId.toLowerCase(), { outputs: known });
+    this.#results.set(queryId.toLowerCase(), { queryId, outputs: known });
     for (const [oldest] of this.#results) {
       if (this.#results.size <= maxResults) break;
       this.#results.delete(oldest);
@@ -113,14 +124,3 @@ export class SessionState implements SnowflakeSession {
 }
 
 const keyOf = ({ database, schema, name }: SnowflakeRelation): string => `${database}.${schema}.${name}`;
-
-/** Of a status of Snowflake's own. */
-const passing = ({ name }: SnowflakeRowType): PlannedOutput => ({
-  name,
-  sources: [],
-  classes: [],
-  shape: 'value',
-  mask: 'clear',
-  keyClass: null,
-  subjectOutput: null,
-});

@@ -77,7 +77,6 @@ export class SnowflakeSession {
       over,
       state: this.#state,
       turns: new Turns(),
-      accountText: (text) => this.#accountText(text),
       known: (queryId, job) => this.#byQueryId.set(queryId.toLowerCase(), job),
       store: (queryId, result) => this.#stored.put(queryId, result),
     };
@@ -217,14 +216,6 @@ export class SnowflakeSession {
       this.#endIfLost();
       return errorEnvelope(nativeFault(fault, gate.id), queryId);
     }
-  }
-
-  /** Ids that we gave while a statement was held, as the account knows them. */
-  #accountText(text: string): string {
-    return text.replaceAll(/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/gi, (id) => {
-      const job = this.#byQueryId.get(id.toLowerCase());
-      return job?.queryId ?? id;
-    });
   }
 
   #finished(): void {

@@ -92,7 +92,8 @@ const account = (credential: SnowflakeCredential): SnowflakeAccount => ({
   schema: null,
 });
 const pat: SnowflakeCredential = { kind: 'access-token', token: async () => new Secret('pat') };
-const dial = (credential = pat): Promise<SnowflakeUpstream> => connectSnowflake(account(credential), OWN_CLIENT, { http, clock }, never);
+const dial = (credential: SnowflakeCredential = pat): Promise<SnowflakeUpstream> =>
+  connectSnowflake(account(credential), OWN_CLIENT, { http, clock }, never);
 
 async function permitOf(): Promise<Permit> {
   const bench = benchOf(() => allow);
@@ -133,7 +134,7 @@ test('a refused log-in of the gateway is a fault of ours that tells nothing of t
 
 test('OAuth: a token of its own, or one from a token URL with the client secret', async () => {
   await dial({ kind: 'oauth', token: async () => new Secret('tok') });
-  assert.deepEqual((asked[0]?.body['data'] as Record<string, unknown>)['TOKEN'], 'tok');
+  assert.deepEqual((asked[0]?.body['data'] as Record<string, unknown> | undefined)?.['TOKEN'], 'tok');
   let form = '';
   const issuer = createServer((request, response) => {
     request.on('data', (chunk: Buffer) => (form += chunk.toString()));
@@ -145,7 +146,7 @@ test('OAuth: a token of its own, or one from a token URL with the client secret'
   const tokenUrl = `http://127.0.0.1:${(issuer.address() as AddressInfo).port}/token`;
   const client = { kind: 'oauth-client', tokenUrl, clientId: 'id', scope: 'session:role:R' } as const;
   await dial({ ...client, clientSecret: async () => new Secret('s x') });
-  assert.equal((asked[1]?.body['data'] as Record<string, unknown>)['TOKEN'], 'fetched');
+  assert.equal((asked[1]?.body['data'] as Record<string, unknown> | undefined)?.['TOKEN'], 'fetched');
   assert.equal(form, 'grant_type=client_credentials&scope=session%3Arole%3AR');
   await assert.rejects(dial({ ...client, clientSecret: async () => new Secret('wrong') }), { code: 'SP_UPSTREAM_AUTH' });
   issuer.closeAllConnections();

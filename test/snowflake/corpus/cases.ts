@@ -48,6 +48,8 @@ export interface Case {
   readonly masks?: 'keeping';
   /** What a real account would answer where DuckDB cannot: a query in DuckDB's words, or `!code sqlstate message`. */
   readonly upstream?: Readonly<Record<string, string>>;
+  /** Why an ordinary statement is refused all the same: reported, not failed. */
+  readonly hard?: string;
   /** `none`: the case does not prove itself on the bare account. */
   readonly raw?: 'none' | 'leak';
 }

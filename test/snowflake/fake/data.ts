@@ -23,6 +23,7 @@ export class AccountData {
   /** By `SCHEMA.RELATION`, as of the last `describe`. */
   readonly #columns = new Map<string, string[]>();
   #isStale = true;
+  #described: Promise<void> = Promise.resolve();
 
   private constructor(instance: DuckDBInstance, own: DuckDBConnection) {
     this.#instance = instance;
@@ -113,8 +114,15 @@ export class AccountData {
 
   /** Fills INFORMATION_SCHEMA with what is there now. */
   async describe(): Promise<void> {
-    if (!this.#isStale) return;
-    this.#isStale = false;
+    // Whoever comes meanwhile waits for the same.
+    while (this.#isStale) {
+      this.#isStale = false;
+      this.#described = this.#describe();
+    }
+    await this.#described;
+  }
+
+  async #describe(): Promise<void> {
     const read = async (text: string): Promise<string[][]> => (await this.#own.runAndReadAll(text)).getRowsJson().map((row) => row.map((cell) => String(cell)));
     const tables = await read("SELECT schema_name, table_name, 'BASE TABLE' FROM duckdb_tables() WHERE database_name = 'CLINIC' UNION ALL SELECT schema_name, view_name, 'VIEW' FROM duckdb_views() WHERE database_name = 'CLINIC' AND NOT internal ORDER BY 1, 2");
     const columns = await read("SELECT schema_name, table_name, column_name, column_index, data_type, is_nullable FROM duckdb_columns() WHERE database_name = 'CLINIC' AND NOT internal ORDER BY 1, 2, 4");

@@ -127,15 +127,15 @@ export function labelsOf(text: string): (string | null)[] {
   const tokens = meaningful(tokensOf(text));
   const from = topLevel(tokens, 'FROM');
   if (!isWord(tokens[0], 'SELECT')) return [];
-  const items = itemsOf(tokens.slice(1, from < 0 ? undefined : from));
+  const start = isWord(tokens[1], 'DISTINCT') || isWord(tokens[1], 'ALL') ? 2 : isWord(tokens[1], 'TOP') ? 3 : 1;
+  const items = itemsOf(tokens.slice(start, from < 0 ? undefined : from));
   if (items.some((item) => item.some((token, index) => token.text === '*' && (index === 0 || item[index - 1]?.text === '.')))) return [];
   return items.map((item) => {
     const [last, before] = [item.at(-1), item.at(-2)];
     const isName = last?.kind === 'quoted' || (last?.kind === 'word' && !/^(?:END|NULL|TRUE|FALSE)$/i.test(last.text));
     const isBehindName = before === undefined || before.text === '.' || before.text === ')' || before.kind !== 'op';
     const isNamed = isName && isBehindName && !(before?.kind === 'word' && /^(?:IS|NOT|AND|OR|LIKE|THEN|ELSE|WHEN|CASE|IN|DISTINCT|BY)$/i.test(before.text));
-    // DuckDB says it.
-    if (isNamed || item.some((token) => isWord(token, 'AS'))) return null;
+    if (isNamed && last !== undefined) return nameOf(last);
     return item.map((token, index) => (index > 0 && token.kind !== 'op' && item[index - 1]?.kind !== 'op' ? ` ${token.text}` : token.text)).join('').toUpperCase();
   });
 }

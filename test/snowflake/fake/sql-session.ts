@@ -29,7 +29,7 @@ export interface MadeRows {
 
 /** What the account says to a statement that DuckDB cannot run: rows of a query in DuckDB's words, an error, or rows made before. */
 export type Canned =
-  | { readonly sql: string }
+  | { readonly sql: string; readonly delayMs?: number }
   | { readonly error: { readonly code: string; readonly sqlState: string; readonly message: string } }
   | { readonly columns: readonly Column[]; readonly made: MadeRows }
   | { readonly columns: readonly Column[]; readonly rows: Rows['rows'] };
@@ -86,7 +86,10 @@ export class SqlSession {
 
   async #run(text: string, binds: readonly Bind[], describeOnly: boolean, signal: AbortSignal): Promise<Answer> {
     const canned = this.#host.answers.get(normalised(text));
-    if (canned !== undefined) return await this.#canned(canned, describeOnly);
+    if (canned !== undefined) {
+      if ('sql' in canned && canned.delayMs !== undefined && !describeOnly) await delay(canned.delayMs, undefined, { signal });
+      return await this.#canned(canned, describeOnly);
+    }
     const tokens = meaningful(tokensOf(text));
     const words = tokens.map((token) => (token.kind === 'word' ? token.text.toUpperCase() : token.text));
     const arrow = tokens.findIndex((token) => token.text === '->>');

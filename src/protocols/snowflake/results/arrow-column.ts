@@ -232,7 +232,7 @@ interface InstantParts {
 function instantParts(type: Field['type'], array: ArrowArray): InstantParts {
   if (type.typeId === Type.Int) return { epoch: { type, array }, fraction: null, zone: null };
   if (type.typeId !== Type.Struct) throw malformed('an Arrow timestamp of another kind');
-  const names = (type.children ?? []).map((child: Field) => String(child.name));
+  const names = (type.children ?? []).map((child: Field) => child.name);
   const part = (name: string): { readonly type: Field['type']; readonly array: ArrowArray } | null => {
     const index = names.indexOf(name);
     const child = array.children[index];
@@ -298,7 +298,7 @@ function mapInstants(type: Field['type'], array: ArrowArray, scale: number, { ke
   }
   if (type.typeId !== Type.Struct) return validity.array([epoch.bytes]);
   const children = (type.children ?? []).map((child: Field) => {
-    const written = { epoch, fraction, timezone: zone }[String(child.name) as 'epoch'];
+    const written = { epoch, fraction, timezone: zone }[child.name as 'epoch'];
     return validity.array([written?.bytes ?? new Uint8Array(0)]);
   });
   return validity.array([], children);

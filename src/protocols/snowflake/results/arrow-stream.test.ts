@@ -137,6 +137,7 @@ describe('Arrow streams', () => {
       for (const plan of [allMasked, planWith((name) => (name === 'I8' ? 'null' : 'clear')), planWith(() => 'redact')]) {
         const [first, batch] = messages(passed(plan, arrowStream(columns, [rows])).bytes);
         const schema = first?.header as Schema;
+        const header = (batch ?? assert.fail()).header as RecordBatch;
         let buffer = 0;
         for (const field of schema.fields) {
           const own =
@@ -145,7 +146,7 @@ describe('Arrow streams', () => {
               : [Type.Utf8, Type.Binary].includes(field.type.typeId)
                 ? 3
                 : 2;
-          const regions = (batch?.header as RecordBatch).buffers.slice(buffer, buffer + own);
+          const regions = header.buffers.slice(buffer, buffer + own);
           if (own === 3) {
             assert.equal(regions[1]?.length, 4 * (rows + 1), `${field.name} of ${rows} rows`);
             const offsets = batch?.body.subarray(regions[1]?.offset, (regions[1]?.offset ?? 0) + 4 * (rows + 1)) ?? assert.fail();
@@ -154,7 +155,7 @@ describe('Arrow streams', () => {
           }
           buffer += own;
         }
-        for (const { offset } of (batch?.header as RecordBatch).buffers) assert.equal(offset % 8, 0);
+        for (const { offset } of header.buffers) assert.equal(offset % 8, 0);
       }
     }
   });

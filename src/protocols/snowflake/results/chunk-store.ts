@@ -94,7 +94,7 @@ export class ChunkStore {
   }
 
   close(): void {
-    for (const owner of [...this.#byOwner.keys()]) this.forget(owner);
+    for (const owner of this.#byOwner.keys()) this.forget(owner);
   }
 
   #remove(id: string): void {

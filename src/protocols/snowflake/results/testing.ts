@@ -80,10 +80,10 @@ function bitmap(rows: number): Uint8Array {
 
 const nulls = (rows: number): number => Math.floor(rows / 3);
 
-function fixed<Values extends Int8Array | Int16Array | Int32Array | BigInt64Array | Float64Array | Uint32Array>(
+function fixed(
   column: SnowflakeRowType,
   type: DataType,
-  values: (rows: number) => Values,
+  values: (rows: number) => Int8Array | Int16Array | Int32Array | BigInt64Array | Float64Array | Uint32Array,
 ): ArrowColumn {
   return {
     column,
