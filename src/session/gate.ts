@@ -48,6 +48,7 @@ interface Shape {
 export function createGate(deps: GateDeps): OpenGate {
   const sessions = new Set<LiveSession>();
   let draining = false;
+  const sessionOf = (id: SessionId): LiveSession | undefined => [...sessions].find((session) => session.id === id);
   const endOverdue = (): void => {
     for (const session of sessions) {
       const fault = session.overdue();
@@ -108,15 +109,12 @@ export function createGate(deps: GateDeps): OpenGate {
       }
     },
     endSession(id, fault) {
-      for (const session of sessions) {
-        if (session.id !== id) continue;
-        session.end(fault);
-        return true;
-      }
-      return false;
+      const session = sessionOf(id);
+      session?.end(fault);
+      return session !== undefined;
     },
     async alarm(id, code) {
-      for (const session of sessions) if (session.id === id) await session.alarm(code);
+      await sessionOf(id)?.alarm(code);
     },
     endAll(fault) {
       for (const session of sessions) session.end(fault);
