@@ -22,7 +22,6 @@ import type { Denied, GateDeps, GatePolicy, GateSession, Held, OpenGate, Permitt
 import { recordedIdentity } from './identity-facts.ts';
 import { Permit } from './permit.ts';
 import { actor, actorFields, type Recorded, Recorder, type RequestResult, type RequestTemplates } from './recorder.ts';
-
 import { SubjectRecorder } from './subject-recorder.ts';
 
 export type { Denied, Gate, GateDeps, GateMetrics, GatePolicy, GateSession, Held, OpenGate, Permitted } from './gate-port.ts';
