@@ -58,7 +58,10 @@ export function contextOf({ masks = {}, session = {} }: Asked = {}): PlanContext
     masks: { id: JSON.stringify(masks), byClass: masks },
     tokens: {
       meansToken: (text) => text.startsWith('tok_'),
-      open: (_, text) => (text.startsWith('tok_x_') ? { value: text.slice('tok_x_'.length) } : { fault: 'it is no token of this class' }),
+      open: (_, text) =>
+        text.startsWith('tok_x_')
+          ? { value: text.slice('tok_x_'.length).replaceAll('Q', "'").replaceAll('B', '\\') }
+          : { fault: 'it is no token of this class' },
     },
     session: {
       database: 'CLINIC',
