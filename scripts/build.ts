@@ -10,6 +10,7 @@ import { type Plugin, build } from 'esbuild';
 import { publint } from 'publint';
 import { buildConsole } from '../console/build.ts';
 import { buildVerifier } from '../src/evidence/verifier-build.ts';
+import { embedSnowflakeParsers } from './embed-snowflake.ts';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
@@ -28,6 +29,7 @@ const embed: Plugin = {
         contents: `export async function loadParserWasm() { return new Uint8Array(Buffer.from(${JSON.stringify(wasm)}, 'base64')); }`,
       };
     });
+    embedSnowflakeParsers(builder);
     // The thread of the audit log's writer: a program of its own, inside of the one file.
     builder.onLoad({ filter: /src\/audit\/thread-source\.ts$/ }, async () => {
       const thread = await build({

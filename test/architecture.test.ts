@@ -9,7 +9,7 @@ import { test } from 'node:test';
 const root = resolve(import.meta.dirname, '..');
 const src = join(root, 'src');
 
-const engines = ['wire', 'sql', 'policy', 'masking', 'recognisers', 'ocsf', 'audit/tlog'] as const;
+const engines = ['wire', 'sql', 'sql/snowflake', 'policy', 'masking', 'recognisers', 'ocsf', 'audit/tlog'] as const;
 const services = [
   'store',
   'identity',
@@ -30,6 +30,7 @@ const table: Record<string, readonly string[]> = {
   core: [],
   wire: ['core'],
   sql: ['core'],
+  'sql/snowflake': ['core'],
   policy: ['core'],
   masking: ['core'],
   recognisers: [],
@@ -54,6 +55,7 @@ const nodeModules: Record<string, readonly string[]> = {
   recognisers: [],
   ocsf: [],
   sql: ['node:crypto'],
+  'sql/snowflake': ['node:crypto'],
   'audit/tlog': ['node:crypto'],
 };
 
@@ -61,6 +63,7 @@ const nodeModules: Record<string, readonly string[]> = {
 const nodeModuleExceptions: Record<string, readonly string[]> = {
   // The one place that reads the parser's WASM file; the bundle replaces it.
   'sql/parser-wasm.ts': ['node:fs', 'node:module'],
+  'sql/snowflake/wasm.ts': ['node:fs', 'node:module', 'node:path'],
 };
 
 interface Import {

@@ -39,7 +39,9 @@ function source(fields: Readonly<Record<string, unknown>>, where: string, walker
   if (!isEmpty(fields['like'])) {
     const [kind, held] = tagged(fields['like'], 'LIKE');
     if (kind !== 'Plain' && kind !== 'Parenthesized') throw nodeKind(`LIKE ${kind}`);
-    const { columns } = mustFind(objectName(node(held, 'LikePlain')['name']), walker.env.context);
+    const like = mustFind(objectName(node(held, 'LikePlain')['name']), walker.env.context);
+    walker.findings.relation(qualifiedName(like), 'read');
+    const { columns } = like;
     if (columns === null) throw relationUnknown('LIKE');
     return columns;
   }

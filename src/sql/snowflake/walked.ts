@@ -41,5 +41,3 @@ export interface Walked {
   readonly limit: number | null;
   readonly changes: readonly SessionChange[];
 }
-
-export type Walk = (tree: unknown, env: WalkEnv) => Walked;

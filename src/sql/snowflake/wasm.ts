@@ -12,7 +12,7 @@ export async function loadSnowflakeWasm(name: ParserName): Promise<Uint8Array<Ar
 }
 
 /** The first does not export its binary by name. */
-function wasmPath(name: ParserName): string {
+export function wasmPath(name: ParserName): string {
   const { resolve } = createRequire(import.meta.url);
   return name === 'polyglot'
     ? resolve('@polyglot-sql/sdk/polyglot_sql.wasm')
