@@ -117,7 +117,7 @@ test('an opaque view is read by who sees everything', () => {
 });
 
 test('each view is walked once: hundreds on top of each other', () => {
-  const tower = Array.from({ length: 300 }, (_, level) =>
+  const tower = Array.from({ length: 100 }, (_, level) =>
     relation(
       `T${level}`,
       'A B',
@@ -128,6 +128,6 @@ test('each view is walked once: hundreds on top of each other', () => {
   let parsed = 0;
   const counting = { parse: (text: string) => ((parsed += 1), parsers.parse(text)) };
   const found = protectSnowflake(catalogueOf([...RELATIONS, ...tower.toReversed()]), RULES, counting);
-  assert.deepEqual(found.columns.get('DB.PUBLIC.T299.B'), ['phi.ssn']);
-  assert.ok(parsed <= 304);
+  assert.deepEqual(found.columns.get('DB.PUBLIC.T99.B'), ['phi.ssn']);
+  assert.ok(parsed <= 104);
 });

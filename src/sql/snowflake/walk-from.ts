@@ -143,7 +143,7 @@ export function relationLeaf(parts: readonly string[], walker: Walker): { readon
   const { context } = walker.env;
   const relation = mustFind(parts, context);
   const name = qualifiedName(relation);
-  walker.findings.relation(name, 'read');
+  walker.findings.relation(relation, 'read');
   walker.findings.effects.add('read');
   const columns = readColumns(relation, context);
   return {
