@@ -3,7 +3,7 @@
 
 import { type MaskSet, maskOfClass } from '../../core/decision.ts';
 import type { Effect, RelationUse, Unknown } from '../../core/facts.ts';
-import type { Bind, PlanContext, SessionChange, SnowflakeClassRule } from './types.ts';
+import type { Bind, PlanContext, SessionChange, SnowflakeClassRule, SnowflakeRelation } from './types.ts';
 import type { Edit } from './walked.ts';
 import { equalityClass, made, type Family, type Taint } from './values.ts';
 
@@ -17,6 +17,10 @@ const REMEDY_MADE = 'Select the column as it is: it is shown by its mask. Functi
 export class Findings {
   readonly effects = new Set<Effect>();
   readonly relations = new Map<string, RelationUse>();
+  /** Of those, with a protected column, whoever sees it. */
+  readonly protectedRelations = new Set<string>();
+  /** An error may show a whole row: columns that the statement does not name, too. */
+  touchesHidden = false;
   readonly columns = new Set<string>();
   readonly shown = new Set<string>();
   readonly tested = new Set<string>();
@@ -44,8 +48,12 @@ export class Findings {
     this.unknowns.push(unknown);
   }
 
-  relation(name: string, access: 'read' | 'write'): void {
+  relation(relation: Pick<SnowflakeRelation, 'database' | 'schema' | 'name' | 'columns'>, access: 'read' | 'write'): void {
+    const name = `${relation.database}.${relation.schema}.${relation.name}`;
     this.relations.set(`${name} ${access}`, { name, access });
+    const classes = (relation.columns ?? []).flatMap((each) => this.#context.protection.columns.get(`${name}.${each.name}`) ?? []);
+    if (classes.length > 0) this.protectedRelations.add(name);
+    if (classes.some((each) => this.isHidden(each))) this.touchesHidden = true;
   }
 
   /** The value decides about rows. */

@@ -19,11 +19,21 @@ export function protectSnowflake(
   return new Closure(catalogue, rules, parsers).all();
 }
 
+class Needed extends Error {
+  readonly relation: SnowflakeRelation;
+
+  constructor(relation: SnowflakeRelation) {
+    super(relation.name);
+    this.relation = relation;
+  }
+}
+
 class Closure {
   readonly #columns = new Map<string, readonly string[]>();
   readonly #opaque = new Set<string>();
   readonly #stored = new Set<string>();
   readonly #total = new Set<string>();
+  readonly #trees = new Map<string, ReturnType<SnowflakeParsers['parse']>>();
   readonly #state = new Map<string, 'open' | 'done'>();
   readonly #catalogue: SnowflakeCatalogue;
   readonly #rules: readonly SnowflakeClassRule[];
@@ -52,15 +62,42 @@ class Closure {
     }
   }
 
-  /** @returns false while the relation itself is being closed: it is made from itself. */
-  #close(relation: SnowflakeRelation): boolean {
-    const name = qualifiedName(relation);
-    const state = this.#state.get(name);
-    if (state !== undefined) return state === 'done';
-    this.#state.set(name, 'open');
-    if (!this.#isKnown(relation)) this.#opaque.add(name);
-    this.#state.set(name, 'done');
-    return true;
+  /** What a relation is made from is closed first. Not recursive: views stand on views. */
+  #close(relation: SnowflakeRelation): void {
+    const waiting = [relation];
+    for (let next = waiting.at(-1); next !== undefined; next = waiting.at(-1)) {
+      const name = qualifiedName(next);
+      if (this.#state.get(name) !== 'done') {
+        this.#state.set(name, 'open');
+        const needed = this.#settle(next);
+        if (needed !== null) {
+          waiting.push(needed);
+          continue;
+        }
+        this.#state.set(name, 'done');
+      }
+      waiting.pop();
+    }
+  }
+
+  /** @returns what must be closed before, or null when it is settled. */
+  #settle(relation: SnowflakeRelation): SnowflakeRelation | null {
+    try {
+      if (!this.#isKnown(relation)) this.#opaque.add(qualifiedName(relation));
+      return null;
+    } catch (error) {
+      if (!(error instanceof Needed)) throw error;
+      // Made from itself.
+      if (this.#state.get(qualifiedName(error.relation)) !== 'open') return error.relation;
+      this.#opaque.add(qualifiedName(relation));
+      return null;
+    }
+  }
+
+  #parse(name: string, definition: string): ReturnType<SnowflakeParsers['parse']> {
+    const known = this.#trees.get(name) ?? this.#parsers.parse(definition);
+    this.#trees.set(name, known);
+    return known;
   }
 
   #isKnown(relation: SnowflakeRelation): boolean {
@@ -72,15 +109,14 @@ class Closure {
 
   /** Takes over what the columns of a definition are made from. */
   #read(relation: SnowflakeRelation, columns: NonNullable<SnowflakeRelation['columns']>, definition: string): boolean {
-    const parsed = this.#parsers.parse(definition);
+    const parsed = this.#parse(qualifiedName(relation), definition);
     if ('fault' in parsed) return false;
-    let isRound = false;
     const catalogue: SnowflakeCatalogue = {
       ...this.#catalogue,
       relations: this.#catalogue.relations,
       relation: (database, schema, name) => {
         const found = this.#catalogue.relation(database, schema, name);
-        if (found !== undefined && !this.#close(found)) isRound = true;
+        if (found !== undefined && this.#state.get(qualifiedName(found)) !== 'done') throw new Needed(found);
         return found;
       },
     };
@@ -104,7 +140,7 @@ class Closure {
       binds: [],
       extra: new Map(),
     });
-    if (isRound || walked.unknowns.length > 0 || walked.verb !== 'SELECT' || walked.values.length !== columns.length) return false;
+    if (walked.unknowns.length > 0 || walked.verb !== 'SELECT' || walked.values.length !== columns.length) return false;
     // A star was written out when the view was made: since then its tables may have got other columns.
     const isStarred = JSON.stringify(parsed.tree).includes('Wildcard":{');
     if (isStarred && walked.values.some((each, index) => each.name !== null && each.name !== columns[index]?.name)) return false;

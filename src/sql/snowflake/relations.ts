@@ -9,7 +9,7 @@ import { relationUnknown } from './walker.ts';
 
 /** @param parts of a name as stored: database and schema may be left out. */
 export function qualify(parts: readonly string[], context: PlanContext): readonly [string, string, string] | null {
-  const [name, schema, database] = [...parts].reverse();
+  const [name, schema, database] = parts.toReversed();
   const inDatabase = database ?? context.session.database;
   const inSchema = schema ?? context.session.schema;
   if (parts.length > 3 || name === undefined || inDatabase === null || inSchema === null) return null;

@@ -108,6 +108,8 @@ export interface PlanContext {
   readonly masks: MaskSet;
   readonly tokens: TokenReader;
   readonly session: SnowflakeSession;
+  /** `DATABASE.SCHEMA.NAME` of user functions that the operator vouches for: they tell nothing and fail for no value. Absent = none. */
+  readonly safeFunctions?: ReadonlySet<string>;
 }
 
 /** One column of the answer. */

@@ -5,7 +5,7 @@ import { findRelation, mustFind, qualifiedName, qualify, readColumns } from './r
 import { type Column, Scope } from './scope.ts';
 import type { SnowflakeColumn, SnowflakeRelation } from './types.ts';
 import type { Family } from './values.ts';
-import { typeFamily } from './walk-expression.ts';
+import { typeFamily } from './walk-cast.ts';
 import { readVersion, relationLeaf } from './walk-from.ts';
 import { store } from './walk-write.ts';
 import { nameOf, objectName, relationUnknown, type Rows, type Walker } from './walker.ts';
@@ -89,7 +89,7 @@ function readColumn(tree: unknown, walker: Walker): SnowflakeColumn {
   const { name, data_type: type, options } = node(tree, 'ColumnDef');
   for (const each of list(options)) {
     const [kind, held] = tagged(node(each, 'ColumnOption')['option'], 'column option');
-    if (kind === 'Default') walker.expression(held, new Scope(null));
+    if (kind === 'Default') store(walker.expression(held, new Scope(null)), 'a default', walker);
     else if (!PLAIN_OPTIONS.has(kind)) throw nodeKind(`column option ${kind}`);
   }
   return { name: nameOf(name), type: TYPES[typeFamily(type).family], isNullable: true };
@@ -142,7 +142,8 @@ function created(tree: unknown, keeps: boolean, walker: Walker): Created {
   if (path === null) throw relationUnknown(parts.join('.'));
   walker.findings.effects.add('ddl');
   walker.findings.effects.add('write');
-  walker.findings.relation(path.join('.'), 'write');
+  const [database, schema, made] = path;
+  walker.findings.relation({ database, schema, name: made, columns: null }, 'write');
   const old = findRelation(parts, walker.env.context);
   // In place of a protected table another would stand, whose columns the policy does not mean.
   if (old !== undefined && !walker.env.context.session.own.has(qualifiedName(old)) && hidesAnything(old, walker)) {

@@ -4,8 +4,10 @@
 import { BARE_CONTEXT, MAX_WEIGHT } from './functions.ts';
 import { isEmpty, list, node, nodeKind, tagged, textOf } from './nodes.ts';
 import type { Scope } from './scope.ts';
-import { constant, type Family, familyOf, isOneFamily, NULL_VALUE, oneOf, type Taint } from './values.ts';
+import { constant, type Family, isOneFamily, NULL_VALUE, oneOf, type Taint } from './values.ts';
+import { readCast, readPath, typeFamily } from './walk-cast.ts';
 import { callFunction } from './walk-function.ts';
+import { readLike } from './walk-like.ts';
 import { isBare, nameOf, relationUnknown, type Walker } from './walker.ts';
 
 type Reader = (held: unknown, scope: Scope, walker: Walker) => Taint;
@@ -128,6 +130,8 @@ function column(parts: readonly unknown[], scope: Scope): Taint {
   if (found !== null) return found;
   const [only] = parts;
   if (parts.length === 1 && isBare(only) && BARE_CONTEXT.has(names[0] ?? '')) return constant(null);
+  // The next number of a sequence.
+  if (parts.length > 1 && isBare(parts.at(-1)) && names.at(-1) === 'NEXTVAL') return constant('number', false);
   throw relationUnknown(`column ${names.join('.')}`);
 }
 
@@ -216,34 +220,6 @@ function joined(parts: readonly unknown[], scope: Scope, walker: Walker, family:
   );
 }
 
-function readLike(fields: Readonly<Record<string, unknown>>, scope: Scope, walker: Walker): Taint {
-  const { expr, pattern, escape_char: escape } = fields;
-  const value = walker.expression(expr, scope);
-  const [kind, entries] = tagged(pattern, 'pattern');
-  const patterns = kind === 'Tuple' ? list(entries) : (likeAll(kind, entries) ?? [pattern]);
-  const values = patterns.map((each) => walker.expression(each, scope));
-  if (!isEmpty(escape)) walker.constants.read(escape);
-  const isTotal =
-    isEmpty(escape) && [value, ...values].every((each) => each.family === 'text') && values.every((each) => each.sources.size === 0);
-  return walker.findings.make([value, ...values], 'boolean', isTotal, 'LIKE');
-}
-
-/** `LIKE ALL (...)`: sqlparser reads a function. */
-function likeAll(kind: string, held: unknown): readonly unknown[] | null {
-  if (kind !== 'Function') return null;
-  const { name, args } = node(held, 'Function');
-  const [part, ...others] = list(name);
-  const [tag, ident] = tagged(part, 'name');
-  if (others.length > 0 || tag !== 'Identifier' || nameOf(ident) !== 'ALL') return null;
-  const [, inner] = tagged(args, 'arguments');
-  return list(node(inner, 'FunctionList')['args']).map((each) => {
-    const [how, given] = tagged(each, 'argument');
-    const [what, expression] = how === 'Unnamed' ? tagged(given, 'argument') : ['', null];
-    if (what !== 'Expr') throw nodeKind('LIKE ALL');
-    return expression;
-  });
-}
-
 function readRound(held: unknown, scope: Scope, walker: Walker): Taint {
   const { expr, field } = node(held, 'Ceil');
   const [kind, scale] = tagged(field, 'Ceil');
@@ -264,55 +240,6 @@ function readCase(held: unknown, scope: Scope, walker: Walker): Taint {
   const isSure = subject.length > 0 ? isComparable([...subject, ...tests]) : tests.every((each) => each.family === 'boolean');
   const isTotal = isSure && isOneFamily(results);
   return walker.findings.make([...subject, ...tests, ...results], oneOf(results).family, isTotal, 'CASE');
-}
-
-/** @returns the family of a type, and whether it has arguments: a length or scale that a value may not fit in. */
-export function typeFamily(type: unknown): { readonly family: Family; readonly isBounded: boolean; readonly name: string } {
-  const [kind, held] = tagged(type, 'type');
-  if (kind === 'Custom') {
-    const [name, parameters] = list(held);
-    const [part] = list(name);
-    const [tag, ident] = tagged(part, 'type');
-    if (tag !== 'Identifier' || list(name).length !== 1) throw nodeKind('type');
-    return { family: familyOf(nameOf(ident)), isBounded: list(parameters).length > 0, name: nameOf(ident) };
-  }
-  const name = kind === 'TimestampNtz' ? 'TIMESTAMP_NTZ' : kind.toUpperCase();
-  const isBounded = !isEmpty(held) && !(Array.isArray(held) && held.every((each) => isEmpty(each)));
-  return { family: familyOf(name), isBounded, name };
-}
-
-/** Casts that hold every value: to a text without a length, to VARIANT, of a date to a timestamp. */
-function readCast(held: unknown, scope: Scope, walker: Walker): Taint {
-  const { kind, expr, data_type: type } = node(held, 'Cast');
-  const value = walker.expression(expr, scope);
-  const { family, isBounded, name } = typeFamily(type);
-  const known = value.family !== null && value.family !== 'other' && value.family !== 'binary';
-  const isTotal =
-    value === NULL_VALUE ||
-    (kind === 'TryCast' && value.family === 'text') ||
-    (!isBounded && known && (family === 'text' || name === 'VARIANT' || (family === 'timestamp' && value.family === 'date')));
-  if (kind !== 'TryCast' && kind !== 'Cast' && kind !== 'DoubleColon') throw nodeKind('Cast.kind');
-  return walker.findings.make([value], family, isTotal, `a cast to ${name}`);
-}
-
-function readPath(held: unknown, scope: Scope, walker: Walker): Taint {
-  const { value, path } = node(held, 'JsonAccess');
-  const base = walker.expression(value, scope);
-  const keys = list(node(path, 'JsonPath')['path']).flatMap((step) => {
-    const [kind, inner] = tagged(step, 'path');
-    if (kind === 'Dot') {
-      node(inner, 'Dot');
-      return [];
-    }
-    if (kind !== 'Bracket') throw nodeKind(`path ${kind}`);
-    return [node(inner, 'Bracket')['key']];
-  });
-  const indexes = keys.map((key) => walker.expression(key, scope));
-  const isTotal =
-    base.family === 'variant' &&
-    keys.every((key) => tagged(key, 'path')[0] === 'Value') &&
-    indexes.every((each) => each.sources.size === 0);
-  return walker.findings.make([base, ...indexes], 'variant', isTotal, 'a path');
 }
 
 /** Its one value; that there are more rows fails. */

@@ -24,7 +24,7 @@ export function store(value: Taint, where: string, walker: Walker): void {
 export function target(tree: unknown, walker: Walker): SnowflakeRelation {
   const relation = mustFind(objectName(tree), walker.env.context);
   walker.findings.effects.add('write');
-  walker.findings.relation(qualifiedName(relation), 'write');
+  walker.findings.relation(relation, 'write');
   return relation;
 }
 

@@ -109,7 +109,6 @@ function result(verb: string, rows: Rows | null, findings: Findings, env: WalkEn
   });
   const classes = new Set([...findings.columns].flatMap((each) => classesOf(each, undefined, context)));
   for (const each of [...findings.classes, ...(outputs ?? []).flatMap((output) => output.classes)]) classes.add(each);
-  const protectedRelations = new Set([...context.protection.columns.keys()].map((name) => name.slice(0, name.lastIndexOf('.'))));
   const open = sorted(rows?.open ?? []);
   return {
     verb,
@@ -125,21 +124,12 @@ function result(verb: string, rows: Rows | null, findings: Findings, env: WalkEn
     unknowns: findings.unknowns,
     edits: [...findings.edits.values()].sort((a, b) => a.start - b.start),
     bindEdits: findings.bindEdits,
-    mayTell: [...classes].some((each) => findings.isHidden(each)) || touchesHidden(findings, context.protection.columns),
-    unbounded: open.some((each) => protectedRelations.has(each)),
+    mayTell: findings.touchesHidden || [...classes].some((each) => findings.isHidden(each)),
+    unbounded: open.some((each) => findings.protectedRelations.has(each)),
     limit: rows?.limit ?? null,
     changes: findings.changes,
     values: rows?.columns ?? [],
   };
-}
-
-/** An error may show a whole row: columns that the statement does not name, too. */
-function touchesHidden(findings: Findings, columns: ReadonlyMap<string, readonly string[]>): boolean {
-  const relations = new Set([...findings.relations.values()].map((each) => each.name));
-  for (const [name, classes] of columns) {
-    if (relations.has(name.slice(0, name.lastIndexOf('.'))) && classes.some((each) => findings.isHidden(each))) return true;
-  }
-  return false;
 }
 
 function sorted(names: Iterable<string>): string[] {
