@@ -44,6 +44,20 @@ const embed: Plugin = {
       const code = thread.outputFiles[0]?.text ?? '';
       return { loader: 'js', contents: `export const threadSource = { code: ${JSON.stringify(code)}, isText: true };` };
     });
+    // The threads that mask results of Snowflake: the same.
+    builder.onLoad({ filter: /src\/protocols\/snowflake\/results\/worker-source\.ts$/ }, async () => {
+      const thread = await build({
+        entryPoints: [join(root, 'src', 'protocols', 'snowflake', 'results', 'worker.ts')],
+        bundle: true,
+        write: false,
+        platform: 'node',
+        format: 'esm',
+        target: 'node24',
+        logLevel: 'warning',
+      });
+      const code = thread.outputFiles[0]?.text ?? '';
+      return { loader: 'js', contents: `export const resultWorkerSource = { code: ${JSON.stringify(code)}, isText: true };` };
+    });
     // The verifier that lies in every evidence bundle: a programme of its own as well.
     builder.onLoad({ filter: /src\/evidence\/verifier-source\.ts$/ }, () => ({
       loader: 'js',

@@ -14,6 +14,7 @@ import { Secret } from '../core/secret.ts';
 import type { Protocol, Target } from '../core/target.ts';
 import { type Policy, type PolicyText, rolesOf } from '../policy/index.ts';
 import { resolveSecret } from '../secrets/index.ts';
+import { createCodeFlow } from '../identity/index.ts';
 import { claimDigests } from '../session/identity-facts.ts';
 import { createSessionControl, endedByPerson } from '../session/session-control.ts';
 import { createSessionSlots, createSlotMemory } from '../session/session-slots.ts';
@@ -254,6 +255,7 @@ async function compose(config: LoadedConfig, ports: GatewayPorts, undo: (() => P
     onSessionClosed: (id) => audit.forgetSession(id),
     onSubjectFault: ports.onFatal,
     thread: 0,
+    snowflake: { browserLogin: consoleClients.length === 0 ? null : createCodeFlow({ providers: consoleClients, clock, random }) },
     clock,
     random,
     logger,

@@ -141,6 +141,7 @@ export const configSchema = z
   .superRefine((config, context) => {
     tokenKeysAreUsable(config, context);
     consoleIsReachable(config, context);
+    snowflakeIsReachable(config, context);
     for (const [list, key] of [
       [config.targets, 'targets'],
       [config.identity.providers, 'identity.providers'],
@@ -194,6 +195,21 @@ function tokenKeysAreUsable(
   tokenKeys.forEach(({ id }, index) => {
     if (seen.has(id)) refuse(['tokenKeys', index, 'id'], `${id} is defined twice`);
     seen.add(id);
+  });
+}
+
+/** Links of a session lead to one place, whichever listener it came in by. */
+function snowflakeIsReachable({ listeners }: { readonly listeners: readonly z.output<typeof listener>[] }, context: z.RefinementCtx): void {
+  let first: string | undefined;
+  listeners.forEach((each, index) => {
+    if (each.protocol !== 'snowflake' || each.publicUrl === undefined) return;
+    const refuse = (message: string): void => context.addIssue({ code: 'custom', path: ['listeners', index, 'publicUrl'], message });
+    const { protocol, hostname, pathname, search } = new URL(each.publicUrl);
+    if (protocol !== 'https:' && !isLoopback(hostname)) refuse('expected an https URL; http is accepted on loopback only');
+    if (pathname !== '/' || search !== '' || each.publicUrl.endsWith('/'))
+      refuse('expected scheme, host and port only, without a slash at the end');
+    if (first !== undefined && first !== each.publicUrl) refuse('all Snowflake listeners have the same publicUrl');
+    first ??= each.publicUrl;
   });
 }
 

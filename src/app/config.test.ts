@@ -229,7 +229,7 @@ test('a Snowflake target loads with names as Snowflake reads them', async () => 
   const [target] = document.targets;
   assert.ok(target?.protocol === 'snowflake');
   assert.deepEqual([target.role, target.warehouse, target.databases], ['GATE_READER', 'Gate WH', ['CLINIC', 'Mixed']]);
-  assert.deepEqual([target.tls.mode, target.roles, target.maxHoldMs], ['verify-full', [], 1_800_000]);
+  assert.equal(target.tls.mode, 'verify-full');
   assert.deepEqual(document.listeners[0]?.protocol, 'snowflake');
 });
 
@@ -280,4 +280,25 @@ test('a protocol that there is not is told with those that there are', async () 
   );
   assert.match(await faultsOf(good.replace(/(name: clinic\n) *protocol: postgres\n/, '$1')), /targets\[0\]\.protocol: is missing/);
   assert.match(await faultsOf(good.replace('  - protocol: postgres', '  - protocol: mysql')), /listeners\[0\]\.protocol: must be one of/);
+});
+
+test('a Snowflake account is spoken to by TLS, and links lead to one https address', async () => {
+  const plain = ofSnowflake.replace('    role: gate_reader', '    role: gate_reader\n    tls: { mode: disable, insecure: true }');
+  assert.match(await faultsOf(plain), /targets\[0\]\.tls\.mode: myorg-acct1\.snowflakecomputing\.com is not loopback/);
+  assert.equal(await faultsOf(plain.replace('address: myorg-acct1.snowflakecomputing.com:443', 'address: 127.0.0.1:9000')), '');
+  const withUrl = (url: string): string =>
+    ofSnowflake.replace('    address: 127.0.0.1:6432', `    publicUrl: ${url}\n    address: 127.0.0.1:6432`);
+  assert.equal(await faultsOf(withUrl('https://gate.example.com:8443')), '');
+  assert.match(await faultsOf(withUrl('http://gate.example.com')), /publicUrl: expected an https URL/);
+  assert.match(await faultsOf(withUrl('https://gate.example.com/x')), /publicUrl: expected scheme, host and port only/);
+  assert.match(await faultsOf(withUrl('https://gate.example.com/')), /publicUrl: expected scheme, host and port only/);
+  const second = '  - { protocol: snowflake, address: "127.0.0.1:6433", insecure: true, publicUrl: "https://b.example.com" }\napi:';
+  assert.match(
+    await faultsOf(withUrl('https://a.example.com').replace('api:', second)),
+    /listeners\[1\]\.publicUrl: all Snowflake listeners/,
+  );
+  assert.match(
+    await faultsOf(good.replace('    address: 127.0.0.1:6432', '    publicUrl: https://x.example.com\n    address: 127.0.0.1:6432')),
+    /listeners\[0\]\.publicUrl: unknown key/,
+  );
 });

@@ -110,3 +110,19 @@ describe('proposals of classes', () => {
     assert.deepEqual(sampled, []);
   });
 });
+
+it('a proposal for a target whose names begin with a database names it', async () => {
+  const { analyst } = setting([{ ...column('PATIENTS', 'EMAIL_ADDRESS'), database: 'CLINIC', schema: 'PUBLIC' }], {});
+  const { proposals } = await proposeClasses(policy, [analyst], null, never);
+  assert.deepEqual(
+    proposals.map((proposal) => proposal.column),
+    ['clinic:CLINIC.PUBLIC.PATIENTS.EMAIL_ADDRESS'],
+  );
+});
+
+it('a target that is never sampled is judged by names, said so, and not recorded as sampled', async () => {
+  const { analyst, entries, sampled } = setting([column('patients', 'email_address')], { email_address: ['a@b.c'] });
+  const { proposals, notes } = await proposeClasses(policy, [{ ...analyst, isNeverSampled: true }], { by, audit: audit(entries) }, never);
+  assert.deepEqual([proposals.length, entries, sampled], [1, [], []]);
+  assert.deepEqual(notes, ['values of clinic are not sampled: its proposals are by name only']);
+});

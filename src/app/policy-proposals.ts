@@ -38,8 +38,10 @@ export async function proposeClasses(
     signal.throwIfAborted();
     const { target } = analyst;
     const covered = await analyst.under(columnPolicyOf(policy, target)).protectedColumns();
-    const open = (await analyst.columns()).filter(({ schema, relation, column }) => !covered.has(`${schema}.${relation}.${column}`));
-    const samples = sampling === null ? null : await sampleAll(analyst, open, sampling, notes, limited);
+    const open = (await analyst.columns()).filter((column) => !covered.has(partsOf(column).join('.')));
+    const mayLook = sampling !== null && analyst.isNeverSampled !== true;
+    if (sampling !== null && !mayLook) notes.push(`values of ${target} are not sampled: its proposals are by name only`);
+    const samples = !mayLook ? null : await sampleAll(analyst, open, sampling, notes, limited);
     for (const column of open) {
       const { schema, relation, column: name, kind } = column;
       const values = samples?.get(`${schema}.${relation}`)?.get(name) ?? null;
@@ -47,7 +49,7 @@ export async function proposeClasses(
       if (proposal === null) continue;
       const { content } = proposal;
       proposals.push({
-        column: `${target}:${[schema, relation, name].map(patternOf).join('.')}`,
+        column: `${target}:${partsOf(column).map(patternOf).join('.')}`,
         class: proposal.class,
         isDeclared: policy.classNames.includes(proposal.class),
         evidence: evidenceText(proposal),
@@ -58,6 +60,10 @@ export async function proposeClasses(
   }
   if (proposals.length > maxProposals) notes.push(`${proposals.length - maxProposals} further columns are not listed`);
   return { proposals: proposals.slice(0, maxProposals), notes };
+}
+
+function partsOf({ database, schema, relation, column }: StoredColumn): readonly string[] {
+  return [...(database === undefined ? [] : [database]), schema, relation, column];
 }
 
 /** A pattern has no room for blanks, quotes, dots and colons of a name. */

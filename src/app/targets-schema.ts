@@ -86,15 +86,19 @@ const snowflake = z.strictObject({
   warehouse: identifier,
   databases: z.array(identifier).min(1).max(200),
   tls: upstreamTls,
-  roles: z.array(identifier).max(200).default([]),
   safeFunctions: z.array(z.string().min(1)).default([]),
-  maxHoldMs: z.int().min(60_000).max(86_400_000).default(1_800_000),
   subjects: z
     .never({ error: 'is not supported on Snowflake targets: whose data a statement touched is not told there; remove it' })
     .optional(),
 });
 
-export const target = z.discriminatedUnion('protocol', [postgres, snowflake]);
+export const target = z.discriminatedUnion('protocol', [
+  postgres,
+  snowflake.superRefine(({ tls, address: { host } }, context) => {
+    if (tls.mode !== 'disable' || isLoopback(host)) return;
+    context.addIssue({ code: 'custom', path: ['tls', 'mode'], message: `${host} is not loopback: an account is spoken to by TLS only` });
+  }),
+]);
 
 export type SnowflakeTargetDocument = z.output<typeof snowflake>;
 export type PostgresTargetDocument = z.output<typeof postgres>;

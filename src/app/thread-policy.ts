@@ -6,21 +6,24 @@ import type { TargetName } from '../core/ids.ts';
 import type { ColumnPolicy } from '../core/ports.ts';
 import { classRules, decide, hasAccess, masksFor, type Policy, rolesOf, subjectsOf } from '../policy/index.ts';
 import type { TargetPolicy } from '../protocols/postgres/planner.ts';
+import type { SnowflakeTargetPolicy } from '../protocols/snowflake/planner.ts';
 import type { GatePolicy } from '../session/gate.ts';
 import type { ConfigDocument } from './config-schema.ts';
-import type { PostgresTargetDocument } from './targets-schema.ts';
+import type { PostgresTargetDocument, SnowflakeTargetDocument } from './targets-schema.ts';
 
 export class ThreadPolicy {
   readonly #targets: ConfigDocument['targets'];
   #policy: Policy;
   #forGate: GatePolicy;
   #forTargets: ReadonlyMap<string, TargetPolicy>;
+  #forSnowflake: ReadonlyMap<string, SnowflakeTargetPolicy>;
 
   constructor(policy: Policy, targets: ConfigDocument['targets']) {
     this.#targets = targets;
     this.#policy = policy;
     this.#forGate = gatePolicyOf(policy);
     this.#forTargets = targetPoliciesOf(policy, targets);
+    this.#forSnowflake = snowflakePoliciesOf(policy, targets);
   }
 
   get policy(): Policy {
@@ -39,12 +42,21 @@ export class ThreadPolicy {
     return found;
   }
 
+  /** The same object until the version changes. */
+  forSnowflake(target: TargetName): SnowflakeTargetPolicy {
+    const found = this.#forSnowflake.get(target);
+    if (found === undefined) throw new SallyportError('SP_INTERNAL', `no Snowflake target ${target}`);
+    return found;
+  }
+
   /** Follow up with `OpenGate.policyChanged` in the same turn. */
   replace(policy: Policy): void {
     const forTargets = targetPoliciesOf(policy, this.#targets);
+    const forSnowflake = snowflakePoliciesOf(policy, this.#targets);
     this.#policy = policy;
     this.#forGate = gatePolicyOf(policy);
     this.#forTargets = forTargets;
+    this.#forSnowflake = forSnowflake;
   }
 }
 
@@ -75,6 +87,16 @@ function targetPoliciesOf(policy: Policy, targets: ConfigDocument['targets']): R
         residuals: { catalogueTexts, partitionOrder },
       },
     ]),
+  );
+}
+
+function snowflakePoliciesOf(policy: Policy, targets: ConfigDocument['targets']): ReadonlyMap<string, SnowflakeTargetPolicy> {
+  const ofSnowflake = targets.filter((target): target is SnowflakeTargetDocument => target.protocol === 'snowflake');
+  return new Map(
+    ofSnowflake.map(({ name, safeFunctions }) => {
+      const { version, classRules: rules } = columnPolicyOf(policy, name);
+      return [name, { version, classRules: rules, safeFunctions: new Set(safeFunctions) }];
+    }),
   );
 }
 

@@ -17,8 +17,9 @@ import type {
   TargetStatus,
 } from '../core/ports.ts';
 import { Secret } from '../core/secret.ts';
-import type { Target } from '../core/target.ts';
+import type { Protocol, Target } from '../core/target.ts';
 import { createOidcAuthenticator } from '../identity/index.ts';
+import type { BrowserLoginPort } from '../protocols/snowflake/browser-login.ts';
 import { createPostgresAdapter, type PostgresTargetConfig } from '../protocols/postgres/adapter.ts';
 import { resolveSecret } from '../secrets/index.ts';
 import { createGate, type OpenGate } from '../session/gate.ts';
@@ -32,7 +33,8 @@ import type { ConfigDocument } from './config-schema.ts';
 import { environment, type LoadedConfig } from './config.ts';
 import { createMetrics, type GatewayMetrics } from './metrics.ts';
 import type { PolicySetting } from './policy-source.ts';
-import { ProtocolAdapters } from './protocol-adapters.ts';
+import { type ProtocolAdapter, ProtocolAdapters } from './protocol-adapters.ts';
+import { createGatewaySnowflake, usesSnowflake } from './snowflake.ts';
 import type { Policy } from '../policy/index.ts';
 import type { ThreadPolicy } from './thread-policy.ts';
 import { type SubjectSettings, subjectWriterOf } from './subjects.ts';
@@ -74,6 +76,8 @@ export interface TrafficDeps {
   readonly onSubjectFault: (fault: SallyportError) => void;
   /** 0 = the main thread. */
   readonly thread: number;
+  /** Undefined: this thread serves no Snowflake clients. `browserLogin` null: people do not log in to those with a browser. */
+  readonly snowflake?: { readonly browserLogin: BrowserLoginPort | null };
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -178,7 +182,13 @@ export function createTraffic(deps: TrafficDeps): Traffic {
     },
     cancelElsewhere: deps.cancelElsewhere,
   });
-  const adapters = new ProtocolAdapters(new Map([['postgres', postgres]]));
+  const snowflake =
+    deps.snowflake === undefined || !usesSnowflake(document)
+      ? null
+      : createGatewaySnowflake({ ...deps, ...deps.snowflake, gate, policy: (target) => policy.forSnowflake(target) });
+  const adapters = new ProtocolAdapters(
+    new Map<Protocol, ProtocolAdapter>([['postgres', postgres], ...(snowflake === null ? [] : ([['snowflake', snowflake]] as const))]),
+  );
   return {
     gate,
     adapters,

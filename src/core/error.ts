@@ -57,13 +57,13 @@ export const ERROR_CODES = {
     'limit',
     true,
     'too many log-ins have failed; the next one has to wait',
-    'Wait a minute; check the token and the database name.',
+    'Wait a minute; check the token and the name of the target.',
   ),
   SP_TARGET_UNKNOWN: code(
     'denied',
     false,
     'no such target, or no access to it',
-    'Use a target name you have access to as the database name.',
+    'Use the name of a target you have access to as database (PostgreSQL) or account (Snowflake).',
   ),
   SP_SESSION_LIMIT: code('limit', true, 'too many sessions', 'Close other sessions and try again.'),
   SP_ROW_TOO_LARGE: code(
@@ -150,6 +150,12 @@ export const ERROR_CODES = {
     false,
     'a protected column was about to leave unmasked; the session was ended',
     'Report this to the operator.',
+  ),
+  SP_LINEAGE_DISAGREEMENT: code(
+    'internal',
+    false,
+    'the answer does not have the columns that were planned for; nothing of it was passed',
+    'Name the columns one by one, or report this to the operator.',
   ),
   SP_CATALOGUE_UNAVAILABLE: code('upstream', true, 'the catalogue of the target cannot be read', 'Try again later.'),
   SP_SHUTTING_DOWN: code('unavailable', true, 'the gateway is shutting down', 'Connect again.'),

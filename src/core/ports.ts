@@ -434,6 +434,8 @@ export interface TargetAnalyst {
   /** Columns of everything that can be read: tables, views, foreign tables; nothing of the system. By schema and relation, then as they
    *  stand there. The same list as long as the catalogue is the same. */
   tree(): Promise<readonly TreeColumn[]>;
+  /** `sample` never reads anything. */
+  readonly isNeverSampled?: true;
   /** Reads some rows of one relation on a connection of its own, within two seconds, reading only. The values are protected data: they
    *  are looked at and forgotten, never shown, logged or kept.
    *  @returns by name of the column, at most 200 texts of at most 200 characters, without NULLs; null when it cannot be read */
@@ -445,6 +447,7 @@ export interface TargetAnalyst {
 }
 
 export interface TreeColumn {
+  /** Where names begin with a database: `DATABASE.SCHEMA`. */
   readonly schema: string;
   readonly relation: string;
   readonly relationKind: 'table' | 'view' | 'matview' | 'foreign';
@@ -454,6 +457,8 @@ export interface TreeColumn {
 }
 
 export interface StoredColumn {
+  /** Where names begin with it. */
+  readonly database?: string;
   readonly schema: string;
   readonly relation: string;
   readonly column: string;

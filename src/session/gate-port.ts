@@ -133,6 +133,8 @@ export interface OpenGate extends Gate {
   policyChanged(): void;
   /** Ends one live session. @returns false when this thread has none of that id */
   endSession(id: SessionId, fault: SallyportError): boolean;
+  /** Records an alarm of one live session, without data; nothing when this thread has none of that id. */
+  alarm(id: SessionId, code: string): Promise<void>;
   /** Ends every live session with `fault`. */
   endAll(fault: SallyportError): void;
   readonly liveSessions: number;

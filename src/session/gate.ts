@@ -115,6 +115,9 @@ export function createGate(deps: GateDeps): OpenGate {
       }
       return false;
     },
+    async alarm(id, code) {
+      for (const session of sessions) if (session.id === id) await session.alarm(code);
+    },
     endAll(fault) {
       for (const session of sessions) session.end(fault);
     },

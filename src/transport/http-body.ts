@@ -37,7 +37,8 @@ export async function readBody(incoming: IncomingMessage, maxBytes: number, budg
   let length = 0;
   let taken = 0;
   try {
-    for await (const chunk of incoming as AsyncIterable<Buffer>) {
+    // WHY: leaving it early would destroy the connection before it is answered.
+    for await (const chunk of incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       length += chunk.length;
       if (length > maxBytes) throw tooLarge();
       if (!budget.take(chunk.length)) throw new SallyportError('SP_WIRE_TOO_LARGE', 'too many large bodies at a time');

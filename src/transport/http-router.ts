@@ -12,7 +12,13 @@ export interface HttpRoute {
 /** One spelling for each path: no escapes, no empty segments, no dots that move. */
 export function isPlainPath(path: string): boolean {
   if (!/^\/[A-Za-z0-9._~/-]*$/.test(path) || path.length > 2_048) return false;
-  return path === '/' || path.slice(1).split('/').every((segment) => segment !== '' && segment !== '.' && segment !== '..');
+  return (
+    path === '/' ||
+    path
+      .slice(1)
+      .split('/')
+      .every((segment) => segment !== '' && segment !== '.' && segment !== '..')
+  );
 }
 
 type Found = { readonly route: HttpRoute; readonly parts: readonly string[] };

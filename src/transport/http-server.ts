@@ -50,6 +50,7 @@ export interface HttpRequest {
   readonly origin: string;
   /** Fires when the client has gone before it was answered. */
   readonly gone: AbortSignal;
+  readonly incoming: IncomingMessage;
   /** The whole body, inflated. Call it once. @throws SP_WIRE_TOO_LARGE, SP_WIRE_MALFORMED, SP_CLIENT_LOST */
   body(maxBytes: number): Promise<Buffer>;
 }
@@ -67,6 +68,8 @@ export interface HttpServerDeps {
 }
 
 export interface HttpListening extends Listening {
+  /** No new connections; those that are there live on. */
+  stopAccepting(): Promise<void>;
   /** No new connections; those without a request end, the others with their next answer. Resolves when none is left or `signal`
    *  fires, which cuts the rest off. */
   drain(signal: AbortSignal): Promise<void>;
@@ -113,6 +116,10 @@ class HttpListener implements HttpListening {
     return this.#listening.connections;
   }
 
+  stopAccepting(): Promise<void> {
+    return this.#listening.close();
+  }
+
   async drain(signal: AbortSignal): Promise<void> {
     await this.#listening.close();
     await this.#web.drain(signal);
@@ -129,7 +136,8 @@ class WebServer {
   readonly #deps: HttpServerDeps;
   readonly #limits: HttpLimits;
   readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+  /** By address and port of the client: under TLS a request knows another socket. */
+  readonly #sockets = new Map<string, { readonly socket: Socket; requests: number }>();
   readonly #find: ReturnType<typeof routerOf>;
   readonly #budget: BodyBudget;
   #isDraining = false;
@@ -172,9 +180,10 @@ class WebServer {
       socket.destroy();
       return;
     }
-    this.#sockets.add(socket);
+    const key = keyOf(socket);
+    this.#sockets.set(key, { socket, requests: 0 });
     socket.once('close', () => {
-      this.#sockets.delete(socket);
+      this.#sockets.delete(key);
       if (this.#sockets.size === 0) this.#onEmpty?.();
     });
     this.#server.emit('connection', socket);
@@ -183,7 +192,7 @@ class WebServer {
 
   async drain(signal: AbortSignal): Promise<void> {
     this.#isDraining = true;
-    this.#server.closeIdleConnections();
+    for (const { socket, requests } of this.#sockets.values()) if (requests === 0) socket.destroy();
     if (this.#sockets.size === 0 || signal.aborted) return;
     await new Promise<void>((resolve) => {
       this.#onEmpty = resolve;
@@ -195,14 +204,17 @@ class WebServer {
     this.#isDraining = true;
     this.#server.close();
     this.#server.closeAllConnections();
-    for (const socket of this.#sockets) socket.destroy();
+    for (const { socket } of this.#sockets.values()) socket.destroy();
   }
 
   async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     response.on('error', () => undefined);
     if (this.#isDraining) response.setHeader('connection', 'close');
+    const connection = this.#sockets.get(keyOf(incoming.socket));
+    if (connection !== undefined) connection.requests += 1;
     const gone = new AbortController();
     response.once('close', () => {
+      if (connection !== undefined) connection.requests -= 1;
       if (!response.writableFinished) gone.abort(new SallyportError('SP_CLIENT_LOST', 'the client has gone'));
     });
     const request = requestOf(incoming, gone.signal, this.#scheme, this.#budget);
@@ -219,11 +231,6 @@ class WebServer {
       if (code !== 'SP_CLIENT_LOST') this.#deps.logger.error({ code, path: request.path }, 'a request could not be answered');
       if (response.headersSent) response.destroy();
       else plain(response, code === 'SP_WIRE_TOO_LARGE' ? 413 : code === 'SP_WIRE_MALFORMED' ? 400 : 500, true);
-    } finally {
-      // A body that nobody wanted would stay in the way of the next request.
-      if (!incoming.complete) {
-        response.once('finish', () => incoming.socket.destroySoon());
-      }
     }
   }
 
@@ -232,11 +239,15 @@ class WebServer {
   }
 }
 
+const keyOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress ?? ''} ${remotePort ?? 0}`;
+
 function requestOf(incoming: IncomingMessage, gone: AbortSignal, scheme: string, budget: BodyBudget): HttpRequest | null {
   const { url = '', method = '', headers } = incoming;
   const at = url.indexOf('?');
   const path = at < 0 ? url : url.slice(0, at);
   const host = headers.host ?? '';
+  const coding = headers['transfer-encoding'];
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked') return null;
   if (!isPlainPath(path) || !/^[A-Za-z0-9.:[\]_-]{1,255}$/.test(host)) return null;
   return {
     method,
@@ -247,6 +258,7 @@ function requestOf(incoming: IncomingMessage, gone: AbortSignal, scheme: string,
     address: incoming.socket.remoteAddress ?? '',
     origin: `${scheme}://${host}`,
     gone,
+    incoming,
     body: (maxBytes) => readBody(incoming, maxBytes, budget),
   };
 }

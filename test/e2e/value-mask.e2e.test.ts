@@ -90,7 +90,7 @@ const floatKind: Kind<number> = {
     fc.double(),
     fc.double({ min: -2e15, max: 2e15 }),
     fc.integer().map((value) => value / 8),
-    fc.constantFrom(1e15, -1e15, 999999999999999.9, 9.999999999999999, 0.1 + 0.2, 29.999999999999996, -0, 1e15 + 1),
+    fc.constantFrom(1e15, -1e15, 999999999999999.9, 9.99999999999999, 0.1 + 0.2, 29.999999999999996, -0, 1e15 + 1),
   ),
   toSql: (value) => (Object.is(value, -0) ? '-0' : String(value)),
   run: (mask, value) => {

@@ -27,8 +27,19 @@ export interface TestTarget {
   readonly ca?: string;
 }
 
+/** A target before an account, such as the fake one. */
+export interface TestSnowflakeTarget {
+  readonly name: string;
+  readonly account: { readonly account: string; readonly user: string; readonly port: number; readonly privateKeyPem: string };
+  readonly databases: readonly string[];
+  /** Instead of the key pair. */
+  readonly credential?: Readonly<Record<string, unknown>>;
+}
+
 export interface TestGatewayOptions {
   readonly targets: readonly TestTarget[];
+  /** With a listener of their own, without TLS. */
+  readonly snowflake?: readonly TestSnowflakeTarget[];
   readonly policy: string;
   /** True = the PostgreSQL listener is plaintext. */
   readonly insecure?: boolean;
@@ -52,6 +63,8 @@ export interface TestGateway {
   readonly sealingIdentity: Secret;
   /** Port of the PostgreSQL listener of the running gateway. */
   readonly port: number;
+  /** Port of the Snowflake listener. */
+  readonly snowflakePort: number;
   readonly running: RunningGateway;
   /** Starts the gateway again on the same directory after `running.stop()`. */
   restart(ports?: Partial<GatewayPorts>): Promise<void>;
@@ -91,6 +104,21 @@ export async function startTestGateway(options: TestGatewayOptions): Promise<Tes
       ...(target.approvalPreview === undefined ? {} : { approvalPreview: target.approvalPreview }),
     };
   });
+  const snowflakeTargets = (options.snowflake ?? []).map(({ name, account, databases, credential }, index) => {
+    write(`keys/snowflake-${index}.p8`, account.privateKeyPem);
+    return {
+      name,
+      protocol: 'snowflake',
+      account: account.account,
+      address: `127.0.0.1:${account.port}`,
+      user: account.user,
+      credential: credential ?? { keyPair: { privateKey: { file: `keys/snowflake-${index}.p8` } } },
+      role: 'SYSADMIN',
+      warehouse: 'CLINIC_WH',
+      databases,
+      tls: { mode: 'disable', insecure: true },
+    };
+  });
   const tls = { certificate: 'tls/server.crt', key: 'tls/server.key' };
   // JSON is YAML: no templating of user text into a document.
   write(
@@ -99,14 +127,17 @@ export async function startTestGateway(options: TestGatewayOptions): Promise<Tes
       {
         version: 1,
         dataDirectory: './data',
-        listeners: [{ protocol: 'postgres', address: '127.0.0.1:0', ...(options.insecure === true ? { insecure: true } : { tls }) }],
+        listeners: [
+          { protocol: 'postgres', address: '127.0.0.1:0', ...(options.insecure === true ? { insecure: true } : { tls }) },
+          ...(snowflakeTargets.length === 0 ? [] : [{ protocol: 'snowflake', address: '127.0.0.1:0', insecure: true }]),
+        ],
         api: { address: '127.0.0.1:0', tls, auditors: ['officer'], operators: ['officer'], ...options.api },
         identity: {
           providers: [
             { name: 'corp', issuer: issuer.url, audience: testAudience, groupsClaim: 'groups', kindClaim: 'kind', ...options.identity },
           ],
         },
-        targets,
+        targets: [...targets, ...snowflakeTargets],
         policy: { files: ['policy.yaml'] },
         audit: {
           origin: 'audit.test/e2e',
@@ -145,6 +176,9 @@ export async function startTestGateway(options: TestGatewayOptions): Promise<Tes
     sealingIdentity: sealing.identity,
     get port() {
       return live().listeners[0]!.port;
+    },
+    get snowflakePort() {
+      return live().listeners.find(({ protocol }) => protocol === 'snowflake')?.port ?? 0;
     },
     get running() {
       return live();

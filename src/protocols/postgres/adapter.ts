@@ -22,7 +22,7 @@ import type { TokenSpace } from '../../masking/index.ts';
 import { type ListenerConfig, type Listening, listen } from '../../transport/listener.ts';
 import { serverContext } from '../../transport/tls-context.ts';
 import { createAnalyst } from './analyst.ts';
-import { AttemptBudget } from './attempt-budget.ts';
+import { AttemptBudget } from '../../session/attempt-budget.ts';
 import { CatalogueLoader } from './catalogue-loader.ts';
 import { type Arrival, receive, refuse } from './handshake.ts';
 import { authenticationOk, backendKeyData, parameterStatus, readyForQuery } from './messages.ts';

@@ -156,7 +156,11 @@ export const notExecuting: NativeError = {
 export const TOKEN_FAULTS = {
   expired: { code: CODES.sessionExpired, sqlState: '08001', message: 'Session token has expired, please re-authenticate.' },
   invalid: { code: CODES.sessionInvalid, sqlState: '08001', message: 'Session token is invalid, please re-authenticate.' },
-  masterExpired: { code: CODES.masterExpired, sqlState: '08001', message: 'Authentication token has expired. The user must authenticate again.' },
+  masterExpired: {
+    code: CODES.masterExpired,
+    sqlState: '08001',
+    message: 'Authentication token has expired. The user must authenticate again.',
+  },
 } as const satisfies Record<string, NativeError>;
 
 /** Any thrown value as a fault of ours. */

@@ -126,4 +126,3 @@ function environmentOf(environment: JsonObject): JsonObject {
   );
   return JSON.stringify(kept).length <= maxEnvironmentBytes ? kept : {};
 }
-

@@ -12,30 +12,6 @@ export interface Envelope {
 
 export type JsonObject = { readonly [name: string]: unknown };
 
-/** One column of an answer, as Snowflake describes it. */
-export interface RowTypeField {
-  readonly name: string;
-  readonly type: string;
-  readonly nullable?: boolean;
-  readonly database?: string;
-  readonly schema?: string;
-  readonly table?: string;
-  readonly [more: string]: unknown;
-}
-
-/** `data` of an answer that has rows, or a description of rows. */
-export interface SnowflakeQueryData extends JsonObject {
-  readonly rowtype?: readonly RowTypeField[];
-  readonly rowset?: readonly (readonly (string | null)[])[];
-  readonly rowsetBase64?: string;
-  readonly chunks?: readonly { readonly url: string; readonly rowCount: number; readonly uncompressedSize: number }[];
-  readonly total?: number;
-  readonly returned?: number;
-  readonly queryId?: string;
-  readonly queryResultFormat?: string;
-  readonly statementTypeId?: number;
-}
-
 /** Codes that drivers act on. */
 export const CODES = {
   inProgress: '333333',

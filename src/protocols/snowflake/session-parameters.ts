@@ -44,7 +44,12 @@ const harmless: ReadonlySet<string> = new Set([
 ]);
 
 /** Set by the gateway itself; what a client says is not listened to. */
-const ours: ReadonlySet<string> = new Set(['QUERY_TAG', 'MULTI_STATEMENT_COUNT', 'CLIENT_TELEMETRY_ENABLED', 'CLIENT_STAGE_ARRAY_BINDING_THRESHOLD']);
+const ours: ReadonlySet<string> = new Set([
+  'QUERY_TAG',
+  'MULTI_STATEMENT_COUNT',
+  'CLIENT_TELEMETRY_ENABLED',
+  'CLIENT_STAGE_ARRAY_BINDING_THRESHOLD',
+]);
 
 const maxParameters = 200;
 
@@ -57,7 +62,8 @@ export function harmlessParameters(given: JsonObject): { readonly harmless: Json
     const upper = name.toUpperCase();
     if (ours.has(upper)) continue;
     const isScalar = value === null || (!isObject(value) && !Array.isArray(value));
-    if (!isScalar || (!harmless.has(upper) && !ofDrivers.test(upper))) return { refused: upper.replaceAll(/[^A-Z0-9_]/g, '?').slice(0, 63) };
+    if (!isScalar || (!harmless.has(upper) && !ofDrivers.test(upper)))
+      return { refused: upper.replaceAll(/[^A-Z0-9_]/g, '?').slice(0, 63) };
     kept.push([upper, value]);
   }
   return { harmless: Object.fromEntries(kept) };

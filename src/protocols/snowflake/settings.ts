@@ -5,7 +5,8 @@ import type { Authenticator, Clock, FailureLimiter, Logger, Random, TargetAnalys
 import type { TokenSpace } from '../../masking/index.ts';
 import type { Gate } from '../../session/gate.ts';
 import type { BrowserLoginPort } from './browser-login.ts';
-import type { ResultMasking, SnowflakePlanning } from './planning.ts';
+import type { SnowflakePlanning } from './planning.ts';
+import type { ResultMasker } from './results/index.ts';
 import type { SnowflakeUpstream, SnowflakeAccount } from './upstream.ts';
 import type { UpstreamTls } from './upstream-http.ts';
 
@@ -25,7 +26,16 @@ export interface SnowflakeEngine {
   readonly analyst: TargetAnalyst;
   /** Reads the catalogue. Never rejects. */
   start(): Promise<void>;
+  /** How plans were found so far. */
+  planLookups(): PlanLookups;
   close(): void;
+}
+
+export interface PlanLookups {
+  readonly target: string;
+  readonly texts: number;
+  readonly shapes: number;
+  readonly misses: number;
 }
 
 export interface SnowflakeLimits {
@@ -81,7 +91,7 @@ export interface SnowflakeAdapterDeps {
   readonly targets: readonly SnowflakeTargetConfig[];
   /** Called once for each target. `connect` logs in with the credential of the target, for catalogue reads. */
   readonly engine: (target: SnowflakeTargetConfig, connect: (signal: AbortSignal) => Promise<SnowflakeUpstream>) => SnowflakeEngine;
-  readonly results: ResultMasking;
+  readonly results: ResultMasker;
   /** Null: EXTERNALBROWSER is refused. */
   readonly browserLogin: BrowserLoginPort | null;
   /** How clients and browsers reach the listener: `https://gw.example`; null = as they say themselves. */
@@ -94,4 +104,3 @@ export interface SnowflakeAdapterDeps {
 
 /** Ends of sessions, as the record names them. */
 export type CloseReason = 'client' | 'upstream' | 'fault' | 'expired' | 'locked' | 'policy' | 'ended' | 'shutdown';
-

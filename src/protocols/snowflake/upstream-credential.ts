@@ -73,7 +73,9 @@ function privateKeyOf(pem: Secret, passphrase: Secret | null): KeyObject {
 
 /** `ACCOUNT.USER.SHA256:<fingerprint of the public key>`, both parts upper case, the account without its region. */
 function keyPairToken(key: KeyObject, { account, user }: { readonly account: string; readonly user: string }, nowMs: number): string {
-  const fingerprint = createHash('sha256').update(createPublicKey(key).export({ type: 'spki', format: 'der' })).digest('base64');
+  const fingerprint = createHash('sha256')
+    .update(createPublicKey(key).export({ type: 'spki', format: 'der' }))
+    .digest('base64');
   const subject = `${(account.split('.')[0] ?? account).toUpperCase()}.${user.toUpperCase()}`;
   const issuedS = Math.floor(nowMs / 1000);
   const claims = { iss: `${subject}.SHA256:${fingerprint}`, sub: subject, iat: issuedS, exp: issuedS + jwtLifeS };

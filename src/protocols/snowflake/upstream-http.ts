@@ -147,7 +147,8 @@ export class UpstreamHttp {
     try {
       for await (const chunk of stream as AsyncIterable<Buffer>) {
         length += chunk.length;
-        if (length > this.#config.maxAnswerBytes) throw new SallyportError('SP_UPSTREAM_PROTOCOL', 'an answer of the account is over the limit');
+        if (length > this.#config.maxAnswerBytes)
+          throw new SallyportError('SP_UPSTREAM_PROTOCOL', 'an answer of the account is over the limit');
         chunks.push(chunk);
       }
     } catch (cause) {

@@ -58,6 +58,8 @@ export interface UpstreamQuery {
 
 export interface SnowflakeUpstream {
   readonly greeting: UpstreamGreeting;
+  /** The account has ended the session, or does not renew it. */
+  readonly isOver: boolean;
   /** Sends a client's statement. The answer may say that it is in progress (`follow`).
    *  @throws SP_UPSTREAM_LOST when the session is over, SP_UPSTREAM_UNREACHABLE, SP_UPSTREAM_PROTOCOL; also below */
   query(permit: Permit, query: UpstreamQuery, signal: AbortSignal): Promise<Envelope>;
@@ -77,8 +79,8 @@ export interface SnowflakeUpstream {
 }
 
 /** Of one exchange, first one included. */
-const maxAttempts = 6;
-const firstBackoffMs = 250;
+const maxAttempts = 8;
+const firstBackoffMs = 50;
 const maxBackoffMs = 8_000;
 const maxRenewals = 3;
 const closeTimeoutMs = 5_000;
@@ -119,7 +121,7 @@ export async function connectSnowflake(
       deps.http.exchange(
         {
           method: 'POST',
-          path: `/session/v1/login-request?${query}`,
+          path: `/session/v1/login-request?${query.toString()}`,
           token: null,
           accept: 'application/json',
           userAgent: client.userAgent,
@@ -168,6 +170,7 @@ class UpstreamSession implements SnowflakeUpstream {
   #tokens: Tokens;
   #renewal: Promise<void> | null = null;
   #isClosed = false;
+  isOver = false;
 
   constructor(deps: UpstreamDeps, client: UpstreamClient, tokens: Tokens, greeting: UpstreamGreeting) {
     this.#deps = deps;
@@ -196,7 +199,7 @@ class UpstreamSession implements SnowflakeUpstream {
           requestId,
           request_guid: randomUUID(),
           ...(attempt === 0 ? {} : { clientStartTime: String(startedMs), retryCount: String(attempt), retryReason: '0' }),
-        })}`,
+        }).toString()}`,
         body,
         accept,
       }),
@@ -227,9 +230,13 @@ class UpstreamSession implements SnowflakeUpstream {
   }
 
   abort(requestId: string, signal: AbortSignal): Promise<Envelope> {
-    const query = (): URLSearchParams => new URLSearchParams({ requestId: randomUUID(), request_guid: randomUUID() });
     return this.#call(
-      () => ({ method: 'POST', path: `/queries/v1/abort-request?${query()}`, body: { requestId, sqlText: '' }, accept: 'application/json' }),
+      () => ({
+        method: 'POST',
+        path: `/queries/v1/abort-request?${guids()}`,
+        body: { requestId, sqlText: '' },
+        accept: 'application/json',
+      }),
       signal,
     );
   }
@@ -246,7 +253,7 @@ class UpstreamSession implements SnowflakeUpstream {
     this.#isClosed = true;
     const exchange = {
       method: 'POST' as const,
-      path: `/session?${new URLSearchParams({ delete: 'true', requestId: randomUUID() })}`,
+      path: `/session?delete=true&requestId=${randomUUID()}`,
       body: {},
       token: this.#tokens.token,
       accept: 'application/json',
@@ -269,8 +276,10 @@ class UpstreamSession implements SnowflakeUpstream {
       if (envelope.success) return envelope;
       if (envelope.code === CODES.sessionExpired && renewals < maxRenewals) {
         if (this.#tokens.token === token) await (this.#renewal ??= this.#renew(signal));
-      } else if (isSessionOver(envelope.code)) throw new SallyportError('SP_UPSTREAM_LOST', `the account has ended the session (${envelope.code})`);
-      else return envelope;
+      } else if (isSessionOver(envelope.code)) {
+        this.isOver = true;
+        throw new SallyportError('SP_UPSTREAM_LOST', `the account has ended the session (${envelope.code})`);
+      } else return envelope;
     }
   }
 
@@ -285,7 +294,7 @@ class UpstreamSession implements SnowflakeUpstream {
           this.#deps.http.exchange(
             {
               method: 'POST',
-              path: `/session/token-request?${new URLSearchParams({ requestId: randomUUID(), request_guid: randomUUID() })}`,
+              path: `/session/token-request?${guids()}`,
               body: { oldSessionToken: token, requestType: 'RENEW' },
               token: masterToken,
               accept: 'application/json',
@@ -297,6 +306,7 @@ class UpstreamSession implements SnowflakeUpstream {
       );
       const renewed = textAt(envelope.data, 'sessionToken');
       if (!envelope.success || renewed === null) {
+        this.isOver = true;
         throw new SallyportError('SP_UPSTREAM_LOST', `the account does not renew the session (${envelope.code ?? 'no code'})`);
       }
       this.#tokens = { token: renewed, masterToken: textAt(envelope.data, 'masterToken') ?? masterToken };
@@ -305,6 +315,9 @@ class UpstreamSession implements SnowflakeUpstream {
     }
   }
 }
+
+/** New for every attempt. */
+const guids = (): string => `requestId=${randomUUID()}&request_guid=${randomUUID()}`;
 
 export const isInProgress = ({ code }: Envelope): boolean => code === CODES.inProgress || code === CODES.inProgressAsync;
 
@@ -337,7 +350,8 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
   try {
     await sleep(ms, undefined, { signal });
   } catch {
-    throw signal.reason instanceof SallyportError ? signal.reason : new SallyportError('SP_UPSTREAM_LOST', 'gave up waiting for the account');
+    throw signal.reason instanceof SallyportError
+      ? signal.reason
+      : new SallyportError('SP_UPSTREAM_LOST', 'gave up waiting for the account');
   }
 }
-

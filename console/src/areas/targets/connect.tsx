@@ -4,6 +4,11 @@ import { Empty } from '../../ui/states.tsx';
 import type { TargetDetail } from './queries.ts';
 import { type Endpoint, reachableHost, type Snippet, snippets } from './snippets.ts';
 
+const INTRODUCTIONS: Readonly<Record<string, string>> = {
+  postgres: 'Connect to the gateway as if it was the database. The password is a',
+  snowflake: 'Connect to the gateway as if it was the account. You log in with a',
+};
+
 export function Connect({ target }: { readonly target: TargetDetail }) {
   const { connect, protocol } = target;
   const listeners = connect.listeners.filter((each) => each.protocol === protocol);
@@ -22,8 +27,8 @@ export function Connect({ target }: { readonly target: TargetDetail }) {
   return (
     <div className="stack">
       <p>
-        Connect to the gateway as if it was the database. The password is a token of your identity provider: put it into{' '}
-        <code>SALLYPORT_TOKEN</code>; it is in none of the texts below.
+        {INTRODUCTIONS[protocol] ?? INTRODUCTIONS['postgres']} token of your identity provider: put it into <code>SALLYPORT_TOKEN</code>; it
+        is in none of the texts below.
         {listener.isTls && (
           <>
             {' '}
@@ -50,7 +55,7 @@ export function Connect({ target }: { readonly target: TargetDetail }) {
         </label>
       )}
       <ul className="plain snippets">
-        {snippets(endpoint).map((snippet) => (
+        {snippets(protocol, endpoint).map((snippet) => (
           <li key={snippet.tool}>
             <SnippetCard snippet={snippet} />
           </li>

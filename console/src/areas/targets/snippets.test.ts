@@ -4,10 +4,10 @@ import { test } from 'node:test';
 import { type Endpoint, reachableHost, snippets } from './snippets.ts';
 
 const plain: Endpoint = { host: 'gate.example.com', port: 6432, isTls: true, database: 'clinic', user: 'olivia' };
-const textOf = (tool: string, endpoint: Endpoint): string => snippets(endpoint).find((each) => each.tool === tool)?.text ?? '';
+const textOf = (tool: string, endpoint: Endpoint): string => snippets('postgres', endpoint).find((each) => each.tool === tool)?.text ?? '';
 
 test('each tool verifies the gateway, and takes the token from the environment', () => {
-  for (const { tool, text } of snippets(plain)) {
+  for (const { tool, text } of snippets('postgres', plain)) {
     assert.match(text, /verify-full|readFileSync\('ca\.crt'/, tool);
     if (tool !== 'DBeaver') assert.match(text, /SALLYPORT_TOKEN/, tool);
   }
@@ -22,7 +22,7 @@ test('each tool verifies the gateway, and takes the token from the environment',
 });
 
 test('a listener without TLS is not asked for it', () => {
-  for (const { tool, text } of snippets({ ...plain, isTls: false })) {
+  for (const { tool, text } of snippets('postgres', { ...plain, isTls: false })) {
     assert.doesNotMatch(text, /verify-full|ca\.crt/, tool);
     assert.match(text, /disable|ssl: false/, tool);
   }
@@ -56,4 +56,41 @@ test('an address that listens everywhere becomes the host of the page', () => {
   for (const every of ['0.0.0.0', '::', '[::]', '']) assert.equal(reachableHost(every, 'gate.example.com'), 'gate.example.com');
   assert.equal(reachableHost('::', '[::1]'), '::1');
   assert.equal(reachableHost('10.0.0.7', 'gate.example.com'), '10.0.0.7');
+});
+
+const gate: Endpoint = { ...plain, port: 8443 };
+const snowflakeText = (tool: string, endpoint: Endpoint): string =>
+  snippets('snowflake', endpoint).find((each) => each.tool === tool)?.text ?? '';
+
+test('each driver of Snowflake goes to the gateway by TLS, with the target as account and the token from outside', () => {
+  const all = snippets('snowflake', gate);
+  assert.deepEqual(
+    all.map(({ tool }) => tool),
+    ['Node snowflake-sdk', 'Python connector', 'snow', 'JDBC', 'Go gosnowflake'],
+  );
+  for (const { tool, text, note } of all) {
+    assert.match(text, /gate\.example\.com/, tool);
+    assert.match(text, /8443/, tool);
+    assert.match(text, /clinic/, tool);
+    assert.match(text, /oauth/i, tool);
+    assert.match(text, tool === 'snow' ? /token\.txt/ : /SALLYPORT_TOKEN/, tool);
+    assert.match(`${note} ${text}`, /ca\.crt/, tool);
+    assert.doesNotMatch(text, /http\b|ssl", "off|insecure|disable/i, tool);
+  }
+  for (const { tool, text } of snippets('snowflake', { ...gate, isTls: false })) assert.match(text, /\bhttp\b|"ssl", "off"/, tool);
+});
+
+test('a name is never more than a name in a snippet of Snowflake', () => {
+  const user = `o'brien\\ "$(touch /tmp/x)" \`id\`\n;é\u2028\u202E😀&token=x`;
+  const hostile = { ...gate, user };
+  for (const tool of ['Node snowflake-sdk', 'Python connector', 'JDBC']) {
+    const literal = /"o'brien(?:\\.|[^"\\])*"/u.exec(snowflakeText(tool, hostile))?.[0] ?? '""';
+    assert.equal(JSON.parse(literal), user, tool);
+  }
+  const words = execFileSync('sh', ['-c', snowflakeText('snow', hostile).replace(/^export .*\nsnow/, `printf '%s\\0'`)], {
+    encoding: 'utf8',
+  });
+  assert.equal(words.split('\0')[words.split('\0').indexOf('--user') + 1], user);
+  const dsn = JSON.parse(/"(?:\\.|[^"\\])*"/u.exec(snowflakeText('Go gosnowflake', hostile))?.[0] ?? '""') as string;
+  assert.equal(decodeURIComponent(dsn.slice(0, dsn.indexOf('@'))), user);
 });

@@ -1,10 +1,14 @@
 // How to connect with each tool. The token is never in here: it comes from the environment (or is typed). Names come from the identity
 // provider and the configuration, so each is written down as the language of its snippet writes any text: nothing in it can run.
 
+import { snowflakeSnippets } from './snowflake-snippets.ts';
+import { CA, encode, quoted, shell, TOKEN, urlHost } from './snippet-texts.ts';
+
 export interface Endpoint {
   readonly host: string;
   readonly port: number;
   readonly isTls: boolean;
+  /** What clients give as database, or as account. */
   readonly database: string;
   readonly user: string;
 }
@@ -16,31 +20,18 @@ export interface Snippet {
   readonly text: string;
 }
 
-/** Of the environment of whoever connects. */
-const TOKEN = 'SALLYPORT_TOKEN';
-/** The certificate authority of the gateway, as `sallyport init` names it. */
-const CA = 'ca.crt';
-
 /** An address that listens everywhere is reached by the name under which this page was. */
 export function reachableHost(listening: string, page: string): string {
   return /^(?:0\.0\.0\.0|\[?::\]?|\*)?$/.test(listening) ? page.replaceAll(/[[\]]/g, '') : listening;
 }
 
-export function snippets(endpoint: Endpoint): readonly Snippet[] {
+export function snippets(protocol: string, endpoint: Endpoint): readonly Snippet[] {
+  if (protocol === 'snowflake') return snowflakeSnippets(endpoint);
   return [psql(endpoint), url(endpoint), nodePg(endpoint), psycopg(endpoint), jdbc(endpoint), dbeaver(endpoint), sqlAlchemy(endpoint)];
 }
 
-/** One word of a POSIX shell. */
-const shell = (text: string): string => (/^[\w./:=@%-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
 /** One value of a libpq connection string. */
 const conninfo = (text: string): string => (/^[\w.:@-]+$/.test(text) ? text : `'${text.replaceAll(/['\\]/g, String.raw`\$&`)}'`);
-/** A string of JavaScript, Python and Java alike; what cannot be seen, or turns text around, is written out. */
-const quoted = (text: string): string =>
-  JSON.stringify(text).replaceAll(
-    /[\u007F-\u009F\u200B-\u200F\u2028-\u202E\u2060-\u2069\uFEFF]/g,
-    (character) => String.raw`\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
-const urlHost = (host: string): string => (host.includes(':') ? `[${host}]` : host);
 const query = (isTls: boolean): string => (isTls ? `sslmode=verify-full&sslrootcert=${CA}` : 'sslmode=disable');
 
 function psql({ host, port, database, user, isTls }: Endpoint): Snippet {
@@ -61,10 +52,6 @@ function url(endpoint: Endpoint): Snippet {
     )}`,
   };
 }
-
-/** Also what `encodeURIComponent` leaves alone and a shell does not. */
-const encode = (text: string): string =>
-  encodeURIComponent(text).replaceAll(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
 
 const tlsParts = (isTls: boolean): Readonly<Record<string, string>> =>
   isTls ? { sslmode: 'verify-full', sslrootcert: CA } : { sslmode: 'disable' };

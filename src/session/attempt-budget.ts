@@ -1,7 +1,7 @@
 // How often somebody may try something in vain: a number of attempts for each key within a window of time. Memory is bounded;
 // the key that was spent from least recently is forgotten.
 
-import type { Clock } from '../../core/ports.ts';
+import type { Clock } from '../core/ports.ts';
 
 export interface AttemptBudgetOptions {
   readonly clock: Clock;

@@ -1,0 +1,156 @@
+// Answers one request for a chunk: fetched, unzipped, masked, zipped and sent as it comes, no faster than the client reads. Range and
+// conditional requests get the whole chunk; nothing may be kept. Until the first masked byte is there a fault is a status; after it the
+// connection is cut, and no client takes what it has for the whole.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { SallyportError } from '../../../core/error.ts';
+import type { ChunkSource } from './chunk-source.ts';
+import type { ChunkStore, StoredChunk } from './chunk-store.ts';
+import { isClearOnly } from './columns.ts';
+import { sentPlan } from './plan.ts';
+import type { RemoteTransform, ResultPool } from './pool.ts';
+
+export interface ServeDeps {
+  readonly store: ChunkStore;
+  readonly source: ChunkSource;
+  readonly pool: ResultPool;
+  readonly maxRowBytes: number;
+  readonly maxMessageBytes: number;
+  readonly onRefused: (owner: string, fault: SallyportError) => void;
+}
+
+/** Drivers do not repeat 410 and 404 for ever; 403 makes some ask for new addresses. */
+const status = { unknown: 404, expired: 403, refused: 410, unavailable: 503 } as const;
+/** A client that takes nothing for so long is gone. */
+const CLIENT_SILENT_MS = 120_000;
+/** Of compressed bytes at a time: what they become is held whole. */
+const STEP_BYTES = 32 * 1024;
+
+/** Never rejects. */
+export async function serveChunk(deps: ServeDeps, path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405);
+  const found = deps.store.find(path);
+  if (found.state !== 'known') return refuse(response, status[found.state]);
+  if (request.method === 'HEAD') return void response.writeHead(200, headOf(null)).end();
+  const transfer = deps.store.transfer(found.id);
+  if (transfer === null) return refuse(response, status.unknown);
+  const gone = (): void => transfer.abort();
+  response.once('close', gone);
+  response.setTimeout(CLIENT_SILENT_MS, () => response.destroy());
+  try {
+    await send(deps, found.chunk, response, transfer.signal);
+  } catch (fault) {
+    const isGone = transfer.signal.aborted;
+    const isRefusal =
+      !isGone && fault instanceof SallyportError && fault.code !== 'SP_UPSTREAM_UNREACHABLE' && fault.code !== 'SP_SHUTTING_DOWN';
+    // A thread that ended says nothing about the chunk.
+    if (isRefusal && fault.code !== 'SP_INTERNAL') deps.store.refuse(found.id);
+    if (isRefusal) deps.onRefused(found.chunk.owner, fault);
+    if (response.headersSent || isGone) response.destroy();
+    else refuse(response, isRefusal && fault.code !== 'SP_INTERNAL' ? status.refused : status.unavailable);
+  } finally {
+    response.off('close', gone);
+    transfer.done();
+  }
+}
+
+async function send(deps: ServeDeps, chunk: StoredChunk, response: ServerResponse, signal: AbortSignal): Promise<void> {
+  const wanted = chunk.record?.wanted ?? { rows: 0, bytes: 0 };
+  const isPlain = isClearOnly(chunk.plan.columns) && (wanted.rows <= 0 || wanted.bytes <= 0);
+  if (isPlain) return pass(deps, chunk, response, signal);
+  const { format, rowCount } = chunk;
+  const { maxRowBytes, maxMessageBytes } = deps;
+  const plan = sentPlan(chunk.plan);
+  // First the place, then the storage: it does not like to wait.
+  const transform = await deps.pool.open({ plan, format, output: 'gzip', rowCount, wanted, maxRowBytes, maxMessageBytes }, signal);
+  try {
+    const body = await opened(deps, chunk, response, signal);
+    if (body === null) return;
+    await mask(body, transform, chunk, response, signal);
+  } finally {
+    transform.close();
+  }
+}
+
+async function mask(
+  body: IncomingMessage,
+  transform: RemoteTransform,
+  chunk: StoredChunk,
+  response: ServerResponse,
+  signal: AbortSignal,
+): Promise<void> {
+  const step = async (bytes: Uint8Array | null): Promise<void> => {
+    const { output, frames } = await transform.step(bytes);
+    signal.throwIfAborted();
+    if (frames.length > 0) chunk.record?.rows(frames);
+    if (output.length === 0) return;
+    if (!response.headersSent) response.writeHead(200, headOf('gzip'));
+    await written(response, output, signal);
+  };
+  for await (const piece of readable(body, signal)) {
+    for (let at = 0; at < piece.length; at += STEP_BYTES) await step(piece.subarray(at, at + STEP_BYTES));
+  }
+  await step(null);
+  response.end();
+}
+
+/** Nothing of it is masked: as it comes. */
+async function pass(deps: ServeDeps, chunk: StoredChunk, response: ServerResponse, signal: AbortSignal): Promise<void> {
+  const body = await opened(deps, chunk, response, signal);
+  if (body === null) return;
+  response.writeHead(200, headOf(body.headers['content-encoding'] ?? null));
+  for await (const piece of readable(body, signal)) await written(response, piece, signal);
+  response.end();
+}
+
+/** @returns null when the storage does not have it any more; that is answered */
+async function opened(deps: ServeDeps, chunk: StoredChunk, response: ServerResponse, signal: AbortSignal): Promise<IncomingMessage | null> {
+  const body = await deps.source.open(chunk.url, chunk.headers, signal);
+  const { statusCode = 0 } = body;
+  if (statusCode === 200) return body;
+  body.destroy();
+  if (statusCode >= 400 && statusCode < 500) refuse(response, status.expired);
+  else throw new SallyportError('SP_UPSTREAM_UNREACHABLE', `the storage of a chunk answered ${statusCode}`);
+  return null;
+}
+
+/** Its pieces; ends with a fault when it was cut off. */
+async function* readable(body: IncomingMessage, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const piece of body) yield piece as Uint8Array;
+  } catch (cause) {
+    signal.throwIfAborted();
+    const name = (cause as NodeJS.ErrnoException).code ?? 'unknown';
+    throw new SallyportError('SP_UPSTREAM_UNREACHABLE', `the storage of a chunk: ${name}`);
+  }
+  if (!body.complete) throw new SallyportError('SP_UPSTREAM_UNREACHABLE', 'the storage of a chunk: cut off');
+}
+
+function written(response: ServerResponse, bytes: Uint8Array, signal: AbortSignal): Promise<void> | void {
+  if (response.write(bytes)) return;
+  return new Promise((resolve, reject) => {
+    const over = (): void => {
+      response.off('drain', drained);
+      reject(signal.reason as Error);
+    };
+    const drained = (): void => {
+      signal.removeEventListener('abort', over);
+      resolve();
+    };
+    response.once('drain', drained);
+    signal.addEventListener('abort', over, { once: true });
+  });
+}
+
+function headOf(encoding: string | null): Record<string, string> {
+  return {
+    'content-type': 'binary/octet-stream',
+    'cache-control': 'no-store',
+    'accept-ranges': 'none',
+    ...(encoding === null ? {} : { 'content-encoding': encoding }),
+  };
+}
+
+function refuse(response: ServerResponse, code: number): void {
+  response.writeHead(code, { 'cache-control': 'no-store', 'content-length': '0' }).end();
+}
