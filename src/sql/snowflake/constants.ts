@@ -15,7 +15,9 @@ export interface Constant {
   readonly family: Family | null;
 }
 
-type Place = { readonly kind: 'text'; readonly start: number; readonly end: number } | { readonly kind: 'bind'; readonly index: number };
+type Place =
+  | { readonly kind: 'text'; readonly start: number; readonly end: number }
+  | { readonly kind: 'bind'; readonly index: number; readonly name: string };
 
 const STRAY: Unknown = {
   code: 'token',
@@ -86,7 +88,7 @@ export class Constants {
     if (bind === undefined) return { value: constant(null), family: null };
     const texts = typeof bind.value === 'string' || bind.value === null ? [bind.value] : bind.value;
     const family = familyOf(bind.type);
-    return { value: constant(family), family, texts, place: { kind: 'bind', index } };
+    return { value: constant(family), family, texts, place: { kind: 'bind', index, name } };
   }
 
   #variable(written: string, span: unknown): Constant {
@@ -146,7 +148,8 @@ export class Constants {
     const bind = this.#binds[place.index];
     const marks = this.#text.split('?').length - 1;
     // A `?` in a text or a comment, and a bind that stands in two places, would put the value where nobody looked.
-    const isOnce = this.#uses.get(`:${place.index + 1}`) === 1 ? marks === 0 : marks === this.#questions.length && this.#uses.size === 1;
+    const isOnce =
+      place.name === '?' ? marks === this.#questions.length && this.#uses.size === 1 : marks === 0 && this.#uses.get(place.name) === 1;
     if (bind === undefined || !isOnce) return this.#findings.refuse(STRAY);
     const value = typeof bind.value === 'string' ? (values[0] ?? null) : values;
     this.#findings.bindEdits.set(place.index, { ...bind, value });

@@ -18,9 +18,11 @@ export interface Leaf {
   readonly columns: readonly Column[];
   /** Relations of which rows pass without a bound. */
   readonly open: ReadonlySet<string>;
-  /** Order or number of its columns is not certain: with a protected one among them, `*` may stand in the outermost query alone, whose
-   *  answer is compared by names. */
+  /** The order of its columns is not certain: they are called by name. */
   readonly isUnsure: boolean;
+  /** Of another time: there may have been other columns. With a protected one among them, `*` may stand in the outermost query alone,
+   *  whose answer is compared by names. */
+  readonly isPast?: boolean;
 }
 
 /** Names that Snowflake makes from text are never plain identifiers, but for those that `maybe` tells. */
@@ -69,7 +71,9 @@ export class Scope {
   /** `$3`: by position, of one entry of FROM or of all together. */
   position(number: number): Taint | null {
     const all = this.leaves.flatMap((leaf) => leaf.columns);
-    const found = [all[number - 1], ...this.leaves.map((leaf) => leaf.columns[number - 1])].flatMap((each) => each?.value ?? []);
+    const isUnsure = this.merged.size > 0 || this.leaves.some((leaf) => leaf.isUnsure);
+    const ofLeaves = this.leaves.map((leaf) => leaf.columns[number - 1]);
+    const found = (isUnsure ? all : [all[number - 1], ...ofLeaves]).flatMap((each) => each?.value ?? []);
     if (found.length > 0) return oneOf(found);
     return this.leaves.length === 0 ? (this.parent?.position(number) ?? null) : null;
   }
@@ -88,6 +92,7 @@ export function isCalled(leaf: Leaf, qualifier: readonly string[]): boolean {
 function columnsOf(leaf: Leaf, name: string): Taint[] {
   const position = POSITION.exec(name);
   if (position !== null) {
+    if (leaf.isUnsure) return leaf.columns.map((each) => each.value);
     const column = leaf.columns[Number(position[1]) - 1];
     return column === undefined ? [] : [column.value];
   }

@@ -89,7 +89,7 @@ function readColumn(tree: unknown, walker: Walker): SnowflakeColumn {
   const { name, data_type: type, options } = node(tree, 'ColumnDef');
   for (const each of list(options)) {
     const [kind, held] = tagged(node(each, 'ColumnOption')['option'], 'column option');
-    if (kind === 'Default') walker.expression(held, new Scope(null));
+    if (kind === 'Default') store(walker.expression(held, new Scope(null)), 'a default', walker);
     else if (!PLAIN_OPTIONS.has(kind)) throw nodeKind(`column option ${kind}`);
   }
   return { name: nameOf(name), type: TYPES[typeFamily(type).family], isNullable: true };

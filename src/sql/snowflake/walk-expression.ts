@@ -128,6 +128,8 @@ function column(parts: readonly unknown[], scope: Scope): Taint {
   if (found !== null) return found;
   const [only] = parts;
   if (parts.length === 1 && isBare(only) && BARE_CONTEXT.has(names[0] ?? '')) return constant(null);
+  // The next number of a sequence.
+  if (parts.length > 1 && isBare(parts.at(-1)) && names.at(-1) === 'NEXTVAL') return constant('number', false);
   throw relationUnknown(`column ${names.join('.')}`);
 }
 

@@ -6,6 +6,7 @@ import { type Column, type Leaf, Scope } from './scope.ts';
 import { oneOf } from './values.ts';
 import { readPivot, readUnpivot } from './walk-pivot.ts';
 import { compareValues } from './walk-predicate.ts';
+import { mustBeClear } from './walk-star.ts';
 import { readTableFunction } from './walk-table-function.ts';
 import { mustBeConstant } from './walk-window.ts';
 import { columnNames, nameOf, objectName, type Walker } from './walker.ts';
@@ -110,9 +111,7 @@ export function addLeaf(rows: LeafRows, alias: unknown, path: readonly string[],
   const { name, columns: names } = node(alias, 'TableAlias');
   const aliases = list(names).map((each) => nameOf(node(each, 'AliasColumn')['name']));
   if (aliases.length > rows.columns.length) throw nodeKind('an alias of more columns than there are');
-  if (aliases.length > 0 && rows.isUnsure && rows.columns.some((each) => each.value.hidden.size > 0)) {
-    throw nodeKind('aliases of columns in an order that is not certain');
-  }
+  if (aliases.length > 0 && rows.isUnsure) mustBeClear(rows.columns);
   const columns = rows.columns.map((each, index): Column => {
     const renamed = aliases[index];
     return renamed === undefined ? each : { name: renamed, value: each.value };
@@ -134,7 +133,7 @@ function readTable(held: unknown, scope: Scope, walker: Walker): void {
   const { leaf, path } = relationLeaf(parts, walker);
   const past = readVersion(version, walker);
   const columns = past.hasChanges ? [...leaf.columns, ...CHANGES.map((each) => ({ name: each, value: oneOf([]) }))] : leaf.columns;
-  addLeaf({ ...leaf, columns, isUnsure: past.isPast }, alias, path, scope);
+  addLeaf({ ...leaf, columns, isUnsure: past.isPast, isPast: past.isPast }, alias, path, scope);
 }
 
 const CHANGES = ['METADATA$ACTION', 'METADATA$ISUPDATE', 'METADATA$ROW_ID'];

@@ -4,7 +4,7 @@ import { isEmpty, list, node, nodeKind, Refusal, tagged } from './nodes.ts';
 import { type Column, type Leaf, Scope } from './scope.ts';
 import { constant, made, oneOf, type Taint } from './values.ts';
 import { addLeaf, readFactor } from './walk-from.ts';
-import { columnNames, isBare, nameOf, newBlock, type Walker } from './walker.ts';
+import { columnNames, nameOf, newBlock, type Walker } from './walker.ts';
 
 function readSource(tree: unknown, outer: Scope, walker: Walker, what: string): { readonly scope: Scope; readonly leaf: Leaf } {
   const scope = new Scope(outer);
@@ -34,7 +34,7 @@ export function readPivot(tree: unknown, outer: Scope, walker: Walker): void {
   walker.block = around;
   const [kind, held] = tagged(source, 'PIVOT');
   if (kind !== 'List') throw nodeKind(`PIVOT ${kind}`);
-  const used = new Set([...columnNames([by].flat()), ...argumentNames(only['expr'])]);
+  const used = new Set([...columnNames([by]), ...argumentNames(only['expr'])]);
   const values = list(held).map((each): Column => {
     const { expr, alias: name } = node(each, 'AliasedExpr');
     walker.expression(expr, new Scope(null));
@@ -53,7 +53,7 @@ function argumentNames(tree: unknown): readonly string[] {
     const each = stack.pop();
     if (typeof each !== 'object' || each === null) continue;
     const ident = (each as { readonly Identifier?: unknown }).Identifier;
-    if (ident !== undefined && isBare(ident) !== null) found.push(nameOf(ident));
+    if (ident !== undefined) found.push(nameOf(ident));
     stack.push(...(Object.values(each) as unknown[]));
   }
   return found;

@@ -36,6 +36,11 @@ export function readPredicate(tree: unknown, scope: Scope, walker: Walker, where
     const [tag, subquery] = tagged(right, where);
     if (tag === 'Subquery' && op === 'Eq') return compareRows(left, subquery, scope, walker, where);
   }
+  if (kind === 'IsNull' || kind === 'IsNotNull') {
+    // Tokens tell which values are missing, and so does comparing with constants.
+    const value = walker.expression(held, scope);
+    return walker.findings.mayCompare(value) ? walker.findings.test(value) : walker.findings.use(value, 'equality', where);
+  }
   if (kind === 'Exists') {
     walker.query(node(held, 'Exists')['subquery'], scope, 'inner');
     return;
@@ -77,7 +82,7 @@ function compareRows(left: unknown, subquery: unknown, scope: Scope, walker: Wal
   const lefts = parts[0] === 'Tuple' ? list(parts[1]) : [left];
   const rows = walker.query(subquery, scope, 'inner');
   const values = lefts.map((each) => walker.expression(each, scope));
-  if (values.length !== rows.columns.length) {
+  if (values.length !== rows.columns.length || rows.isUnsure) {
     return walker.findings.use(oneOf([...values, ...rows.columns.map((each) => each.value)]), 'control', where);
   }
   values.forEach((each, index) => compareValues([each, rows.columns[index]?.value ?? each], walker, where));

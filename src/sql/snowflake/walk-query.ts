@@ -5,6 +5,7 @@ import { type Column, Scope } from './scope.ts';
 import { isOneFamily, oneOf, type Taint, union } from './values.ts';
 import { compareValues } from './walk-predicate.ts';
 import { readSelect, type Selected } from './walk-select.ts';
+import { mustBeClear } from './walk-star.ts';
 import { addCtes } from './walk-with.ts';
 import { mustBeConstant } from './walk-window.ts';
 import { newBlock, type Position, type Rows, type Walker } from './walker.ts';
@@ -76,6 +77,7 @@ function readSetOperation(tree: unknown, scope: Scope, walker: Walker): Selected
   if (!['None', 'All', 'Distinct', 'ByName', 'AllByName', 'DistinctByName'].includes(how)) throw nodeKind(`set operation ${how}`);
   const [a, b] = [readBody(left, scope, walker, 'inner'), readBody(right, scope, walker, 'inner')];
   const isByName = how.endsWith('ByName');
+  if (!isByName && (a.isUnsure || b.isUnsure)) mustBeClear([...a.columns, ...b.columns]);
   const pairs = isByName ? byName(a.columns, b.columns) : byPosition(a.columns, b.columns);
   const keepsAll = operator === 'Union' && how.startsWith('All');
   const columns = pairs.map(({ name, maybe, values }): Column => {

@@ -1,6 +1,6 @@
 // One select block: FROM, conditions, grouping, the select list, DISTINCT.
 
-import { AGGREGATE_FUNCTIONS } from './functions.ts';
+import { AGGREGATE_FUNCTIONS, BARE_CONTEXT } from './functions.ts';
 import { isEmpty, list, node, nodeKind, tagged } from './nodes.ts';
 import { type Column, Scope } from './scope.ts';
 import { constant, oneOf, type Taint, union } from './values.ts';
@@ -43,11 +43,12 @@ export function readSelect(tree: unknown, outer: Scope, walker: Walker, position
       if (select['distinct'] !== 'All') for (const each of columns) walker.findings.use(each.value, 'equality', 'DISTINCT');
     }
     const top = readTop(select['top']);
+    const isUnsure = scope.merged.size > 0 || scope.leaves.some((each) => each.isUnsure);
     return {
       columns,
       ...boundsOf(scope, block, isGrouped, top !== null),
       limit: top,
-      isUnsure: scope.leaves.some((each) => each.isUnsure),
+      isUnsure: isUnsure && outputs.some((each) => each.isStar),
       scope,
     };
   } finally {
@@ -126,12 +127,17 @@ function readItem(
 /** A column keeps its name. Around anything else Snowflake makes one from the text. */
 function nameOfExpression(tree: unknown): Pick<Column, 'name' | 'maybe'> {
   const [kind, held] = tagged(tree, 'expression');
-  if (kind === 'Identifier') return { name: nameOf(held) };
-  if (kind === 'CompoundIdentifier') return { name: nameOf(list(held).at(-1)) };
+  if (kind === 'Identifier') return labelled(nameOf(held));
+  if (kind === 'CompoundIdentifier') return labelled(nameOf(list(held).at(-1)));
   if (kind !== 'Nested') return { name: null };
   const inner = nameOfExpression(held);
   const maybe = inner.name ?? inner.maybe;
   return maybe === undefined ? { name: null } : { name: null, maybe };
+}
+
+/** `t.$1` and CURRENT_USER are labelled by their text. */
+function labelled(name: string): Pick<Column, 'name' | 'maybe'> {
+  return name.startsWith('$') || BARE_CONTEXT.has(name) ? { name: null, maybe: name } : { name };
 }
 
 function readWindows(tree: unknown, scope: Scope, walker: Walker): void {

@@ -15,7 +15,7 @@ export function starColumns(
   const { opt_ilike: like, opt_exclude: exclude, opt_replace: replace, opt_rename: rename } = node(options, 'Wildcard');
   const leaves = scope.leaves.filter((leaf) => isCalled(leaf, qualifier));
   if (leaves.length === 0) throw relationUnknown(qualifier.length === 0 ? '*' : qualifier.join('.'));
-  if (position === 'inner' && (isUnsure(leaves) || scope.merged.size > 0)) mustBeClear(leaves);
+  if (position === 'inner' && leaves.some((leaf) => leaf.isPast)) mustBeClear(leaves.flatMap((leaf) => leaf.columns));
   let columns = merge(leaves, scope, qualifier.length === 0);
   if (!isEmpty(like)) {
     const pattern = likePattern(textOf(node(like, 'Ilike')['pattern'], 'ILIKE'));
@@ -37,12 +37,9 @@ export function starColumns(
   return columns.map((each) => ({ ...each, name: (each.name === null ? undefined : renamed.get(each.name)) ?? each.name }));
 }
 
-function isUnsure(leaves: readonly Leaf[]): boolean {
-  return leaves.some((leaf) => leaf.isUnsure);
-}
-
-function mustBeClear(leaves: readonly Leaf[]): void {
-  if (leaves.every((leaf) => leaf.columns.every((each) => each.value.hidden.size === 0))) return;
+/** Where places count: the order or number of columns is not certain. */
+export function mustBeClear(columns: readonly Column[]): void {
+  if (columns.every((each) => each.value.hidden.size === 0)) return;
   throw new Refusal({ code: 'node-kind', what: '* of columns in an order that is not certain', remedy: 'Write the columns by name.' });
 }
 

@@ -5,6 +5,7 @@ import { isEmpty, list, node, nodeKind, Refusal, tagged } from './nodes.ts';
 import type { Column, Cte, Leaf, Scope } from './scope.ts';
 import { findRelation } from './relations.ts';
 import { oneOf } from './values.ts';
+import { mustBeClear } from './walk-star.ts';
 import { nameOf, type Rows, type Walker } from './walker.ts';
 
 type Made = Omit<Leaf, 'path'>;
@@ -89,6 +90,7 @@ function isSame(before: Made, after: Made): boolean {
 
 function made(name: string, aliases: readonly string[], rows: Rows): Made {
   if (aliases.length > 0 && aliases.length !== rows.columns.length) throw nodeKind(`WITH ${name}: columns`);
+  if (aliases.length > 0 && rows.isUnsure) mustBeClear(rows.columns);
   const columns = aliases.length === 0 ? rows.columns : rows.columns.map(({ value }, index) => ({ name: aliases[index] ?? null, value }));
   return { columns, open: rows.open, isUnsure: rows.isUnsure };
 }
