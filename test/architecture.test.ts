@@ -39,7 +39,7 @@ const table: Record<string, readonly string[]> = {
   session: ['core', ...engines],
   transport: ['core', ...engines],
   'protocols/postgres': ['core', 'wire', 'sql', 'masking', 'session', 'transport'],
-  'protocols/snowflake': ['core', 'wire', 'sql', 'masking', 'session', 'transport'],
+  'protocols/snowflake': ['core', 'wire', 'sql/snowflake', 'masking', 'session', 'transport'],
   ...Object.fromEntries(services.map((service) => [service, ['core', ...engines]])),
   api: ['core', ...engines],
   cli: ['core', ...engines],
