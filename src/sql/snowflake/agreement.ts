@@ -4,7 +4,7 @@
 
 import type { Unknown } from '../../core/facts.ts';
 import { type Token, lex, nameOf, stringValue } from './lexer.ts';
-import { GRAMMAR } from './vocabulary.ts';
+import { VOCABULARY } from './vocabulary.ts';
 import type { Walked } from './walked.ts';
 
 const REMEDY = 'Write the statement in a simpler way: the two parsers that read it do not understand it alike.';
@@ -16,7 +16,7 @@ export function disagreement(text: string, tree: unknown, second: unknown, walke
   return found === null ? null : { code: 'disagreement', what: found, remedy: REMEDY };
 }
 
-/** Words and constants of the text that the tree does not have: something was skipped. */
+/** Names and constants of the text that the tree does not have: something was skipped. */
 function uncovered(text: string, tree: unknown): string | null {
   const lexed = lex(text);
   if ('fault' in lexed) return 'words';
@@ -35,7 +35,7 @@ function isCovered(text: string, token: Token, words: ReadonlySet<string>, leave
   switch (token.kind) {
     case 'word': {
       const word = nameOf(text, token);
-      return GRAMMAR.has(word) || words.has(word);
+      return VOCABULARY.has(word) || words.has(word);
     }
     case 'quoted':
       return leaves.has(nameOf(text, token));

@@ -49,7 +49,7 @@ export type LexFault =
 
 export type Lexed = { readonly tokens: readonly Token[] } | { readonly fault: LexFault; readonly at: number };
 
-const OPERATORS = ['->>', '||', '::', ':=', '=>', '->', '<=', '>=', '<>', '!=', ...'+-*/%=<>(),.;[]{}:'] as const;
+const OPERATORS = ['->>', '||', '::', ':=', '=>', '->', '<=', '>=', '<>', '!=', ...'+-*/%=<>(),.;[]{}:~'] as const;
 const OPERATORS_BY_FIRST: ReadonlyMap<string, readonly string[]> = new Map(
   [...new Set(OPERATORS.map((each) => each[0] ?? ''))].map((first) => [first, OPERATORS.filter((each) => each.startsWith(first))]),
 );

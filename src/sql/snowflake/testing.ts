@@ -58,7 +58,10 @@ export function contextOf({ masks = {}, session = {} }: Asked = {}): PlanContext
     masks: { id: JSON.stringify(masks), byClass: masks },
     tokens: {
       meansToken: (text) => text.startsWith('tok_'),
-      open: (_, text) => (text.startsWith('tok_x_') ? { value: text.slice('tok_x_'.length) } : { fault: 'it is no token of this class' }),
+      open: (_, text) =>
+        text.startsWith('tok_x_')
+          ? { value: text.slice('tok_x_'.length).replaceAll('Q', "'").replaceAll('B', '\\') }
+          : { fault: 'it is no token of this class' },
     },
     session: {
       database: 'CLINIC',
@@ -76,4 +79,14 @@ export const parsers = await loadSnowflakeParsers();
 
 export function planOf(text: string, asked: Asked = {}): SnowflakePlan {
   return planSnowflake({ text, binds: asked.binds ?? [], statements: asked.statements ?? 1 }, contextOf(asked), parsers);
+}
+
+/** A plan in one line: `SELECT read CLINIC.PUBLIC.CLINICS:r > ID, CITY`, with masks as `SSN:redact`; or the codes of its refusals. */
+export function brief({ facts, statements }: SnowflakePlan): string {
+  if (facts.unknowns.length > 0) return facts.unknowns.map(({ code, what }) => `${code}: ${what}`).join(' | ');
+  const relations = facts.relations.map(({ name, access }) => `${name}:${access.slice(0, 1)}`);
+  const answers = statements.map(({ outputs }) =>
+    outputs === null ? '-' : outputs.map(({ name, mask }) => `${name ?? '?'}${mask === 'clear' ? '' : `:${mask}`}`).join(', '),
+  );
+  return `${[facts.verbs.join('; '), ...facts.effects, ...relations].join(' ')} > ${answers.join('; ')}`;
 }

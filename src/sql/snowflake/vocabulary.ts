@@ -45,6 +45,4 @@ const FUNCTIONS =
   'TRY_TO_BINARY TRY_TO_BOOLEAN TRY_TO_DATE TRY_TO_DECIMAL TRY_TO_DOUBLE TRY_TO_NUMBER TRY_TO_TIME TRY_TO_TIMESTAMP TYPEOF ' +
   'UNICODE UNIFORM UPPER UUID_STRING VALUE VARIANCE VAR_POP VAR_SAMP WIDTH_BUCKET XMLGET ZEROIFNULL';
 
-/** Words of the grammar, of types and of parts of dates. */
-export const GRAMMAR: ReadonlySet<string> = new Set(KEYWORDS.split(' '));
-export const VOCABULARY: ReadonlySet<string> = new Set([...GRAMMAR, ...FUNCTIONS.split(' ')]);
+export const VOCABULARY: ReadonlySet<string> = new Set([...KEYWORDS.split(' '), ...FUNCTIONS.split(' ')]);
