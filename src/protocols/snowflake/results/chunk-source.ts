@@ -85,3 +85,15 @@ const isLoopback = (host: string): boolean => host === 'localhost' || host === '
 function domainOf({ hostname }: URL): string {
   return isIP(hostname.replaceAll(/^\[|\]$/g, '')) === 0 ? hostname.split('.').slice(-2).join('.') : hostname;
 }
+
+/** Its pieces; ends with a fault when it was cut off. */
+export async function* readable(body: IncomingMessage, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const piece of body) yield piece as Uint8Array;
+  } catch (cause) {
+    signal.throwIfAborted();
+    const name = (cause as NodeJS.ErrnoException).code ?? 'unknown';
+    throw new SallyportError('SP_UPSTREAM_UNREACHABLE', `the storage of a chunk: ${name}`);
+  }
+  if (!body.complete) throw new SallyportError('SP_UPSTREAM_UNREACHABLE', 'the storage of a chunk: cut off');
+}
