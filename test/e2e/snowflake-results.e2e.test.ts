@@ -330,16 +330,35 @@ describe('results of Snowflake', () => {
     await until(() => isClosed);
   });
 
+  it('asks again when the storage closes a connection that it had kept', async () => {
+    const sockets = new Set<object>();
+    let closed = 0;
+    chunks.set('/again', (incoming, response) => {
+      // The first use of each connection is answered, the next ends it, as a server does whose patience is over.
+      if (sockets.has(incoming.socket)) {
+        closed += 1;
+        incoming.socket.destroy();
+        return;
+      }
+      sockets.add(incoming.socket);
+      response.end(gzipSync(rowsOf(10)));
+    });
+    const { data } = await mask(chunked(['/again'], 10));
+    for (let times = 0; times < 3; times += 1) assert.equal((await fetched(urlOf(data))).status, 200);
+    assert.ok(closed > 0);
+  });
+
   it('serves many chunks at a time, each whole', async () => {
     for (let index = 0; index < 12; index += 1) serve(`/m${index}`, gzipSync(rowsOf(1000, index * 1000)));
     const { data } = await mask(
       chunked(
         Array.from({ length: 12 }, (_, index) => `/m${index}`),
-        4000,
+        1000,
       ),
     );
     const answers = await Promise.all(Array.from({ length: 12 }, (_, index) => fetched(urlOf(data, index))));
-    for (const [index, { body }] of answers.entries()) {
+    for (const [index, { body, status, isWhole }] of answers.entries()) {
+      assert.deepEqual([status, isWhole], [200, true], refused.at(-1)?.fault.message);
       const rows = JSON.parse(`[${gunzipSync(body).toString()}]`) as string[][];
       assert.deepEqual([rows.length, rows[0]?.[0]], [1000, String(index * 1000)]);
       assert.ok(!gunzipSync(body).includes('123-45'));

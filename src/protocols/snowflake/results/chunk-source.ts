@@ -70,9 +70,10 @@ export class ChunkSource {
       request.on('error', (cause) => {
         // WHY not its message: it may have the address, and whoever has that has the rows.
         const code = (cause as NodeJS.ErrnoException).code ?? cause.name;
-        reject(
-          signal.aborted ? (signal.reason as Error) : new SallyportError('SP_UPSTREAM_UNREACHABLE', `the storage of a chunk: ${code}`),
-        );
+        if (signal.aborted) reject(signal.reason as Error);
+        // The storage closed a connection that it had kept, just when it was used again.
+        else if (request.reusedSocket && code === 'ECONNRESET') this.#ask(url, headers, signal).then(resolve, reject);
+        else reject(new SallyportError('SP_UPSTREAM_UNREACHABLE', `the storage of a chunk: ${code}`));
       });
       request.end();
     });
