@@ -147,7 +147,7 @@ export class SnowflakePlanner implements SnowflakePlanning {
     this.#misses += 1;
     const watched = new WatchedSession(session);
     const planned = this.#make(input, watched, masks, catalogue, parsers);
-    if (key !== null && !watched.hasFound && !watched.askedForResults) {
+    if (key !== null && !watched.hasFound && !watched.askedForResults && !opensTokens(planned, input)) {
       this.#plans.set(key, planned);
       const oldest = this.#plans.keys().next();
       if (this.#plans.size > this.#deps.maxCachedPlans && oldest.done !== true) this.#plans.delete(oldest.value);
@@ -198,6 +198,11 @@ export class SnowflakePlanner implements SnowflakePlanning {
     ]);
     return key.length > maxKeyLength ? null : sha256(key);
   }
+}
+
+/** Values of tokens are in it: tokens expire, and values are not kept. */
+function opensTokens({ plan: { forward } }: PlannedRequest, { text, binds }: PlanInput): boolean {
+  return forward !== null && (forward.text !== text || forward.binds.some((bind, index) => bind !== binds[index]));
 }
 
 const isMissingName = ({ code }: Unknown): boolean => code === 'relation' || code === 'schema';

@@ -39,6 +39,13 @@ export const OVERRIDDEN_PARAMETERS: Readonly<Record<string, string | number | bo
   CLIENT_STAGE_ARRAY_BINDING_THRESHOLD: 2_147_483_647,
 };
 
+/** Of every session of the account, whatever the account or its user is set to: names mean what the gateway thinks. Without the second, a
+ *  table that is dropped while a statement is on its way would be looked for in PUBLIC. */
+export const PINNED_PARAMETERS: Readonly<Record<string, string | boolean>> = {
+  QUOTED_IDENTIFIERS_IGNORE_CASE: false,
+  SEARCH_PATH: '$current',
+};
+
 export const ok = (data: JsonObject | null = null): Envelope => ({ success: true, code: null, message: null, data });
 
 export function isObject(value: unknown): value is JsonObject {

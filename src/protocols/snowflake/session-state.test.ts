@@ -38,7 +38,13 @@ test('of what has failed only what is certain is kept', () => {
   const state = new SessionState();
   state.succeeded([statement({ kind: 'variable', name: 'V', value: 'x' }, { kind: 'create', relation })], {});
   state.failed([statement({ kind: 'create', relation })]);
-  assert.equal(state.own.size, 0);
+  const [own] = state.own.values();
+  assert.equal(own?.columns, null, 'it may have other columns now');
+  state.succeeded([statement({ kind: 'create', relation })], {});
+  state.failed([statement({ kind: 'drop', name: 'D.S.T' })]);
+  assert.equal(state.own.get('D.S.T')?.columns, null, 'it may be gone');
+  state.succeeded([statement({ kind: 'drop', name: 'D.S.T' })], {});
+  assert.equal(state.own.size, 0, 'the name means something else, or nothing');
   assert.equal(state.variables.size, 1);
   state.failed([statement({ kind: 'variable', name: 'W', value: 'y' })]);
   assert.equal(state.variables.size, 0);

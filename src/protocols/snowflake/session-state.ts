@@ -76,7 +76,12 @@ export class SessionState implements SnowflakeSession {
   failed(statements: readonly PlannedStatement[]): void {
     const changes = statements.flatMap((statement) => statement.changes);
     if (changes.some(({ kind }) => kind === 'variable')) this.variables.clear();
-    for (const change of changes) if (change.kind === 'create') this.own.delete(keyOf(change.relation));
+    // Whether a table of its own is there, and with which columns, is not known: it may not be read.
+    for (const change of changes) {
+      const name = change.kind === 'create' ? keyOf(change.relation) : change.kind === 'drop' ? change.name : null;
+      const known = name === null ? undefined : this.own.get(name);
+      if (name !== null && known !== undefined) this.own.set(name, { ...known, columns: null });
+    }
     if (changes.length > 0) this.#version += 1;
   }
 
@@ -117,6 +122,9 @@ export class SessionState implements SnowflakeSession {
       case 'create':
         if (this.own.size >= maxRelations) throw new SallyportError('SP_SESSION_LIMIT', 'too many tables of one session');
         this.own.set(keyOf(change.relation), change.relation);
+        return;
+      case 'drop':
+        this.own.delete(change.name);
         return;
       case 'catalogue':
     }

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { SallyportError } from '../../core/error.ts';
 import type { Clock } from '../../core/ports.ts';
 import { Permit } from '../../session/permit.ts';
-import { CODES, type Envelope, type JsonObject, objectAt, textAt } from './protocol.ts';
+import { CODES, type Envelope, type JsonObject, objectAt, PINNED_PARAMETERS, textAt } from './protocol.ts';
 import { credentialFields, type SnowflakeCredential } from './upstream-credential.ts';
 import type { Exchange, Exchanged, UpstreamHttp } from './upstream-http.ts';
 
@@ -132,7 +132,7 @@ export async function connectSnowflake(
               ACCOUNT_NAME: account.account,
               LOGIN_NAME: account.user,
               CLIENT_ENVIRONMENT: client.environment,
-              SESSION_PARAMETERS: client.sessionParameters,
+              SESSION_PARAMETERS: { ...client.sessionParameters, ...PINNED_PARAMETERS },
               ...fields,
             },
           },

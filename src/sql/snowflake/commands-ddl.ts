@@ -1,6 +1,7 @@
 // Definitions: CREATE, ALTER, DROP, UNDROP, TRUNCATE, COMMENT, GRANT. What copies data or makes columns from others is walked; of the
 // rest only forms that move nothing protected to another name are passed.
 
+import { maskOfClass } from '../../core/decision.ts';
 import type { Unknown } from '../../core/facts.ts';
 import { addedColumns } from './column-definitions.ts';
 import { classesOf, isPlain } from './names.ts';
@@ -46,7 +47,10 @@ export function planCreate(statement: StatementText, planning: Planning): Part {
   if (reader.take('SCHEMA')) return planCreatePlace('CREATE SCHEMA', reader);
   if (reader.take('DATABASE')) return planCreatePlace('CREATE DATABASE', reader);
   if (reader.take('SEQUENCE')) return planCreatePlace('CREATE SEQUENCE', reader);
-  if (reader.take('VIEW')) return planTree('CREATE VIEW', statement, planning);
+  if (reader.take('VIEW')) {
+    const planned = planTree('CREATE VIEW', statement, planning);
+    return isTemporary ? temporary(planned, planning) : planned;
+  }
   if (reader.take('TABLE')) return planCreateTable(statement, isTemporary, planning);
   return kindRefused('CREATE', 'this kind of CREATE', 'Tables, views, schemas, databases and sequences may be created.');
 }
@@ -57,16 +61,20 @@ function planCreateTable(statement: StatementText, isTemporary: boolean, plannin
   // It would bring back columns that nobody knows of any more.
   if (isOld) return kindRefused('CREATE TABLE', 'CLONE of another time', 'Clone the table as it is now.');
   const planned = planTree('CREATE TABLE', statement, planning);
-  const { catalogue } = planning.context;
-  const hides = planned.changes.some(
-    (change) =>
-      change.kind === 'create' && catalogue.relation(change.relation.database, change.relation.schema, change.relation.name) !== undefined,
-  );
-  if (!isTemporary || !hides) return planned;
-  return refused('CREATE TABLE', {
+  return isTemporary ? temporary(planned, planning) : planned;
+}
+
+/** A temporary relation stands before every other of its name: there may be none, and it must be known to be the one that was made. */
+function temporary(planned: Part, { context }: Planning): Part {
+  const made = planned.relations.find(({ access }) => access === 'write')?.name ?? '';
+  const { catalogue, session } = context;
+  const hides = session.own.get(made) === undefined && catalogue.relations.some((each) => qualifiedName(each) === made);
+  const isSure = session.own.get(made) !== undefined || planned.changes.some(({ kind }) => kind === 'create');
+  if (!hides && (isSure || planned.unknowns.length > 0)) return planned;
+  return refused(planned.verb, {
     code: 'session-object',
-    what: 'a temporary table with the name of another relation',
-    remedy: 'Give it a name that is not taken.',
+    what: hides ? 'a temporary table with the name of another relation' : 'a temporary table that may be there already',
+    remedy: hides ? 'Give it a name that is not taken.' : 'Write CREATE OR REPLACE TEMPORARY, or leave IF NOT EXISTS out.',
   });
 }
 
@@ -215,6 +223,18 @@ const MOVES: Unknown = {
   remedy: 'Leave names of tables with protected columns as they are: classes go by names.',
 };
 
+const FORGETS: Unknown = {
+  code: 'write-of-protected',
+  what: 'dropping a protected column',
+  remedy: 'Leave it, or drop the table: earlier states of the table would still show the column, and nobody would know its class.',
+};
+
+function isHidden(relation: SnowflakeRelation, column: string, { protection, masks }: PlanContext): boolean {
+  const carried = relation.columns?.find((each) => each.name === column)?.classes ?? [];
+  const classes = [...carried, ...(protection.columns.get(`${qualifiedName(relation)}.${column}`) ?? [])];
+  return classes.some((each) => maskOfClass(each, masks) !== 'clear');
+}
+
 /** What ALTER TABLE does; null = nothing that is passed. */
 function alteration(reader: Reader, found: SnowflakeRelation | undefined, context: PlanContext): Alteration | Unknown | null {
   const isFree = found !== undefined && isPlain(found, context);
@@ -238,9 +258,14 @@ function alteration(reader: Reader, found: SnowflakeRelation | undefined, contex
   if (reader.take('DROP')) {
     reader.take('COLUMN');
     reader.take('IF', 'EXISTS');
-    do if (reader.name(1) === null) return null;
-    while (reader.take(','));
-    return reader.isAtEnd ? 'other' : null;
+    const names: string[] = [];
+    do {
+      const name = reader.name(1);
+      if (name === null) return null;
+      names.push(...name);
+    } while (reader.take(','));
+    if (!reader.isAtEnd) return null;
+    return found !== undefined && names.some((name) => isHidden(found, name, context)) ? FORGETS : 'other';
   }
   if (reader.take('SET', 'COMMENT', '=') && reader.takeKind('string') !== null && reader.isAtEnd) return 'other';
   return null;

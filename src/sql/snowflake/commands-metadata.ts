@@ -1,5 +1,6 @@
 // SHOW, DESCRIBE and EXPLAIN: what Snowflake tells of objects and plans.
 
+import { maskOfClass } from '../../core/decision.ts';
 import { kindRefused, part, type Part, refused } from './part.ts';
 import { classesOf } from './names.ts';
 import { findRelation, qualifiedName } from './relations.ts';
@@ -105,9 +106,7 @@ export function explained(statement: StatementText): number | null {
 
 /** A plan tells how many partitions a test leaves over: nothing, as long as no protected value is tested. */
 export function planExplain(inner: Part, { context }: Planning): Part {
-  const hidden = inner.tested
-    .flatMap((column) => context.protection.columns.get(column) ?? [])
-    .filter((each) => context.masks.byClass[each] !== 'clear');
+  const hidden = inner.predicateClasses.filter((each) => maskOfClass(each, context.masks) !== 'clear');
   if (hidden.length > 0 && inner.unknowns.length === 0) {
     return refused('EXPLAIN', {
       code: 'protected-use',

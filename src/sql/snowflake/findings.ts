@@ -51,7 +51,10 @@ export class Findings {
   relation(relation: Pick<SnowflakeRelation, 'database' | 'schema' | 'name' | 'columns'>, access: 'read' | 'write'): void {
     const name = `${relation.database}.${relation.schema}.${relation.name}`;
     this.relations.set(`${name} ${access}`, { name, access });
-    const classes = (relation.columns ?? []).flatMap((each) => this.#context.protection.columns.get(`${name}.${each.name}`) ?? []);
+    const classes = (relation.columns ?? []).flatMap((each) => [
+      ...(each.classes ?? []),
+      ...(this.#context.protection.columns.get(`${name}.${each.name}`) ?? []),
+    ]);
     if (classes.length > 0) this.protectedRelations.add(name);
     if (classes.some((each) => this.isHidden(each))) this.touchesHidden = true;
   }

@@ -138,14 +138,13 @@ test('an opened value cannot end its constant', () => {
   assert.equal(brief(planOf(String.raw`select id from patients where ssn = 'tok_x_a\' or 1=1 --'`, tokens)).split(':')[0], 'token');
 });
 
-test('tokens among binds are opened at their places, over several statements', () => {
+test('tokens among binds are opened at their places, in a statement that stands by itself', () => {
   const binds = [
     { type: 'FIXED', value: '1' },
     { type: 'TEXT', value: 'tok_x_9' },
   ];
   const plan = planOf('select id from clinics where id = ?; select id from patients where ssn = ?', { ...tokens, binds, statements: 2 });
-  assert.deepEqual(plan.forward?.binds, [binds[0], { type: 'TEXT', value: '9' }]);
-  assert.equal(plan.facts.unknowns.length, 0);
+  assert.equal(brief(plan), 'token: a token bound in one of several statements', 'others could show the value');
   const numbered = planOf('select id from patients where clinic_id = :1 and ssn = :2', { ...tokens, binds });
   assert.deepEqual(numbered.forward?.binds, [binds[0], { type: 'TEXT', value: '9' }]);
 });

@@ -10,7 +10,7 @@ import { kindRefused, part, type Part, refused } from './part.ts';
 import { MAX_STATEMENT, type SnowflakeParsers } from './parsers.ts';
 import { type Planning, SYNTAX } from './planning.ts';
 import { splitStages, splitStatements, type StatementText, wordAt } from './statement-text.ts';
-import type { Bind, PlanContext, PlanInput, PlannedOutput, SnowflakePlan, SnowflakeSession } from './types.ts';
+import type { Bind, PlanContext, PlanInput, PlannedOutput, SnowflakePlan, SnowflakeRelation, SnowflakeSession } from './types.ts';
 
 /** Of all statements of a request, in UTF-16 units. */
 const MAX_REQUEST = 4 * MAX_STATEMENT;
@@ -66,8 +66,19 @@ function planAll(statements: readonly StatementText[], input: PlanInput, context
     const own = { ...context, session: index === 0 ? progress.session : { ...progress.session, lastQueryId: null } };
     const planned = planChain(statement, progress, input.binds, own, parsers);
     progress.session = sessionAfter(progress.session, statement, planned);
-    return planned;
+    return statements.length === 1 ? planned : withoutOpenedBinds(planned);
   });
+}
+
+/** A bind can be read by every statement of the request and every stage of a chain: none may have the value of a token. */
+function withoutOpenedBinds(planned: Part): Part {
+  if (planned.bindEdits.size === 0) return planned;
+  const unknown: Unknown = {
+    code: 'token',
+    what: 'a token bound in one of several statements',
+    remedy: 'Send the statement that has the token by itself, or write the token as a string constant.',
+  };
+  return { ...planned, unknowns: [...planned.unknowns, unknown] };
 }
 
 /** A statement, or the stages of `a ->> b`: the answer is the last one's. */
@@ -147,7 +158,7 @@ function chained(parts: readonly Part[]): Part {
   >(
     key: Key,
   ): Part[Key][number][] => parts.flatMap((each) => each[key] as readonly Part[Key][number][]);
-  return {
+  return withoutOpenedBinds({
     ...last,
     verb: parts.map(({ verb }) => verb).join(' ->> '),
     effects: all('effects'),
@@ -164,11 +175,11 @@ function chained(parts: readonly Part[]): Part {
     bindEdits: new Map(parts.flatMap(({ bindEdits }) => [...bindEdits])),
     mayTell: parts.some(({ mayTell }) => mayTell),
     unbounded: parts.some(({ unbounded }) => unbounded),
-  };
+  });
 }
 
 /** What the session is for the next statement of the same request. After USE names must be complete: what is in use is Snowflake's to say. */
-function sessionAfter(session: SnowflakeSession, statement: StatementText, { changes }: Part): SnowflakeSession {
+function sessionAfter(session: SnowflakeSession, statement: StatementText, { changes, relations }: Part): SnowflakeSession {
   const variables = new Map(session.variables);
   const own = new Map(session.own);
   for (const change of changes) {
@@ -176,15 +187,25 @@ function sessionAfter(session: SnowflakeSession, statement: StatementText, { cha
       if (change.value === null) variables.delete(change.name);
       else variables.set(change.name, change.value);
     } else if (change.kind === 'create') {
-      own.set(`${change.relation.database}.${change.relation.schema}.${change.relation.name}`, change.relation);
+      own.set(keyOf(change.relation), change.relation);
     } else if (change.kind === 'drop') {
       own.delete(change.name);
     }
+  }
+  // The catalogue was read before: what it says of a relation that is dropped, renamed or brought back is not so any more.
+  const made = new Set(changes.flatMap((each) => (each.kind === 'create' ? [keyOf(each.relation)] : [])));
+  const isChanged = changes.some(({ kind }) => kind === 'catalogue');
+  for (const { name, access } of isChanged ? relations : []) {
+    const [database = '', schema = '', ...rest] = name.split('.');
+    const unknown = { database, schema, name: rest.join('.'), kind: 'table' as const, columns: null, definition: null };
+    if (access === 'write' && !made.has(name)) own.set(name, unknown);
   }
   const moves = wordAt(statement, 0) === 'USE' && wordAt(statement, 1) !== 'WAREHOUSE';
   const creates = wordAt(statement, 0) === 'CREATE' && /\b(?:SCHEMA|DATABASE)\b/.test(changesPlace(statement));
   return { ...session, variables, own, ...(moves || creates ? { database: null, schema: null } : {}) };
 }
+
+const keyOf = ({ database, schema, name }: SnowflakeRelation): string => `${database}.${schema}.${name}`;
 
 /** CREATE SCHEMA and CREATE DATABASE also begin to use what they made. */
 function changesPlace(statement: StatementText): string {

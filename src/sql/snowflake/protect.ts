@@ -4,6 +4,7 @@
 
 import type { MaskSet } from '../../core/decision.ts';
 import type { SnowflakeParsers } from './parsers.ts';
+import { patternOf } from './patterns.ts';
 import { qualifiedName } from './relations.ts';
 import type { SnowflakeCatalogue, SnowflakeClassRule, SnowflakeProtection, SnowflakeRelation } from './types.ts';
 import { walk } from './walk.ts';
@@ -156,16 +157,4 @@ class Closure {
     });
     return true;
   }
-}
-
-/** `schema.relation.column` of every database, or `database.schema.relation.column`. Unquoted names are upper case in Snowflake: case does
- *  not count, so that no spelling of a pattern misses a column. */
-function patternOf(pattern: string): (path: readonly string[]) => boolean {
-  const parts = pattern
-    .split('.')
-    .map((part) => new RegExp(`^${part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&').replaceAll('\\*', '.*')}$`, 'is'));
-  return (path) => {
-    const names = path.slice(path.length - parts.length);
-    return parts.length >= 3 && parts.length <= 4 && parts.every((part, index) => part.test(names[index] ?? ''));
-  };
 }

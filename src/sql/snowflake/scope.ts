@@ -20,9 +20,9 @@ export interface Leaf {
   readonly open: ReadonlySet<string>;
   /** The order of its columns is not certain: they are called by name. */
   readonly isUnsure: boolean;
-  /** Of another time: there may have been other columns. With a protected one among them, `*` may stand in the outermost query alone,
-   *  whose answer is compared by names. */
-  readonly isPast?: boolean;
+  /** Of another time: columns that there may have been then. Where they are protected, `*` may stand in the outermost query alone, whose
+   *  answer is compared by names. */
+  readonly past?: Taint;
 }
 
 /** Names that Snowflake makes from text are never plain identifiers, but for those that `maybe` tells. */
@@ -73,10 +73,16 @@ export class Scope {
     const all = this.leaves.flatMap((leaf) => leaf.columns);
     const isUnsure = this.merged.size > 0 || this.leaves.some((leaf) => leaf.isUnsure);
     const ofLeaves = this.leaves.map((leaf) => leaf.columns[number - 1]);
-    const found = (isUnsure ? all : [all[number - 1], ...ofLeaves]).flatMap((each) => each?.value ?? []);
+    const found = isUnsure ? this.leaves.flatMap(allValues) : [all[number - 1], ...ofLeaves].flatMap((each) => each?.value ?? []);
     if (found.length > 0) return oneOf(found);
     return this.leaves.length === 0 ? (this.parent?.position(number) ?? null) : null;
   }
+}
+
+/** Of columns that it has, and of those that it may have had. */
+export function allValues({ columns, past }: Pick<Leaf, 'columns' | 'past'>): readonly Taint[] {
+  const values = columns.map((each) => each.value);
+  return past === undefined ? values : [...values, past];
 }
 
 export interface Cte {
@@ -89,14 +95,12 @@ export function isCalled(leaf: Leaf, qualifier: readonly string[]): boolean {
   return qualifier.every((part, index) => leaf.path[leaf.path.length - qualifier.length + index] === part);
 }
 
-function columnsOf(leaf: Leaf, name: string): Taint[] {
+function columnsOf(leaf: Leaf, name: string): readonly Taint[] {
   const position = POSITION.exec(name);
-  if (position !== null) {
-    if (leaf.isUnsure) return leaf.columns.map((each) => each.value);
-    const column = leaf.columns[Number(position[1]) - 1];
-    return column === undefined ? [] : [column.value];
-  }
+  if (position !== null && leaf.isUnsure) return allValues(leaf);
+  // In quotes it is a name, which may be that of another column.
+  const placed = position === null ? undefined : leaf.columns[Number(position[1]) - 1];
   const isPlain = PLAIN.test(name);
-  const named = leaf.columns.filter((each) => each.name === name || each.maybe === name || (each.name === null && !isPlain));
+  const named = leaf.columns.filter((each) => each === placed || each.name === name || each.maybe === name || (each.name === null && !isPlain));
   return named.map((each) => each.value);
 }

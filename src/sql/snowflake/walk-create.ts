@@ -109,7 +109,7 @@ export function readCreateView(tree: unknown, walker: Walker): void {
   const { name, columns: named, query, cluster_by: clusters, if_not_exists: keeps } = node(tree, 'CreateView');
   if (list(clusters).length > 0) throw nodeKind('CreateView.cluster_by');
   const made = created(name, keeps === true, walker);
-  const rows = walker.query(query, null, 'inner');
+  const rows = walker.inSchema(made.path).query(query, null, 'inner');
   const aliases = list(named).map((each) => nameOf(node(each, 'ViewColumn')['name']));
   if (aliases.length > 0 && aliases.length !== rows.columns.length) throw nodeKind('CREATE VIEW: columns');
   // Its text is kept: a protected column that it only tests is tested by everybody who reads it, and a token in it would be opened there.
@@ -132,32 +132,41 @@ export function readCreateView(tree: unknown, walker: Walker): void {
 
 interface Created {
   readonly path: readonly [string, string, string];
-  /** It is there, and IF NOT EXISTS leaves it as it is. */
+  /** IF NOT EXISTS leaves what is there as it is, whether it is known or not: a stream, say, or a table of a database that is not read. */
   readonly isKept: boolean;
+  readonly isKnown: boolean;
 }
 
 function created(tree: unknown, keeps: boolean, walker: Walker): Created {
   const parts = objectName(tree);
   const path = qualify(parts, walker.env.context);
   if (path === null) throw relationUnknown(parts.join('.'));
+  // Names are joined by dots wherever classes are looked up.
+  if (path.some((each) => each.includes('.'))) throw nodeKind('a new name with a dot in it');
   walker.findings.effects.add('ddl');
   walker.findings.effects.add('write');
   const [database, schema, made] = path;
   walker.findings.relation({ database, schema, name: made, columns: null }, 'write');
+  const { session, catalogue } = walker.env.context;
   const old = findRelation(parts, walker.env.context);
+  const isOwn = (session.own.get(path.join('.'))?.columns ?? null) !== null;
+  const replaced = isOwn ? undefined : catalogue.relation(database, schema, made);
   // In place of a protected table another would stand, whose columns the policy does not mean.
-  if (old !== undefined && !walker.env.context.session.own.has(qualifiedName(old)) && hidesAnything(old, walker)) {
+  if (replaced !== undefined && hidesAnything(replaced, walker)) {
     walker.findings.refuse({
       code: 'write-of-protected',
-      what: qualifiedName(old),
+      what: qualifiedName(replaced),
       remedy: 'Give the new table another name: this one has protected columns.',
     });
   }
-  return { path, isKept: keeps && old !== undefined };
+  return { path, isKept: keeps, isKnown: old !== undefined };
 }
 
-function announce({ path, isKept }: Created, kind: SnowflakeRelation['kind'], columns: readonly SnowflakeColumn[], walker: Walker): void {
-  if (isKept) return;
+function announce({ path, isKept, isKnown }: Created, kind: SnowflakeRelation['kind'], columns: readonly SnowflakeColumn[], walker: Walker): void {
+  if (isKept) {
+    if (!isKnown) walker.findings.changes.push({ kind: 'catalogue' });
+    return;
+  }
   const [database, schema, name] = path;
   walker.findings.changes.push(
     { kind: 'create', relation: { database, schema, name, kind, columns, definition: null } },

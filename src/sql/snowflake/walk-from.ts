@@ -1,9 +1,10 @@
 // FROM: each entry becomes a leaf of the scope; joins tell which rows go together.
 
 import { isEmpty, list, node, nodeKind, tagged } from './nodes.ts';
+import { isOfRelation } from './patterns.ts';
 import { mustFind, qualifiedName, readColumns, resultColumns } from './relations.ts';
 import { type Column, type Leaf, Scope } from './scope.ts';
-import { oneOf } from './values.ts';
+import { constant, oneOf, type Taint } from './values.ts';
 import { readPivot, readUnpivot } from './walk-pivot.ts';
 import { compareValues } from './walk-predicate.ts';
 import { mustBeClear } from './walk-star.ts';
@@ -68,6 +69,7 @@ function readConstraint(tree: unknown, sides: Sides, scope: Scope, walker: Walke
 function common({ left, right }: Sides): readonly string[] {
   const names = (leaves: readonly Leaf[]): (string | null)[] => leaves.flatMap((leaf) => leaf.columns.map((each) => each.name));
   const all = [...names(left), ...names(right)];
+  for (const leaf of [...left, ...right]) if (leaf.past !== undefined) mustBeClear(leaf);
   if (all.includes(null)) throw nodeKind('NATURAL with columns without a name');
   const others = new Set(names(right));
   return [...new Set(names(left))].flatMap((name) => (name !== null && others.has(name) ? [name] : []));
@@ -103,6 +105,8 @@ export function readFactor(tree: unknown, scope: Scope, walker: Walker): void {
   }
 }
 
+type RelationPath = readonly [string, string, string];
+
 export type LeafRows = Omit<Leaf, 'path'>;
 
 /** @param path of a relation, which its columns may be called by while it has no alias. */
@@ -111,7 +115,7 @@ export function addLeaf(rows: LeafRows, alias: unknown, path: readonly string[],
   const { name, columns: names } = node(alias, 'TableAlias');
   const aliases = list(names).map((each) => nameOf(node(each, 'AliasColumn')['name']));
   if (aliases.length > rows.columns.length) throw nodeKind('an alias of more columns than there are');
-  if (aliases.length > 0 && rows.isUnsure) mustBeClear(rows.columns);
+  if (aliases.length > 0 && rows.isUnsure) mustBeClear(rows);
   const columns = rows.columns.map((each, index): Column => {
     const renamed = aliases[index];
     return renamed === undefined ? each : { name: renamed, value: each.value };
@@ -131,15 +135,24 @@ function readTable(held: unknown, scope: Scope, walker: Walker): void {
   const extra = parts.length === 1 ? walker.env.extra.get(parts[0] ?? '') : undefined;
   if (extra !== undefined) return addLeaf(resultLeaf(resultColumns(extra, walker.env.context)), alias, parts, scope);
   const { leaf, path } = relationLeaf(parts, walker);
-  const past = readVersion(version, walker);
-  const columns = past.hasChanges ? [...leaf.columns, ...CHANGES.map((each) => ({ name: each, value: oneOf([]) }))] : leaf.columns;
-  addLeaf({ ...leaf, columns, isUnsure: past.isPast, isPast: past.isPast }, alias, path, scope);
+  const version_ = readVersion(version, walker);
+  const columns = version_.hasChanges ? [...leaf.columns, ...CHANGES.map((each) => ({ name: each, value: oneOf([]) }))] : leaf.columns;
+  const past = version_.isPast ? pastValue(path, walker) : undefined;
+  addLeaf({ ...leaf, columns, isUnsure: version_.isPast, ...(past === undefined ? {} : { past }) }, alias, path, scope);
+}
+
+/** Columns that the relation may have had: those of the policy's patterns that it does not have now, too. */
+function pastValue(path: RelationPath, walker: Walker): Taint {
+  const { rules } = walker.env.context;
+  const classes = new Set(rules.filter((rule) => isOfRelation(rule.pattern, path)).map((rule) => rule.class));
+  const hidden = new Set([...classes].filter((each) => walker.findings.isHidden(each)));
+  return { ...constant(null, false), classes, hidden };
 }
 
 const CHANGES = ['METADATA$ACTION', 'METADATA$ISUPDATE', 'METADATA$ROW_ID'];
 
 /** Rows of a relation of the catalogue or the session. */
-export function relationLeaf(parts: readonly string[], walker: Walker): { readonly leaf: LeafRows; readonly path: readonly string[] } {
+export function relationLeaf(parts: readonly string[], walker: Walker): { readonly leaf: LeafRows; readonly path: RelationPath } {
   const { context } = walker.env;
   const relation = mustFind(parts, context);
   const name = qualifiedName(relation);

@@ -15,12 +15,12 @@ import {
 } from './functions.ts';
 import { isEmpty, list, node, nodeKind, Refusal, tagged } from './nodes.ts';
 import { qualify } from './relations.ts';
-import { isCalled, type Scope } from './scope.ts';
+import { allValues, isCalled, type Scope } from './scope.ts';
 import { constant, equalityClass, isOneFamily, made, NULL_VALUE, oneOf, type Taint } from './values.ts';
 import { isSmallNumber, joinedValues } from './walk-expression.ts';
 import { starColumns } from './walk-star.ts';
 import { readWindow } from './walk-window.ts';
-import { nameOf, objectName, relationUnknown, type Walker } from './walker.ts';
+import { isBare, nameOf, objectName, relationUnknown, type Walker } from './walker.ts';
 
 interface Argument {
   readonly tree: unknown;
@@ -112,30 +112,31 @@ function readArguments(name: string, entries: readonly unknown[], scope: Scope, 
     if (kind !== 'Named' && kind !== 'Unnamed') throw nodeKind(`argument ${kind}`);
     const [what, tree] = tagged(given, 'argument');
     if (what === 'Expr') {
-      if (index === DATE_PART_ARGUMENT[name] && isDatePart(tree)) return [{ tree, value: constant('text') }];
+      if (index === DATE_PART_ARGUMENT[name] && isDatePart(tree, name, scope)) return [{ tree, value: constant('text') }];
       return [{ tree, value: walker.expression(tree, scope) }];
     }
     return starArgument(what, tree, scope, walker).map((value) => ({ tree: null, value }));
   });
 }
 
-/** A word there is never a column. */
-function isDatePart(tree: unknown): boolean {
+/** A word there is never a column, but for functions that also take numbers and texts there. */
+function isDatePart(tree: unknown, name: string, scope: Scope): boolean {
   const [kind, ident] = tagged(tree, 'argument');
-  return kind === 'Identifier' && DATE_PARTS.has(nameOf(ident));
+  if (kind !== 'Identifier' || !isBare(ident) || !DATE_PARTS.has(nameOf(ident))) return false;
+  return DATE_PART_ARGUMENT[name] === 0 || scope.lookup([nameOf(ident)]) === null;
 }
 
 /** `f(*)`, `f(t.*)`: every column. */
 function starArgument(kind: string, tree: unknown, scope: Scope, walker: Walker): readonly Taint[] {
   if (kind === 'Wildcard') return columnsIn(scope, []);
   if (kind === 'QualifiedWildcard') return columnsIn(scope, objectName(tree));
-  if (kind === 'WildcardWithOptions') return starColumns(tree, [], scope, walker, 'answer').map((each) => each.value);
+  if (kind === 'WildcardWithOptions') return starColumns(tree, [], scope, walker, 'inner').map((each) => each.value);
   throw nodeKind(`argument ${kind}`);
 }
 
 function columnsIn(scope: Scope, qualifier: readonly string[]): readonly Taint[] {
   const leaves = scope.leaves.filter((leaf) => isCalled(leaf, qualifier));
-  if (leaves.length > 0) return leaves.flatMap((leaf) => leaf.columns.map((each) => each.value));
+  if (leaves.length > 0) return leaves.flatMap(allValues);
   if (scope.parent === null) {
     if (qualifier.length === 0) return [];
     throw relationUnknown(qualifier.join('.'));

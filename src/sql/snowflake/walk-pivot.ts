@@ -1,7 +1,7 @@
 // PIVOT and UNPIVOT. Both group and drop rows by every column of what they read, so nothing protected may be in it.
 
 import { isEmpty, list, node, nodeKind, Refusal, tagged } from './nodes.ts';
-import { type Column, type Leaf, Scope } from './scope.ts';
+import { allValues, type Column, type Leaf, Scope } from './scope.ts';
 import { constant, made, oneOf, type Taint } from './values.ts';
 import { addLeaf, readFactor } from './walk-from.ts';
 import { columnNames, nameOf, newBlock, type Walker } from './walker.ts';
@@ -11,11 +11,11 @@ function readSource(tree: unknown, outer: Scope, walker: Walker, what: string): 
   readFactor(tree, scope, walker);
   const [leaf, ...others] = scope.leaves;
   if (leaf === undefined || others.length > 0) throw nodeKind(`${what} of a join`);
-  for (const each of leaf.columns) {
-    if (each.value.hidden.size === 0) continue;
+  for (const value of allValues(leaf)) {
+    if (value.hidden.size === 0) continue;
     throw new Refusal({
       code: 'protected-use',
-      what: `${[...each.value.hidden].sort().join(', ')} in ${what}`,
+      what: `${[...value.hidden].sort().join(', ')} in ${what}`,
       remedy: `Select the columns that ${what} needs in a sub-query, without the protected ones.`,
     });
   }

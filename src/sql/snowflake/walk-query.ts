@@ -1,6 +1,6 @@
 // Queries: WITH, set operations, ORDER BY and LIMIT around select blocks.
 
-import { isEmpty, list, node, nodeKind, Refusal, tagged } from './nodes.ts';
+import { isEmpty, list, node, nodeKind, Refusal, tagged, textOf } from './nodes.ts';
 import { type Column, Scope } from './scope.ts';
 import { isOneFamily, oneOf, type Taint, union } from './values.ts';
 import { compareValues } from './walk-predicate.ts';
@@ -77,7 +77,7 @@ function readSetOperation(tree: unknown, scope: Scope, walker: Walker): Selected
   if (!['None', 'All', 'Distinct', 'ByName', 'AllByName', 'DistinctByName'].includes(how)) throw nodeKind(`set operation ${how}`);
   const [a, b] = [readBody(left, scope, walker, 'inner'), readBody(right, scope, walker, 'inner')];
   const isByName = how.endsWith('ByName');
-  if (!isByName && (a.isUnsure || b.isUnsure)) mustBeClear([...a.columns, ...b.columns]);
+  if (!isByName && (a.isUnsure || b.isUnsure)) mustBeClear({ columns: [...a.columns, ...b.columns] });
   const pairs = isByName ? byName(a.columns, b.columns) : byPosition(a.columns, b.columns);
   const keepsAll = operator === 'Union' && how.startsWith('All');
   const columns = pairs.map(({ name, maybe, values }): Column => {
@@ -140,7 +140,8 @@ function readOrder(tree: unknown, rows: Rows, scope: Scope | null, walker: Walke
   if (kind !== 'Expressions') throw nodeKind('ORDER BY');
   for (const each of list(held)) {
     const { expr } = node(each, 'OrderByExpr');
-    const position = constantNumber(expr);
+    if (isGiven(expr)) rows.columns.forEach((column) => control(column.value));
+    const position = placeNumber(expr);
     if (position !== null) {
       const column = rows.columns[position - 1];
       if (column === undefined) throw nodeKind('ORDER BY position');
@@ -164,6 +165,23 @@ function outputScope(rows: Rows): Scope {
 function isAll(tree: unknown): boolean {
   const [kind, held] = tagged(tree, 'ORDER BY');
   return kind === 'Identifier' && node(held, 'Ident')['value']?.toString().toUpperCase() === 'ALL';
+}
+
+/** Of a column by its place, however many brackets are around it. */
+export function placeNumber(tree: unknown): number | null {
+  const [kind, held] = tagged(tree, 'number');
+  if (kind === 'Nested') return placeNumber(held);
+  if (kind === 'UnaryOp' && node(held, 'UnaryOp')['op'] === 'Plus') return placeNumber(node(held, 'UnaryOp')['expr']);
+  return constantNumber(tree);
+}
+
+/** A bind or a session variable: it could be the place of any column. */
+export function isGiven(tree: unknown): boolean {
+  const [kind, held] = tagged(tree, 'constant');
+  if (kind === 'Nested') return isGiven(held);
+  if (kind !== 'Value') return false;
+  const [tag, name] = tagged(node(held, 'Value')['value'], 'Value');
+  return tag === 'Placeholder' && !/^\$\d+$/.test(textOf(name, 'Placeholder'));
 }
 
 /** A whole number that is written down; null = anything else. */

@@ -5,7 +5,7 @@ import { isEmpty, list, node, nodeKind, tagged } from './nodes.ts';
 import { type Column, Scope } from './scope.ts';
 import { constant, oneOf, type Taint, union } from './values.ts';
 import { readFrom } from './walk-from.ts';
-import { constantNumber } from './walk-query.ts';
+import { isGiven, placeNumber } from './walk-query.ts';
 import { starColumns } from './walk-star.ts';
 import { readSpec } from './walk-window.ts';
 import { type Block, nameOf, newBlock, objectName, type Position, type Rows, type Walker } from './walker.ts';
@@ -29,6 +29,7 @@ export function readSelect(tree: unknown, outer: Scope, walker: Walker, position
     // Depth in the tree that CONNECT BY walks.
     if (list(select['connect_by']).length > 0) scope.aliases.set('LEVEL', () => constant('number'));
     const read = addAliases(items, scope, walker);
+    addStarNames(items, scope, walker, position);
     readWindows(select['named_window'], scope, walker);
     if (!isEmpty(select['selection'])) walker.predicate(select['selection'], scope, 'WHERE');
     readConnectBy(select['connect_by'], scope, walker);
@@ -83,6 +84,21 @@ function addAliases(items: readonly unknown[], scope: Scope, walker: Walker): Re
   return read;
 }
 
+/** RENAME and REPLACE of a star name columns like aliases do. */
+function addStarNames(items: readonly unknown[], scope: Scope, walker: Walker, position: Position): void {
+  for (const item of items) {
+    const [kind, held] = tagged(item, 'select item');
+    if (kind !== 'Wildcard' && kind !== 'QualifiedWildcard') continue;
+    const { opt_replace: replace, opt_rename: rename } = node(kind === 'Wildcard' ? held : list(held)[1], 'Wildcard');
+    if (isEmpty(replace) && isEmpty(rename)) continue;
+    for (const { name, value } of readItem(item, 0, new Map(), scope, walker, position).columns) {
+      if (name === null) continue;
+      const other = scope.aliases.get(name);
+      scope.aliases.set(name, other === undefined ? () => value : () => either(value, other()));
+    }
+  }
+}
+
 function either(first: Taint | null, second: Taint | null): Taint | null {
   const found = [first, second].filter((each) => each !== null);
   return found.length === 0 ? null : oneOf(found);
@@ -105,7 +121,7 @@ function readItem(
   const [kind, held] = tagged(item, 'select item');
   switch (kind) {
     case 'UnnamedExpr':
-      return { tree: held, columns: [{ ...nameOfExpression(held), value: walker.expression(held, scope) }], isStar: false };
+      return { tree: held, columns: [{ ...nameOfExpression(held), value: unnamed(held, scope, walker) }], isStar: false };
     case 'ExprWithAlias': {
       const { expr, alias } = node(held, 'ExprWithAlias');
       const value = read.get(index)?.() ?? walker.expression(expr, scope);
@@ -122,6 +138,20 @@ function readItem(
     default:
       throw nodeKind(kind);
   }
+}
+
+/** Its label is its text, as it was forwarded: with the values of the tokens in it. */
+function unnamed(tree: unknown, scope: Scope, walker: Walker): Taint {
+  const opened = walker.findings.edits.size;
+  const value = walker.expression(tree, scope);
+  if (walker.findings.edits.size > opened) {
+    walker.findings.refuse({
+      code: 'token',
+      what: 'a token in a column without a name',
+      remedy: 'Give the column a name by AS: its text would show what the token stands for.',
+    });
+  }
+  return value;
 }
 
 /** A column keeps its name. Around anything else Snowflake makes one from the text. */
@@ -177,7 +207,8 @@ function readGroups(tree: unknown, outputs: readonly Item[], scope: Scope, walke
     const [tag, sets] = tagged(each, 'GROUP BY');
     if (tag === 'Rollup' || tag === 'Cube' || tag === 'GroupingSets') return list(sets).forEach((set) => list(set).forEach(entry));
     if (tag === 'Tuple') return list(sets).forEach(entry);
-    const position = constantNumber(each);
+    if (isGiven(each)) outputs.forEach(({ columns }) => columns.forEach((column) => group(column.value)));
+    const position = placeNumber(each);
     if (position === null) return group(walker.expression(each, scope));
     const column = outputs.flatMap(({ columns }) => columns)[position - 1];
     if (column === undefined) throw nodeKind('GROUP BY position');

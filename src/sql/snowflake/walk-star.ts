@@ -1,7 +1,7 @@
 // `*` and `t.*`, with EXCLUDE, RENAME, REPLACE and ILIKE.
 
 import { isEmpty, list, node, nodeKind, Refusal, tagged, textOf } from './nodes.ts';
-import { type Column, isCalled, type Leaf, type Scope } from './scope.ts';
+import { allValues, type Column, isCalled, type Leaf, type Scope } from './scope.ts';
 import { columnNames, nameOf, type Position, relationUnknown, type Walker } from './walker.ts';
 
 /** @param qualifier names in front of the star; empty = all. */
@@ -15,10 +15,13 @@ export function starColumns(
   const { opt_ilike: like, opt_exclude: exclude, opt_replace: replace, opt_rename: rename } = node(options, 'Wildcard');
   const leaves = scope.leaves.filter((leaf) => isCalled(leaf, qualifier));
   if (leaves.length === 0) throw relationUnknown(qualifier.length === 0 ? '*' : qualifier.join('.'));
-  if (position === 'inner' && leaves.some((leaf) => leaf.isPast)) mustBeClear(leaves.flatMap((leaf) => leaf.columns));
+  if (position === 'inner') for (const leaf of leaves) if (leaf.past !== undefined) mustBeClear(leaf);
   let columns = merge(leaves, scope, qualifier.length === 0);
   if (!isEmpty(like)) {
-    const pattern = likePattern(textOf(node(like, 'Ilike')['pattern'], 'ILIKE'));
+    const text = textOf(node(like, 'Ilike')['pattern'], 'ILIKE');
+    // ILIKE has no escape of its own: what is behind a backslash could be read in two ways.
+    if (text.includes('\\')) throw nodeKind('* ILIKE with a backslash');
+    const pattern = likePattern(text);
     columns = columns.filter((each) => each.name !== null && pattern.test(each.name));
   }
   const excluded = excludedNames(exclude);
@@ -38,8 +41,8 @@ export function starColumns(
 }
 
 /** Where places count: the order or number of columns is not certain. */
-export function mustBeClear(columns: readonly Column[]): void {
-  if (columns.every((each) => each.value.hidden.size === 0)) return;
+export function mustBeClear(rows: Pick<Leaf, 'columns' | 'past'>): void {
+  if (allValues(rows).every((each) => each.hidden.size === 0)) return;
   throw new Refusal({ code: 'node-kind', what: '* of columns in an order that is not certain', remedy: 'Write the columns by name.' });
 }
 
@@ -72,13 +75,12 @@ function renames(tree: unknown): ReadonlyMap<string, string> {
   );
 }
 
-/** As ILIKE reads it: `%`, `_` and a backslash in front of them. */
-export function likePattern(pattern: string): RegExp {
-  const parts = pattern.match(/\\[\s\S]|[\s\S]/g) ?? [];
-  const source = parts.map((part) => {
+/** As ILIKE reads it: `%` and `_`. */
+function likePattern(pattern: string): RegExp {
+  const source = [...pattern].map((part) => {
     if (part === '%') return '[\\s\\S]*';
     if (part === '_') return '[\\s\\S]';
-    return (part.length > 1 ? part.slice(1) : part).replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
+    return part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
   });
   return new RegExp(`^${source.join('')}$`, 'i');
 }

@@ -90,7 +90,7 @@ function isSame(before: Made, after: Made): boolean {
 
 function made(name: string, aliases: readonly string[], rows: Rows): Made {
   if (aliases.length > 0 && aliases.length !== rows.columns.length) throw nodeKind(`WITH ${name}: columns`);
-  if (aliases.length > 0 && rows.isUnsure) mustBeClear(rows.columns);
+  if (aliases.length > 0 && rows.isUnsure) mustBeClear(rows);
   const columns = aliases.length === 0 ? rows.columns : rows.columns.map(({ value }, index) => ({ name: aliases[index] ?? null, value }));
   return { columns, open: rows.open, isUnsure: rows.isUnsure };
 }

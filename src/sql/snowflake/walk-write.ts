@@ -7,7 +7,7 @@ import { Scope } from './scope.ts';
 import type { SnowflakeRelation } from './types.ts';
 import { columnValue, shownAs, type Taint } from './values.ts';
 import { addLeaf, readFactor, readFrom } from './walk-from.ts';
-import { columnNames, nameOf, objectName, relationUnknown, type Walker } from './walker.ts';
+import { columnNames, isBare, nameOf, objectName, relationUnknown, type Walker } from './walker.ts';
 
 /** @param where what it would be stored in. */
 export function store(value: Taint, where: string, walker: Walker): void {
@@ -48,7 +48,7 @@ function assign(tree: unknown, relation: SnowflakeRelation, column: string | und
 }
 
 function isDefault(kind: string, held: unknown): boolean {
-  return kind === 'Identifier' && nameOf(held) === 'DEFAULT';
+  return kind === 'Identifier' && isBare(held) && nameOf(held) === 'DEFAULT';
 }
 
 function targetColumns(relation: SnowflakeRelation, tree: unknown): readonly string[] {

@@ -7,7 +7,7 @@ import { Findings } from './findings.ts';
 import { isTree, nodeKind, Refusal, tagged } from './nodes.ts';
 import { classesOf } from './relations.ts';
 import type { Column, Scope } from './scope.ts';
-import type { PlannedOutput } from './types.ts';
+import type { PlannedOutput, SnowflakeSession } from './types.ts';
 import { shownAs } from './values.ts';
 import { readExpression } from './walk-expression.ts';
 import { readPredicate } from './walk-predicate.ts';
@@ -55,6 +55,22 @@ function makeWalker(tree: unknown, env: WalkEnv, findings: Findings): Walker {
       return value;
     },
     predicate: (predicate, scope, where) => readPredicate(predicate, scope, walker, where),
+    inSchema: ([database, schema]) => {
+      const { session } = env.context;
+      if (database === session.database && schema === session.schema) return walker;
+      // In which schema Snowflake looks up a name of a view, its own or that of the session, is not certain: it must not matter.
+      const { variables, own, lastQueryId } = session;
+      const isNear = database === session.database;
+      const elsewhere: SnowflakeSession = {
+        database: isNear ? database : null,
+        schema: null,
+        variables,
+        own,
+        result: (id) => session.result(id),
+        lastQueryId,
+      };
+      return makeWalker(tree, { ...env, context: { ...env.context, session: elsewhere } }, findings);
+    },
     deeper(work) {
       steps += 1;
       if (depth >= MAX_DEPTH) throw new Refusal({ code: 'too-deep', what: 'statement', remedy: 'Nest fewer expressions and sub-queries.' });

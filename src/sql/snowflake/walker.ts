@@ -29,6 +29,8 @@ export interface Walker {
   query(tree: unknown, outer: Scope | null, position: Position): Rows;
   expression(tree: unknown, scope: Scope): Taint;
   predicate(tree: unknown, scope: Scope, where: string): void;
+  /** The same, with names looked up as a view of that schema does. */
+  inSchema(path: readonly [string, string, string]): Walker;
   deeper<T>(work: () => T): T;
 }
 
