@@ -21,6 +21,8 @@ const PASSED: readonly (readonly [text: string, brief: string])[] = [
   ],
   ['select clinic_id, count(*) n from patients group by 1 order by 2 desc limit 10', 'SELECT read CLINIC.PUBLIC.PATIENTS:r > CLINIC_ID, N'],
   ['with x as (select id, city from clinics) select * from x', 'SELECT read CLINIC.PUBLIC.CLINICS:r > ID, CITY'],
+  ['select count(distinct ssn) from patients', 'SELECT read CLINIC.PUBLIC.PATIENTS:r > ?:redact'],
+  ['select * from visits pivot(sum(cost) for patient_id in (1,2)) as p', 'SELECT read CLINIC.PUBLIC.VISITS:r > ID, AT, DETAILS, ?, ?'],
   ['select upper(name) from patients', 'SELECT read CLINIC.PUBLIC.PATIENTS:r > ?:redact'],
   [
     'select * from visits qualify row_number() over (partition by patient_id order by at desc) = 1',
@@ -202,7 +204,6 @@ const PASSED: readonly (readonly [text: string, brief: string])[] = [
 ];
 
 const REFUSED: readonly (readonly [text: string, brief: string])[] = [
-  ['select * from visits pivot(sum(cost) for patient_id in (1,2)) as p', 'node-kind: Ident.Identifier'],
   ['put file:///tmp/x @~', 'statement-kind: PUT'],
   ['get @~/x file:///tmp', 'statement-kind: GET'],
   ['list @~', 'statement-kind: LIST'],
@@ -265,7 +266,6 @@ const REFUSED: readonly (readonly [text: string, brief: string])[] = [
   ['select name from patients order by ssn', 'protected-use: phi.ssn in ORDER BY'],
   ['select 1 from patients group by ssn', 'protected-use: phi.ssn in GROUP BY'],
   ['select distinct ssn from patients', 'protected-use: phi.ssn in DISTINCT'],
-  ['select count(distinct ssn) from patients', 'protected-use: phi.ssn in COUNT'],
   [`select id from patients where ssn like '1%'`, 'protected-use: phi.ssn in WHERE'],
   [`select iff(ssn = '1', 1/0, 1) from patients`, 'protected-use: phi.ssn in IFF'],
   ['select to_number(ssn) from patients', 'protected-use: phi.ssn in TO_NUMBER'],
