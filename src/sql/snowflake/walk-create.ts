@@ -40,7 +40,7 @@ function source(fields: Readonly<Record<string, unknown>>, where: string, walker
     const [kind, held] = tagged(fields['like'], 'LIKE');
     if (kind !== 'Plain' && kind !== 'Parenthesized') throw nodeKind(`LIKE ${kind}`);
     const like = mustFind(objectName(node(held, 'LikePlain')['name']), walker.env.context);
-    walker.findings.relation(qualifiedName(like), 'read');
+    walker.findings.relation(like, 'read');
     const { columns } = like;
     if (columns === null) throw relationUnknown('LIKE');
     return columns;
