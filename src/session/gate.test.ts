@@ -268,3 +268,16 @@ test('session ids are unguessable strings of the documented form', async () => {
   const session = await bench.gate.openSession(agent, target, client);
   assert.match(session.id satisfies SessionId, /^ses_[a-z2-7]{26}$/);
 });
+
+test('an alarm is recorded for the session that it is about, and for no session that is not there', async () => {
+  const bench = benchOf(() => allow);
+  const session = await bench.gate.openSession(agent, target, client);
+  await bench.gate.openSession(agent, target, client);
+  await bench.gate.alarm(session.id, 'lineage-disagreement');
+  await bench.gate.alarm('ses_none' as SessionId, 'lineage-disagreement');
+  const alarms = bench.log.entries.filter(({ type }) => type === 'alarm');
+  assert.deepEqual(
+    alarms.map(({ session: of, detail }) => [of, detail]),
+    [[session.id, { code: 'lineage-disagreement' }]],
+  );
+});

@@ -22,7 +22,6 @@ import type { Denied, GateDeps, GatePolicy, GateSession, Held, OpenGate, Permitt
 import { recordedIdentity } from './identity-facts.ts';
 import { Permit } from './permit.ts';
 import { actor, actorFields, type Recorded, Recorder, type RequestResult, type RequestTemplates } from './recorder.ts';
-
 import { SubjectRecorder } from './subject-recorder.ts';
 
 export type { Denied, Gate, GateDeps, GateMetrics, GatePolicy, GateSession, Held, OpenGate, Permitted } from './gate-port.ts';
@@ -48,6 +47,7 @@ interface Shape {
 export function createGate(deps: GateDeps): OpenGate {
   const sessions = new Set<LiveSession>();
   let draining = false;
+  const sessionOf = (id: SessionId): LiveSession | undefined => [...sessions].find((session) => session.id === id);
   const endOverdue = (): void => {
     for (const session of sessions) {
       const fault = session.overdue();
@@ -108,15 +108,12 @@ export function createGate(deps: GateDeps): OpenGate {
       }
     },
     endSession(id, fault) {
-      for (const session of sessions) {
-        if (session.id !== id) continue;
-        session.end(fault);
-        return true;
-      }
-      return false;
+      const session = sessionOf(id);
+      session?.end(fault);
+      return session !== undefined;
     },
     async alarm(id, code) {
-      for (const session of sessions) if (session.id === id) await session.alarm(code);
+      await sessionOf(id)?.alarm(code);
     },
     endAll(fault) {
       for (const session of sessions) session.end(fault);

@@ -31,7 +31,6 @@ import { checkCredential } from './upstream-credential.ts';
 import { UpstreamHttp } from './upstream-http.ts';
 
 export type { SnowflakeAdapterDeps, SnowflakeEngine, SnowflakeLimits, SnowflakeTargetConfig } from './settings.ts';
-export { defaultSnowflakeLimits } from './settings.ts';
 
 export interface SnowflakeAdapter {
   /** Reads the catalogues. Never rejects: a target that cannot be read refuses statements until it can. */

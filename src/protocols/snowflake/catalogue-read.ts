@@ -9,7 +9,7 @@ import {
   type DefinitionRow,
   SNOWFLAKE_CATALOGUE_QUERIES,
   type TableRow,
-} from '../../sql/snowflake/catalogue.ts';
+} from '../../sql/snowflake/index.ts';
 import type { SnowflakeCatalogue } from '../../sql/snowflake/types.ts';
 import type { Envelope, JsonObject } from './protocol.ts';
 import type { SnowflakeQueryData, SnowflakeRow } from './results/index.ts';

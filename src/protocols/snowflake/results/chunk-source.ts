@@ -70,9 +70,10 @@ export class ChunkSource {
       request.on('error', (cause) => {
         // WHY not its message: it may have the address, and whoever has that has the rows.
         const code = (cause as NodeJS.ErrnoException).code ?? cause.name;
-        reject(
-          signal.aborted ? (signal.reason as Error) : new SallyportError('SP_UPSTREAM_UNREACHABLE', `the storage of a chunk: ${code}`),
-        );
+        if (signal.aborted) reject(signal.reason as Error);
+        // The storage closed a connection that it had kept, just when it was used again.
+        else if (request.reusedSocket && code === 'ECONNRESET') this.#ask(url, headers, signal).then(resolve, reject);
+        else reject(new SallyportError('SP_UPSTREAM_UNREACHABLE', `the storage of a chunk: ${code}`));
       });
       request.end();
     });
@@ -84,4 +85,16 @@ const isLoopback = (host: string): boolean => host === 'localhost' || host === '
 /** The last two labels of a name; an address as it is. */
 function domainOf({ hostname }: URL): string {
   return isIP(hostname.replaceAll(/^\[|\]$/g, '')) === 0 ? hostname.split('.').slice(-2).join('.') : hostname;
+}
+
+/** Its pieces; ends with a fault when it was cut off. */
+export async function* readable(body: IncomingMessage, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const piece of body) yield piece as Uint8Array;
+  } catch (cause) {
+    signal.throwIfAborted();
+    const name = (cause as NodeJS.ErrnoException).code ?? 'unknown';
+    throw new SallyportError('SP_UPSTREAM_UNREACHABLE', `the storage of a chunk: ${name}`);
+  }
+  if (!body.complete) throw new SallyportError('SP_UPSTREAM_UNREACHABLE', 'the storage of a chunk: cut off');
 }

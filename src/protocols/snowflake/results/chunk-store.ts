@@ -3,7 +3,6 @@
 
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { ResultPlan } from './plan.ts';
-import type { RowSink } from './row-frames.ts';
 
 export interface StoredChunk {
   readonly owner: string;
@@ -13,7 +12,6 @@ export interface StoredChunk {
   readonly plan: ResultPlan;
   readonly format: 'json' | 'arrow';
   readonly rowCount: number;
-  readonly record: RowSink | null;
 }
 
 interface Entry {

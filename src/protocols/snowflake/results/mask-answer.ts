@@ -1,15 +1,16 @@
 // Masks one answer: its columns are bound to the plan, the rows in it are masked, and its chunks are announced under addresses of the
 // gateway. REFUSES: answers that disagree with the plan, formats that are not known, and answers that carry keys of a stage.
 
+import { SallyportError } from '../../../core/error.ts';
 import { bindColumns, disagreement, isClearOnly, malformed } from './columns.ts';
-import type { ChunkSource } from './chunk-source.ts';
-import type { ChunkStore } from './chunk-store.ts';
+import { type ChunkSource, readable } from './chunk-source.ts';
+import type { ChunkStore, StoredChunk } from './chunk-store.ts';
 import type { MaskedData, MaskInput } from './index.ts';
 import { maskRowset } from './json-rowset.ts';
 import { type ResultPlan, sentPlan } from './plan.ts';
-import type { ResultPool } from './pool.ts';
+import { type ResultPool, STEP_BYTES } from './pool.ts';
 import type { SnowflakeChunk, SnowflakeQueryData } from './query-data.ts';
-import { RowCollector, rowDescription } from './row-frames.ts';
+import { RowCollector, rowDescription, type RowSink } from './row-frames.ts';
 
 export interface AnswerDeps {
   readonly pool: ResultPool;
@@ -50,9 +51,11 @@ export async function maskAnswer(deps: AnswerDeps, input: MaskInput): Promise<Ma
   const headers = storageHeaders(qrmk, chunkHeaders);
   // First all are looked at: an answer is announced as a whole.
   const checked = announced.map((chunk) => ({ chunk, url: deps.source.check(chunk.url), rowCount: countOf(chunk) }));
+  if (record !== null)
+    for (const { url, rowCount } of checked) await recordHead(deps, { plan, format, url, headers, rowCount }, record, input.signal);
   input.signal.throwIfAborted();
   const shown = checked.map(({ chunk, url, rowCount }): SnowflakeChunk => {
-    const path = deps.store.add({ owner: input.owner, url, headers, plan, format, rowCount, record });
+    const path = deps.store.add({ owner: input.owner, url, headers, plan, format, rowCount });
     return { url: `${input.chunkBase}${path}`, rowCount, ...sizesOf(chunk, isClearOnly(plan.columns)) };
   });
   return {
@@ -88,6 +91,7 @@ async function maskArrow(deps: AnswerDeps, plan: ResultPlan, { data, record, sig
   const wanted = record?.wanted ?? { rows: 0, bytes: 0 };
   const transform = await deps.pool.open(
     { plan: sentPlan(plan), format: 'arrow', output: 'plain', rowCount: null, wanted, maxRowBytes, maxMessageBytes },
+    'answer',
     signal,
   );
   try {
@@ -99,6 +103,37 @@ async function maskArrow(deps: AnswerDeps, plan: ResultPlan, { data, record, sig
     const shown = last.rows === 0 ? '' : output.toString('base64');
     return { fields: { rowsetBase64: shown }, rows: last.rows, bytes: output.length };
   } finally {
+    transform.close();
+  }
+}
+
+/** As many rows of a chunk as the recording still wants, before any client can have them: recorded, then released. The rest of the chunk is
+ *  not read. @throws SP_UPSTREAM_UNREACHABLE */
+async function recordHead(deps: AnswerDeps, chunk: Omit<StoredChunk, 'owner'>, record: RowSink, signal: AbortSignal): Promise<void> {
+  const isOver = (): boolean => record.wanted.rows <= 0 || record.wanted.bytes <= 0;
+  if (isOver()) return;
+  const { maxRowBytes, maxMessageBytes } = deps;
+  const { plan, format, rowCount } = chunk;
+  const transform = await deps.pool.open(
+    { plan: sentPlan(plan), format, output: 'plain', rowCount, wanted: record.wanted, maxRowBytes, maxMessageBytes },
+    'answer',
+    signal,
+  );
+  const step = async (bytes: Uint8Array | null): Promise<void> => {
+    const { frames } = await transform.step(bytes);
+    if (frames.length > 0) record.rows(frames);
+  };
+  const done = new AbortController();
+  try {
+    const body = await deps.source.open(chunk.url, chunk.headers, AbortSignal.any([signal, done.signal]));
+    if (body.statusCode !== 200) throw new SallyportError('SP_UPSTREAM_UNREACHABLE', `the storage of a chunk answered ${body.statusCode}`);
+    for await (const piece of readable(body, signal)) {
+      for (let at = 0; at < piece.length && !isOver(); at += STEP_BYTES) await step(piece.subarray(at, at + STEP_BYTES));
+      if (isOver()) return;
+    }
+    await step(null);
+  } finally {
+    done.abort();
     transform.close();
   }
 }

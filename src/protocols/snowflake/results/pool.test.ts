@@ -35,7 +35,7 @@ describe('the pool of threads that mask', () => {
     const pool = new ResultPool(1, echo);
     try {
       for (const how of ['end', 'throw']) {
-        const [one, two] = [await pool.open(options, never), await pool.open(options, never)];
+        const [one, two] = [await pool.open(options, 'answer', never), await pool.open(options, 'answer', never)];
         assert.equal((await one.step(bytes('x'))).rows, 1);
         const fault = (thrown: unknown): boolean =>
           thrown instanceof SallyportError && thrown.code === 'SP_INTERNAL' && !thrown.message.includes('secret');
@@ -44,7 +44,7 @@ describe('the pool of threads that mask', () => {
         await assert.rejects(one.step(bytes('y')), fault);
         one.close();
         two.close();
-        const next = await pool.open(options, never);
+        const next = await pool.open(options, 'answer', never);
         assert.equal((await next.step(bytes('again'))).rows, 5);
         next.close();
       }
@@ -55,19 +55,22 @@ describe('the pool of threads that mask', () => {
 
   it('passes faults on with their code', async () => {
     const pool = new ResultPool(1, echo);
-    const transform = await pool.open(options, never);
+    const transform = await pool.open(options, 'answer', never);
     await assert.rejects(transform.step(bytes('fault')), { code: 'SP_UPSTREAM_PROTOCOL', message: 'no rows' });
     await pool.close();
   });
 
   it('carries a bounded number, in turn, and frees places', async () => {
     const pool = new ResultPool(1, echo);
-    const open = await Promise.all([1, 2, 3].map(() => pool.open(options, never)));
+    const places = 8;
+    const open = await Promise.all(Array.from({ length: places }, () => pool.open(options, 'chunk', never)));
     const order: string[] = [];
-    const heavy = pool.open({ ...options, format: 'arrow' }, never).then((transform) => (order.push('arrow'), transform));
-    const light = pool.open(options, never).then((transform) => (order.push('json'), transform));
+    const heavy = pool.open({ ...options, format: 'arrow' }, 'chunk', never).then((transform) => (order.push('arrow'), transform));
+    const light = pool.open(options, 'chunk', never).then((transform) => (order.push('json'), transform));
+    // However many chunks wait for their clients, answers have places of their own.
+    (await pool.open(options, 'answer', never)).close();
     const aborted = new AbortController();
-    const gone = pool.open(options, aborted.signal);
+    const gone = pool.open(options, 'chunk', aborted.signal);
     aborted.abort(new Error('the client is gone'));
     await assert.rejects(gone, /the client is gone/);
     assert.deepEqual(order, []);
@@ -79,16 +82,16 @@ describe('the pool of threads that mask', () => {
     (await light).close();
     assert.deepEqual(order, ['arrow', 'json']);
     await pool.close();
-    await assert.rejects(pool.open(options, never), { code: 'SP_SHUTTING_DOWN' });
+    await assert.rejects(pool.open(options, 'answer', never), { code: 'SP_SHUTTING_DOWN' });
   });
 
   it('refuses what it has when it is closed', async () => {
     const pool = new ResultPool(1, echo);
-    const transform = await pool.open(options, never);
+    const transform = await pool.open(options, 'answer', never);
     const step = transform.step(bytes('end'));
     await Promise.all([assert.rejects(step, { code: 'SP_INTERNAL' }), pool.close()]);
     const late = new ResultPool(1, echo);
-    const opening = late.open(options, never);
+    const opening = late.open(options, 'answer', never);
     await Promise.all([assert.rejects(opening, { code: 'SP_SHUTTING_DOWN' }), late.close()]);
   });
 });

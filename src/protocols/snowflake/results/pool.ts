@@ -8,10 +8,15 @@ import type { FromWorker, ToWorker } from './worker-messages.ts';
 import { resultWorkerSource } from './worker-source.ts';
 
 /** What a thread may carry, and what each format weighs: an Arrow batch is held whole. */
-const CAPACITY = 4;
-const weights = { json: 1, arrow: 4 } as const;
+const CAPACITY = 16;
+/** Of it, what is kept for answers: clients that read their chunks slowly must not stop those of others. */
+const RESERVED = 8;
+const weights = { json: 1, arrow: 8 } as const;
 /** A thread that needs more has gone wrong. */
-const MAX_HEAP_MB = 192;
+const HEAP = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 8 };
+
+/** Compressed bytes that are given at a time: what they become is held whole. */
+export const STEP_BYTES = 32 * 1024;
 
 /** One stream that is being masked. */
 export interface RemoteTransform {
@@ -28,6 +33,7 @@ interface Pending {
 
 interface Waiting {
   readonly weight: number;
+  readonly limit: number;
   readonly start: (thread: Thread) => void;
 }
 
@@ -40,10 +46,11 @@ export class ResultPool {
     this.#threads = Array.from({ length: workers }, () => new Thread(source));
   }
 
-  /** Waits for a place. @throws what `signal` was aborted with, SP_SHUTTING_DOWN, SP_INTERNAL */
-  async open(options: TransformOptions, signal: AbortSignal): Promise<RemoteTransform> {
+  /** Waits for a place. @param use `answer`: it is over soon; `chunk`: it takes as long as its client
+   *  @throws what `signal` was aborted with, SP_SHUTTING_DOWN, SP_INTERNAL */
+  async open(options: TransformOptions, use: 'answer' | 'chunk', signal: AbortSignal): Promise<RemoteTransform> {
     const weight = weights[options.format];
-    const thread = await this.#place(weight, signal);
+    const thread = await this.#place(weight, use, signal);
     const free = (): void => {
       thread.load -= weight;
       this.#next();
@@ -61,12 +68,13 @@ export class ResultPool {
     await Promise.all(this.#threads.map((thread) => thread.end()));
   }
 
-  #place(weight: number, signal: AbortSignal): Promise<Thread> {
+  #place(weight: number, use: 'answer' | 'chunk', signal: AbortSignal): Promise<Thread> {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) return reject(new SallyportError('SP_SHUTTING_DOWN', 'the result pool is closed'));
       if (signal.aborted) return reject(signal.reason as Error);
       const waiting: Waiting = {
         weight,
+        limit: use === 'answer' ? CAPACITY : CAPACITY - RESERVED,
         start: (thread) => {
           signal.removeEventListener('abort', gone);
           thread.load += weight;
@@ -83,14 +91,16 @@ export class ResultPool {
     });
   }
 
-  /** In turn: a heavy one is not passed by light ones. */
+  /** In turn, of those that are for the same use: a heavy one is not passed by light ones. */
   #next(): void {
-    for (;;) {
-      const first = this.#waiting[0];
-      const thread = this.#threads.toSorted((a, b) => a.load - b.load)[0];
-      if (first === undefined || thread === undefined || thread.load + first.weight > CAPACITY) return;
-      this.#waiting.shift();
-      first.start(thread);
+    for (const limit of [CAPACITY, CAPACITY - RESERVED]) {
+      for (;;) {
+        const first = this.#waiting.find((each) => each.limit === limit);
+        const thread = this.#threads.toSorted((a, b) => a.load - b.load)[0];
+        if (first === undefined || thread === undefined || thread.load + first.weight > limit) break;
+        this.#waiting.splice(this.#waiting.indexOf(first), 1);
+        first.start(thread);
+      }
     }
   }
 }
@@ -165,7 +175,7 @@ class Thread {
       env: {},
       argv: [],
       execArgv: [],
-      resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB },
+      resourceLimits: HEAP,
     });
     worker.on('message', (message: FromWorker) => {
       const pending = this.#pending.get(message.call);

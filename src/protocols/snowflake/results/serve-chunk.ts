@@ -4,11 +4,11 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { SallyportError } from '../../../core/error.ts';
-import type { ChunkSource } from './chunk-source.ts';
+import { type ChunkSource, readable } from './chunk-source.ts';
 import type { ChunkStore, StoredChunk } from './chunk-store.ts';
 import { isClearOnly } from './columns.ts';
 import { sentPlan } from './plan.ts';
-import type { RemoteTransform, ResultPool } from './pool.ts';
+import { type RemoteTransform, type ResultPool, STEP_BYTES } from './pool.ts';
 
 export interface ServeDeps {
   readonly store: ChunkStore;
@@ -23,9 +23,6 @@ export interface ServeDeps {
 const status = { unknown: 404, expired: 403, refused: 410, unavailable: 503 } as const;
 /** A client that takes nothing for so long is gone. */
 const CLIENT_SILENT_MS = 120_000;
-/** Of compressed bytes at a time: what they become is held whole. */
-const STEP_BYTES = 32 * 1024;
-
 /** Never rejects. */
 export async function serveChunk(deps: ServeDeps, path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
   if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405);
@@ -55,34 +52,26 @@ export async function serveChunk(deps: ServeDeps, path: string, request: Incomin
 }
 
 async function send(deps: ServeDeps, chunk: StoredChunk, response: ServerResponse, signal: AbortSignal): Promise<void> {
-  const wanted = chunk.record?.wanted ?? { rows: 0, bytes: 0 };
-  const isPlain = isClearOnly(chunk.plan.columns) && (wanted.rows <= 0 || wanted.bytes <= 0);
-  if (isPlain) return pass(deps, chunk, response, signal);
+  if (isClearOnly(chunk.plan.columns)) return pass(deps, chunk, response, signal);
   const { format, rowCount } = chunk;
   const { maxRowBytes, maxMessageBytes } = deps;
+  const wanted = { rows: 0, bytes: 0 };
   const plan = sentPlan(chunk.plan);
   // First the place, then the storage: it does not like to wait.
-  const transform = await deps.pool.open({ plan, format, output: 'gzip', rowCount, wanted, maxRowBytes, maxMessageBytes }, signal);
+  const transform = await deps.pool.open({ plan, format, output: 'gzip', rowCount, wanted, maxRowBytes, maxMessageBytes }, 'chunk', signal);
   try {
     const body = await opened(deps, chunk, response, signal);
     if (body === null) return;
-    await mask(body, transform, chunk, response, signal);
+    await mask(body, transform, response, signal);
   } finally {
     transform.close();
   }
 }
 
-async function mask(
-  body: IncomingMessage,
-  transform: RemoteTransform,
-  chunk: StoredChunk,
-  response: ServerResponse,
-  signal: AbortSignal,
-): Promise<void> {
+async function mask(body: IncomingMessage, transform: RemoteTransform, response: ServerResponse, signal: AbortSignal): Promise<void> {
   const step = async (bytes: Uint8Array | null): Promise<void> => {
-    const { output, frames } = await transform.step(bytes);
+    const { output } = await transform.step(bytes);
     signal.throwIfAborted();
-    if (frames.length > 0) chunk.record?.rows(frames);
     if (output.length === 0) return;
     if (!response.headersSent) response.writeHead(200, headOf('gzip'));
     await written(response, output, signal);
@@ -112,18 +101,6 @@ async function opened(deps: ServeDeps, chunk: StoredChunk, response: ServerRespo
   if (statusCode >= 400 && statusCode < 500) refuse(response, status.expired);
   else throw new SallyportError('SP_UPSTREAM_UNREACHABLE', `the storage of a chunk answered ${statusCode}`);
   return null;
-}
-
-/** Its pieces; ends with a fault when it was cut off. */
-async function* readable(body: IncomingMessage, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  try {
-    for await (const piece of body) yield piece as Uint8Array;
-  } catch (cause) {
-    signal.throwIfAborted();
-    const name = (cause as NodeJS.ErrnoException).code ?? 'unknown';
-    throw new SallyportError('SP_UPSTREAM_UNREACHABLE', `the storage of a chunk: ${name}`);
-  }
-  if (!body.complete) throw new SallyportError('SP_UPSTREAM_UNREACHABLE', 'the storage of a chunk: cut off');
 }
 
 function written(response: ServerResponse, bytes: Uint8Array, signal: AbortSignal): Promise<void> | void {
