@@ -28,9 +28,10 @@ const embed: Plugin = {
         contents: `export async function loadParserWasm() { return new Uint8Array(Buffer.from(${JSON.stringify(wasm)}, 'base64')); }`,
       };
     });
-    // Threads that are programs of their own, inside of the one file: of the audit log's writer, and of the evidence verifier.
+    // Threads that are programs of their own, inside of the one file: of the audit log's writer, and of the verifiers.
     const threads = [
       { source: /src\/audit\/thread-source\.ts$/, program: ['audit', 'writer-thread.ts'] },
+      { source: /src\/audit\/payload-thread-source\.ts$/, program: ['audit', 'payload-thread.ts'] },
       { source: /src\/evidence\/hash-thread-source\.ts$/, program: ['evidence', 'hash-thread.ts'] },
     ];
     for (const { source, program } of threads) {

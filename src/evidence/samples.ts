@@ -117,7 +117,8 @@ export class Samples implements Part {
     const type = textOf(header['type']);
     const sealed = listOf(header['sealed']);
     this.sealedPayloads += sealed.length;
-    if (sealed.some((ref) => textOf(objectOf(ref)?.['kind']) === 'result')) this.#results.add(leaf, String(index), () => ({ index, leaf, header }));
+    if (sealed.some((ref) => textOf(objectOf(ref)?.['kind']) === 'result'))
+      this.#results.add(leaf, String(index), () => ({ index, leaf, header }));
 
     const grant = textOf(header['grant']);
     if (grant !== '' && /^(?:grant|breakglass)\./.test(type)) {

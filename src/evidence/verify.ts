@@ -141,7 +141,8 @@ class Verification {
       const own = (await readFileOf(this.#bundle, file, 4096)).toString('utf8');
       if (own !== `${own.trim()}\n`) this.#problems.key.add('key-foreign', 'it is not one line with a key', { file });
       if (given === null) return parseVerifierKey(own);
-      if (own.trim() !== given.trim()) this.#problems.key.add('key-foreign', 'the key in the bundle is not the one that you gave', { file });
+      if (own.trim() !== given.trim())
+        this.#problems.key.add('key-foreign', 'the key in the bundle is not the one that you gave', { file });
     } catch (fault) {
       this.#problems.key.add('key-foreign', messageOf(fault), { file });
       if (given === null) return null;
@@ -293,8 +294,7 @@ class Verification {
         continue;
       }
       found.add(path);
-      if (digest !== sha256)
-        problems.add('policy-altered', 'it does not have the hash that entries of the range name', { file: path });
+      if (digest !== sha256) problems.add('policy-altered', 'it does not have the hash that entries of the range name', { file: path });
     }
     return found;
   }
