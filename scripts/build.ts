@@ -28,20 +28,27 @@ const embed: Plugin = {
         contents: `export async function loadParserWasm() { return new Uint8Array(Buffer.from(${JSON.stringify(wasm)}, 'base64')); }`,
       };
     });
-    // The thread of the audit log's writer: a program of its own, inside of the one file.
-    builder.onLoad({ filter: /src\/audit\/thread-source\.ts$/ }, async () => {
-      const thread = await build({
-        entryPoints: [join(root, 'src', 'audit', 'writer-thread.ts')],
-        bundle: true,
-        write: false,
-        platform: 'node',
-        format: 'esm',
-        target: 'node24',
-        logLevel: 'warning',
+    // Threads that are programs of their own, inside of the one file: of the audit log's writer, and of the verifiers.
+    const threads = [
+      { source: /src\/audit\/thread-source\.ts$/, program: ['audit', 'writer-thread.ts'] },
+      { source: /src\/audit\/payload-thread-source\.ts$/, program: ['audit', 'payload-thread.ts'] },
+      { source: /src\/evidence\/hash-thread-source\.ts$/, program: ['evidence', 'hash-thread.ts'] },
+    ];
+    for (const { source, program } of threads) {
+      builder.onLoad({ filter: source }, async () => {
+        const thread = await build({
+          entryPoints: [join(root, 'src', ...program)],
+          bundle: true,
+          write: false,
+          platform: 'node',
+          format: 'esm',
+          target: 'node24',
+          logLevel: 'warning',
+        });
+        const code = thread.outputFiles[0]?.text ?? '';
+        return { loader: 'js', contents: `export const threadSource = { code: ${JSON.stringify(code)}, isText: true };` };
       });
-      const code = thread.outputFiles[0]?.text ?? '';
-      return { loader: 'js', contents: `export const threadSource = { code: ${JSON.stringify(code)}, isText: true };` };
-    });
+    }
     // The verifier that lies in every evidence bundle: a programme of its own as well.
     builder.onLoad({ filter: /src\/evidence\/verifier-source\.ts$/ }, () => ({
       loader: 'js',
