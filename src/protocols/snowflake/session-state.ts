@@ -118,6 +118,9 @@ export class SessionState implements SnowflakeSession {
         if (this.own.size >= maxRelations) throw new SallyportError('SP_SESSION_LIMIT', 'too many tables of one session');
         this.own.set(keyOf(change.relation), change.relation);
         return;
+      case 'drop':
+        this.own.delete(change.name);
+        return;
       case 'catalogue':
     }
   }
