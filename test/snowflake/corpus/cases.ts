@@ -57,7 +57,9 @@ export interface Case {
 const folder = import.meta.dirname;
 
 export function corpusCases(): Case[] {
-  const files = readdirSync(folder).filter((name) => name.endsWith('.json')).sort();
+  const files = readdirSync(folder)
+    .filter((name) => name.endsWith('.json'))
+    .sort();
   return files.flatMap((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as Case[]);
 }
 
