@@ -68,6 +68,9 @@ account.answer('SELECT * FROM BENCH WHERE ID >= 0', { columns, made: { total: ma
 const policy = policyOf({ ...protectedColumns, 'PUBLIC.BENCH': ['NAME', 'SSN', 'NOTES'] }, ['bench']);
 const { gateway: files } = await writeSnowflakeGateway({ targets: [{ name: 'bench', account }], policy });
 const child = spawn(process.execPath, ['scripts/bench/snowflake-gateway.ts', files.configFile], { stdio: ['ignore', 'pipe', 'inherit'] });
+child.once('exit', (code) => {
+  if (code !== null && code !== 0) process.exit(code);
+});
 const [line] = (await once(child.stdout, 'data')) as [Buffer];
 const gateUrl = `http://127.0.0.1:${Number(line.toString())}`;
 const token = await files.issuer.token('bench', { groups: ['testers'] }, { expiresInS: 7200 });
