@@ -115,7 +115,10 @@ async function measure(side: Side, app: string, text: string): Promise<{ ms: num
   const headers = (data['chunkHeaders'] ?? {}) as Record<string, string>;
   let bytes = 0;
   const lane = async (): Promise<void> => {
-    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) bytes += await sizeOf(next.url, headers);
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      const size = await sizeOf(next.url, headers);
+      bytes += size;
+    }
   };
   await Promise.all([lane(), lane(), lane(), lane()]);
   const ms = performance.now() - startedMs;
