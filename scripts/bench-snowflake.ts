@@ -67,7 +67,11 @@ account.answer('SELECT * FROM BENCH WHERE ID >= 0', { columns, made: { total: ma
 
 const policy = policyOf({ ...protectedColumns, 'PUBLIC.BENCH': ['NAME', 'SSN', 'NOTES'] }, ['bench']);
 const { gateway: files } = await writeSnowflakeGateway({ targets: [{ name: 'bench', account }], policy });
-const child = spawn(process.execPath, ['scripts/bench/snowflake-gateway.ts', files.configFile], { stdio: ['ignore', 'pipe', 'inherit'] });
+/** As the launcher sets them. */
+const wasmFlags = ['--liftoff-only', '--no-wasm-tier-up', '--no-wasm-dynamic-tiering'];
+const child = spawn(process.execPath, [...wasmFlags, 'scripts/bench/snowflake-gateway.ts', files.configFile], {
+  stdio: ['ignore', 'pipe', 'inherit'],
+});
 child.once('exit', (code) => {
   if (code !== null && code !== 0) process.exit(code);
 });
@@ -132,7 +136,8 @@ function sizeOf(url: string, headers: Readonly<Record<string, string>>): Promise
       if (response.statusCode !== 200) return reject(new Error(`a part: ${response.statusCode}`));
       let size = 0;
       // Drivers look at the bytes, not at the headers.
-      const plain = response.pipe(createGunzip());
+      const isZipped = response.headers['content-encoding'] === 'gzip' || new URL(url).port !== new URL(gateUrl).port;
+      const plain = isZipped ? response.pipe(createGunzip()) : response;
       plain
         .on('data', (part: Buffer) => (size += part.length))
         .on('end', () => resolve(size))
