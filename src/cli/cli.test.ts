@@ -269,8 +269,8 @@ describe('command line', () => {
 
   test('a session is shown page by page, with one header', async () => {
     const entry = (seq: number) => ({ seq, ts: '2026-11-21T09:00:00.000Z', type: 'request.intent', decision: 'deny', rules: ['r'] });
-    api.answer = ({ body }) =>
-      (body as { after: number }).after === -1
+    api.answer = ({ query }) =>
+      query.get('after') === '-1'
         ? { body: { ...session, entries: [entry(1)], next: 1 } }
         : { body: { ...session, entries: [entry(5)], next: null } };
     const { out } = await call(['session', 'show', session.id]);
