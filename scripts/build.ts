@@ -30,34 +30,28 @@ const embed: Plugin = {
       };
     });
     embedSnowflakeParsers(builder);
-    // The thread of the audit log's writer: a program of its own, inside of the one file.
-    builder.onLoad({ filter: /src\/audit\/thread-source\.ts$/ }, async () => {
-      const thread = await build({
-        entryPoints: [join(root, 'src', 'audit', 'writer-thread.ts')],
-        bundle: true,
-        write: false,
-        platform: 'node',
-        format: 'esm',
-        target: 'node24',
-        logLevel: 'warning',
+    // Threads that are programs of their own, inside of the one file: of the audit log's writer, of the verifiers, and those that mask results of Snowflake.
+    const threads = [
+      { source: /src\/audit\/thread-source\.ts$/, program: ['audit', 'writer-thread.ts'] },
+      { source: /src\/audit\/payload-thread-source\.ts$/, program: ['audit', 'payload-thread.ts'] },
+      { source: /src\/protocols\/snowflake\/results\/worker-source\.ts$/, program: ['protocols', 'snowflake', 'results', 'worker.ts'] },
+      { source: /src\/evidence\/hash-thread-source\.ts$/, program: ['evidence', 'hash-thread.ts'] },
+    ];
+    for (const { source, program } of threads) {
+      builder.onLoad({ filter: source }, async () => {
+        const thread = await build({
+          entryPoints: [join(root, 'src', ...program)],
+          bundle: true,
+          write: false,
+          platform: 'node',
+          format: 'esm',
+          target: 'node24',
+          logLevel: 'warning',
+        });
+        const code = thread.outputFiles[0]?.text ?? '';
+        return { loader: 'js', contents: `export const threadSource = { code: ${JSON.stringify(code)}, isText: true };` };
       });
-      const code = thread.outputFiles[0]?.text ?? '';
-      return { loader: 'js', contents: `export const threadSource = { code: ${JSON.stringify(code)}, isText: true };` };
-    });
-    // The threads that mask results of Snowflake: the same.
-    builder.onLoad({ filter: /src\/protocols\/snowflake\/results\/worker-source\.ts$/ }, async () => {
-      const thread = await build({
-        entryPoints: [join(root, 'src', 'protocols', 'snowflake', 'results', 'worker.ts')],
-        bundle: true,
-        write: false,
-        platform: 'node',
-        format: 'esm',
-        target: 'node24',
-        logLevel: 'warning',
-      });
-      const code = thread.outputFiles[0]?.text ?? '';
-      return { loader: 'js', contents: `export const resultWorkerSource = { code: ${JSON.stringify(code)}, isText: true };` };
-    });
+    }
     // The verifier that lies in every evidence bundle: a programme of its own as well.
     builder.onLoad({ filter: /src\/evidence\/verifier-source\.ts$/ }, () => ({
       loader: 'js',

@@ -26,7 +26,8 @@ const { values } = readCommandLine(help, {
 });
 
 const only = values.only === undefined ? null : new Set(values.only.split(','));
-const isWanted = (each: Case): boolean => (only === null ? values.category === undefined || each.category === values.category : only.has(each.id));
+const isWanted = (each: Case): boolean =>
+  only === null ? values.category === undefined || each.category === values.category : only.has(each.id);
 const cases = corpusCases().filter(isWanted);
 const worlds = await startWorlds(!values.raw);
 const verdicts: (Verdict & { readonly hard: string | null })[] = [];
@@ -37,7 +38,9 @@ try {
     verdicts.push({ ...verdict, hard });
     if (values.json || (verdict.faults.length === 0 && !values.verbose)) return;
     const mark = verdict.faults.length === 0 ? 'ok  ' : hard === null ? 'FAIL' : 'hard';
-    console.log(`${mark} ${verdict.category}/${verdict.id}: ${verdict.outcome}${verdict.faults.map((fault) => `\n       ${fault}`).join('')}`);
+    console.log(
+      `${mark} ${verdict.category}/${verdict.id}: ${verdict.outcome}${verdict.faults.map((fault) => `\n       ${fault}`).join('')}`,
+    );
   });
 } finally {
   await worlds.stop();
@@ -46,6 +49,8 @@ const failed = verdicts.filter(({ faults, hard }) => faults.length > 0 && hard =
 if (values.json) console.log(JSON.stringify(verdicts, null, 1));
 else {
   const ordinary = cases.filter(({ expect }) => expect === 'clean').length;
-  console.log(`${cases.length - ordinary} attacks, ${ordinary} ordinary statements, ${failed.length} failed, ${Math.round((performance.now() - startedMs) / 1000)} s`);
+  console.log(
+    `${cases.length - ordinary} attacks, ${ordinary} ordinary statements, ${failed.length} failed, ${Math.round((performance.now() - startedMs) / 1000)} s`,
+  );
 }
 process.exitCode = failed.length === 0 ? 0 : 1;

@@ -144,12 +144,12 @@ test('INVARIANT: only the gate lets a held statement be previewed', () => {
   assert.deepEqual(minters, [join('session', 'gate.ts')]);
 });
 
-test('process.env is read in app/config.ts only', () => {
+test('process.env is read in app/environment.ts only', () => {
   const readers = productFiles
     .filter((path) => /process\.env/.test(readFileSync(path, 'utf8')))
     .map((path) => relative(src, path).split(sep).join('/'))
     // The CLI reads its connection from the environment; secrets resolve `env:`; verify.mjs is a programme of its own.
-    .filter((file) => !['app/config.ts', 'cli/connection.ts', 'secrets/resolve.ts', 'evidence/verify-program.ts'].includes(file));
+    .filter((file) => !['app/environment.ts', 'cli/connection.ts', 'secrets/resolve.ts', 'evidence/verify-program.ts'].includes(file));
   assert.deepEqual(readers, []);
 });
 

@@ -253,13 +253,14 @@ describe('API', () => {
   test('a recording needs an auditor and a purpose, and its handing out is an entry first', async () => {
     const { app, fakes } = await open();
     const url = `/v1/sessions/${sessionId('a')}/recording`;
-    const call = (who: string, query: string) => app.inject({ url: `${url}${query}`, headers: bearer(who) });
-    assert.equal((await call('agent', '?purpose=curiosity')).statusCode, 403, 'not even one’s own');
-    assert.equal((await call('operator', '?purpose=curiosity')).statusCode, 403);
-    assert.equal((await call('auditor', '')).statusCode, 400);
+    const call = (who: string, payload: object) => app.inject({ method: 'POST', url, headers: bearer(who), payload });
+    assert.equal((await call('agent', { purpose: 'curiosity' })).statusCode, 403, 'not even one’s own');
+    assert.equal((await call('operator', { purpose: 'curiosity' })).statusCode, 403);
+    assert.equal((await call('auditor', {})).statusCode, 400);
+    assert.equal((await app.inject({ url: `${url}?purpose=incident`, headers: bearer('auditor') })).statusCode, 404, 'never in an address');
     assert.equal(fakes.appended.length, 0);
 
-    const answer = await call('auditor', '?purpose=incident%20Jane%20Doe');
+    const answer = await call('auditor', { purpose: 'incident Jane Doe' });
     assert.equal(answer.statusCode, 200);
     const [statement, destroyed] = answer.json().items;
     assert.equal(statement.ciphertext, Buffer.from([1, 2, 3]).toString('base64'));
@@ -286,8 +287,10 @@ describe('API', () => {
     const { app, fakes } = await open();
     fakes.fail.audit = true;
     const answer = await app.inject({
-      url: `/v1/sessions/${sessionId('a')}/recording?purpose=incident`,
+      method: 'POST',
+      url: `/v1/sessions/${sessionId('a')}/recording`,
       headers: bearer('auditor'),
+      payload: { purpose: 'incident' },
     });
     assert.equal(answer.statusCode, 503);
     assert.equal(answer.json().code, 'SP_AUDIT_UNWRITABLE');

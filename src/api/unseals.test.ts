@@ -68,9 +68,9 @@ test('two persons: nothing is given out before somebody else approves, every ste
   const payloads = `/v1/unseals/${asked.id}/payloads`;
   const refused = await get(payloads, 'auditor');
   assert.deepEqual([refused.statusCode, refused.json().code], [403, 'SP_UNSEAL_NOT_APPROVED']);
-  const recording = `/v1/sessions/${sessionId('a')}/recording?purpose=incident`;
-  for (const query of ['', `&unseal=${asked.id}`])
-    assert.equal((await get(recording + query, 'auditor')).json().code, 'SP_UNSEAL_NOT_APPROVED');
+  const recording = `/v1/sessions/${sessionId('a')}/recording`;
+  for (const unseal of [undefined, asked.id])
+    assert.equal((await post(recording, 'auditor', { purpose: 'incident', unseal })).json().code, 'SP_UNSEAL_NOT_APPROVED');
 
   const answer = `/v1/unseals/${asked.id}/answer`;
   for (const who of ['auditor', 'auditor2', 'operator', 'agent', 'robot'])
@@ -88,7 +88,7 @@ test('two persons: nothing is given out before somebody else approves, every ste
       [1, 'AQID'],
     ],
   );
-  assert.equal((await get(`${recording}&unseal=${asked.id}`, 'auditor')).statusCode, 200);
+  assert.equal((await post(recording, 'auditor', { purpose: 'incident', unseal: asked.id })).statusCode, 200);
   assert.deepEqual(types(fakes), ['unseal.requested', 'unseal.answered', 'payload.unsealed', 'payload.unsealed']);
   const { entry } = fakes.appended[2]!;
   assert.deepEqual(
@@ -115,8 +115,13 @@ test('a denied or expired request opens nothing, nor does one for another sessio
   const late = await ask();
   const entry = await ask({ session: undefined, entry: 1 });
   await post(`/v1/unseals/${entry.id}/answer`, 'officer', { verdict: 'approve' });
-  const recording = `/v1/sessions/${sessionId('a')}/recording?purpose=incident&unseal=${entry.id}`;
-  assert.equal((await get(recording, 'auditor')).json().code, 'SP_UNSEAL_NOT_APPROVED', 'approved for one entry, not for the session');
+  const recording = `/v1/sessions/${sessionId('a')}/recording`;
+  const asking = { purpose: 'incident', unseal: entry.id };
+  assert.equal(
+    (await post(recording, 'auditor', asking)).json().code,
+    'SP_UNSEAL_NOT_APPROVED',
+    'approved for one entry, not for the session',
+  );
   fakes.fail.audit = true;
   const failed = await get(`/v1/unseals/${entry.id}/payloads`, 'auditor');
   assert.equal(failed.statusCode, 503);
@@ -148,10 +153,12 @@ test('THREAT what an agent asked for one person is not opened for another, nor f
   const { app, fakes, get, post } = await open({ role: 'privacy-officer', count: 1 });
   const asked = (await post('/v1/unseals', 'robotForAda', wish)).json();
   assert.equal((await post(`/v1/unseals/${asked.id}/answer`, 'officer', { verdict: 'approve' })).json().state, 'approved');
-  const recording = `/v1/sessions/${sessionId('a')}/recording?purpose=incident&unseal=${asked.id}`;
-  for (const who of ['robotForAlan', 'robot', 'auditor', 'auditor2'])
-    for (const url of [`/v1/unseals/${asked.id}/payloads`, recording])
-      assert.equal((await get(url, who)).json().code, 'SP_UNSEAL_NOT_APPROVED', `${who} ${url}`);
+  const recording = `/v1/sessions/${sessionId('a')}/recording`;
+  for (const who of ['robotForAlan', 'robot', 'auditor', 'auditor2']) {
+    assert.equal((await get(`/v1/unseals/${asked.id}/payloads`, who)).json().code, 'SP_UNSEAL_NOT_APPROVED', who);
+    const whole = await post(recording, who, { purpose: 'incident', unseal: asked.id });
+    assert.equal(whole.json().code, 'SP_UNSEAL_NOT_APPROVED', who);
+  }
   assert.deepEqual(types(fakes), ['unseal.requested', 'unseal.answered']);
   assert.equal((await get(`/v1/unseals/${asked.id}/payloads`, 'robotForAda')).statusCode, 200);
   assert.deepEqual(
@@ -166,11 +173,11 @@ test('THREAT an index that names entries of another session opens none of them',
   fakes.entries.push({ ...fakes.entries[0]!, seq: 3, session: sessionId('b') });
   fakes.deps.sessions.entriesOf = async () => [0, 1, 3];
   const asked = (await post('/v1/unseals', 'auditor', wish)).json();
-  for (const url of [`/v1/unseals/${asked.id}/payloads`, `/v1/sessions/${sessionId('a')}/recording?purpose=incident`])
+  const recording = post(`/v1/sessions/${sessionId('a')}/recording`, 'auditor', { purpose: 'incident' });
+  for (const answer of [await get(`/v1/unseals/${asked.id}/payloads`, 'auditor'), await recording])
     assert.deepEqual(
-      (await get(url, 'auditor')).json().items.map(({ seq }: { seq: number }) => seq),
+      answer.json().items.map(({ seq }: { seq: number }) => seq),
       [0, 1],
-      url,
     );
   await app.close();
 });

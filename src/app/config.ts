@@ -1,5 +1,5 @@
 // Reads `sallyport.yaml` and resolves everything it points to. All faults are found and printed at once; nothing starts
-// from a configuration with a fault. The only place that reads `process.env` for the gateway.
+// from a configuration with a fault.
 
 import { readFile } from 'node:fs/promises';
 import { dirname, isAbsolute, resolve } from 'node:path';
@@ -50,9 +50,4 @@ export async function readCa(file: string, key: string): Promise<string> {
   if (!text.includes('-----BEGIN CERTIFICATE-----'))
     throw new SallyportError('SP_CONFIG_INVALID', `${key}: ${file} is not a PEM certificate`);
   return text;
-}
-
-/** The environment of the gateway. */
-export function environment(): Readonly<Record<string, string | undefined>> {
-  return process.env;
 }

@@ -6,7 +6,8 @@ import type { OfflineExport } from '../cli/index.ts';
 import { exportTo, loadVerifier } from '../evidence/index.ts';
 import { resolveSecret } from '../secrets/index.ts';
 import { openPolicyArchive } from '../store/index.ts';
-import { environment, loadConfig } from './config.ts';
+import { loadConfig } from './config.ts';
+import { environment } from './environment.ts';
 import { VERSION } from './version.ts';
 
 export const exportOffline: OfflineExport = async ({ config: file, output, request, onProgress, signal }) => {

@@ -1,16 +1,18 @@
-// What the command line is given for evidence.
+// What the command line is given for evidence. Loaded on demand: most commands do without.
 
 import type { EvidenceTools } from '../cli/index.ts';
-import { describeVerdict, saveArchive, verifyBundle } from '../evidence/index.ts';
 
 export const evidenceTools: EvidenceTools = {
-  // Loaded on demand: it brings the configuration and the store with it.
   exportOffline: async (options) => {
     const { exportOffline } = await import('./evidence-offline.ts');
     return exportOffline(options);
   },
-  save: saveArchive,
+  save: async (...archive) => {
+    const { saveArchive } = await import('../evidence/index.ts');
+    return saveArchive(...archive);
+  },
   verify: async (path, options) => {
+    const { describeVerdict, verifyBundle } = await import('../evidence/index.ts');
     const verdict = await verifyBundle(path, options);
     return { ok: verdict.ok, verdict, lines: describeVerdict(verdict) };
   },

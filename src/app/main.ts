@@ -1,9 +1,8 @@
 // The program: wires the command line to what only the root may construct. A worker thread enters here too.
 
 import { workerData } from 'node:worker_threads';
-import { unseal, verifyLog } from '../audit/index.ts';
 import { processIo, runCli } from '../cli/index.ts';
-import { environment } from './config.ts';
+import { environment } from './environment.ts';
 import { evidenceTools } from './evidence-tools.ts';
 import { systemClock } from './ports.ts';
 import { isSiemThreadData } from './siem-messages.ts';
@@ -42,8 +41,14 @@ function runProgram(): Promise<number> {
         const authority = await createAuthority({ name: 'Sallyport CA', nowMs });
         return { authority, server: await issueServerCertificate(authority, { hosts, nowMs }) };
       },
-      unseal,
-      verifyLog,
+      unseal: async (...sealed) => {
+        const { unseal } = await import('../audit/index.ts');
+        return unseal(...sealed);
+      },
+      verifyLog: async (...options) => {
+        const { verifyLog } = await import('../audit/index.ts');
+        return verifyLog(...options);
+      },
       evidence: evidenceTools,
     },
     process.argv.slice(2),

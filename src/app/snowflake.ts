@@ -16,7 +16,7 @@ import { resolveSecret } from '../secrets/index.ts';
 import type { OpenGate } from '../session/gate.ts';
 import { loadSnowflakeParsers, planSnowflake, protectSnowflake, statementSha256 } from '../sql/snowflake/index.ts';
 import type { ConfigDocument } from './config-schema.ts';
-import { environment } from './config.ts';
+import { environment } from './environment.ts';
 import type { ProtocolAdapter } from './protocol-adapters.ts';
 import type { SnowflakeTargetDocument } from './targets-schema.ts';
 import { threadsOf } from './threads.ts';

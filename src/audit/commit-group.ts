@@ -1,16 +1,16 @@
 // The next commit while it is put together: journal records one behind the other in one buffer, ready for a single write.
-// Entries stay where they are encoded: readers and the publisher see them as views. Buffers are taken from slabs; a slab is
-// freed when nobody looks at its entries any more.
+// Entries stay where they are encoded: readers and the publisher see them as views. Buffers are taken from slabs (slabs.ts).
 
 import { RECORD_HEADER_BYTES, writeRecordHeader } from './journal.ts';
 import type { BlobPlace } from './blob-table.ts';
-
-const SLAB_BYTES = 1024 * 1024;
+import type { Slab, Slabs } from './slabs.ts';
 
 export class CommitGroup {
   /** Number of the commit in its segment. */
   readonly #commit: () => number;
-  #slab = Buffer.alloc(0);
+  readonly #slabs: Slabs;
+  #owner: Slab;
+  #slab: Buffer;
   #start = 0;
   #end = 0;
   /** Start of the record being written. */
@@ -19,8 +19,11 @@ export class CommitGroup {
   #entries: number[] = [];
   #blobs: BlobPlace[] = [];
 
-  constructor(commit: () => number) {
+  constructor(commit: () => number, slabs: Slabs) {
     this.#commit = commit;
+    this.#slabs = slabs;
+    this.#owner = slabs.take(0);
+    this.#slab = this.#owner.bytes;
   }
 
   get entries(): number {
@@ -63,12 +66,12 @@ export class CommitGroup {
     return ref;
   }
 
-  /** Closes the commit. Valid until `reset`; the bytes stay.
+  /** Closes the commit. Valid until `reset`; the bytes stay for as long as their slab is kept.
    *  @returns all of its bytes; where each entry begins and ends in them, in turn; positions of blobs are from their start. */
-  close(): { readonly bytes: Buffer; readonly bounds: readonly number[]; readonly blobs: readonly BlobPlace[] } {
+  close(): { readonly bytes: Buffer; readonly bounds: readonly number[]; readonly blobs: readonly BlobPlace[]; readonly slab: Slab } {
     // The last record is an entry, and the only one that says so.
     writeRecordHeader(this.#slab, this.#record, this.#end, 'entry', this.#commit(), true);
-    return { bytes: this.#slab.subarray(this.#start, this.#end), bounds: this.#entries, blobs: this.#blobs };
+    return { bytes: this.#slab.subarray(this.#start, this.#end), bounds: this.#entries, blobs: this.#blobs, slab: this.#owner };
   }
 
   /** Goes on behind the commit that was closed. */
@@ -82,9 +85,11 @@ export class CommitGroup {
     if (this.#end + bytes <= this.#slab.length) return;
     const used = this.#end - this.#start;
     // A large commit moves a few times only: each slab is at least twice what it has to hold.
-    const next = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, 2 * (used + bytes)));
-    this.#slab.copy(next, 0, this.#start, this.#end);
-    this.#slab = next;
+    const next = this.#slabs.take(2 * (used + bytes));
+    this.#slab.copy(next.bytes, 0, this.#start, this.#end);
+    this.#owner.release();
+    this.#owner = next;
+    this.#slab = next.bytes;
     this.#start = 0;
     this.#end = used;
   }

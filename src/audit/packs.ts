@@ -40,8 +40,9 @@ export async function readPackIndex(file: DiskFile): Promise<BlobTable> {
   return new BlobTable(index.subarray(0, index.length - (index.length % ROW_BYTES)));
 }
 
-export async function readExactly(file: DiskFile, offset: number, length: number): Promise<Buffer> {
-  const bytes = Buffer.allocUnsafe(length);
+/** @param room for up to so many bytes; what is returned lies there then */
+export async function readExactly(file: DiskFile, offset: number, length: number, room?: Buffer): Promise<Buffer> {
+  const bytes = room === undefined || room.length < length ? Buffer.allocUnsafe(length) : room.subarray(0, length);
   if ((await file.read(bytes, offset)) !== length) throw new SallyportError('SP_AUDIT_CORRUPT', 'a sealed payload is cut short');
   return bytes;
 }
@@ -51,7 +52,7 @@ export interface BlobRun {
   /** Rows [from, to) of the table. */
   readonly from: number;
   readonly to: number;
-  /** Of the file, from position `start`. */
+  /** Of the file, from position `start`; valid until the next run. */
   readonly bytes: Buffer;
   readonly start: number;
 }
@@ -59,11 +60,13 @@ export interface BlobRun {
 /** Reads blobs, given in file order, about a megabyte at a time. */
 export async function* readBlobs(file: DiskFile, inOrder: BlobTable): AsyncGenerator<BlobRun> {
   let from = 0;
+  const room = Buffer.allocUnsafeSlow(RUN_BYTES);
   for (let at = 0; at < inOrder.count; at += 1) {
     const start = inOrder.offset(from);
     const isLast = at + 1 === inOrder.count;
     if (!isLast && inOrder.offset(at + 1) + inOrder.bytes(at + 1) - start <= RUN_BYTES) continue;
-    yield { from, to: at + 1, start, bytes: await readExactly(file, start, inOrder.offset(at) + inOrder.bytes(at) - start) };
+    const length = inOrder.offset(at) + inOrder.bytes(at) - start;
+    yield { from, to: at + 1, start, bytes: await readExactly(file, start, length, room) };
     from = at + 1;
   }
 }
@@ -106,13 +109,13 @@ export class Packs {
       await writeAll(file, [header, index], 0);
       let position = dataStart;
       for await (const { from, to, start, bytes } of readBlobs(segment, blobs)) {
-        const data = Buffer.allocUnsafe(bytes.length);
         let end = 0;
         for (let at = from; at < to; at += 1) {
           const offset = blobs.offset(at) - start;
-          end += bytes.copy(data, end, offset, offset + blobs.bytes(at));
+          // Towards the beginning of the same buffer: what was moved is never needed where it was.
+          end += bytes.copy(bytes, end, offset, offset + blobs.bytes(at));
         }
-        await writeAll(file, [data.subarray(0, end)], position);
+        await writeAll(file, [bytes.subarray(0, end)], position);
         position += end;
       }
       await file.datasync();

@@ -10,8 +10,11 @@ import type { Frontier, Tile, TreeHead } from './tlog/index.ts';
 import type { LogSigners } from './key-files.ts';
 import type { Tail } from './tail.ts';
 
-/** More than the disk needs: each step of a file waits for a turn of the event loop, and under load a turn takes as long as a commit. */
-const WRITES_IN_FLIGHT = 24;
+/** More than the disk needs: each step of a file waits for a turn of the event loop, and under load a turn takes as long as a commit. Not
+ *  many more: what is written here is flushed by the same journal of the file system that commits wait for. */
+const WRITES_IN_FLIGHT = 8;
+/** A buffer that large entries have blown up is not kept. */
+const MAX_ROOM_BYTES = 512 * 1024;
 
 export interface PublisherDeps {
   readonly disk: Disk;
@@ -28,8 +31,11 @@ export class Publisher {
   readonly #deps: PublisherDeps;
   readonly #knownDirs = new Set<string>();
   readonly #writtenPartials = new Map<number, string>();
+  /** Buffers of the last bundles, by lane. */
+  readonly #rooms: Buffer[] = [];
   /** Tiles that became full since the last checkpoint. */
   #full: Tile[] = [];
+  #isFirst = true;
   #checkpoint: string | null;
   #size: number;
 
@@ -64,7 +70,6 @@ export class Publisher {
     const full = this.#full;
     this.#full = [];
     const partial = frontier.partial();
-    const bundle = ({ index, width }: Tile): Buffer => encodeBundle(tail.slice(index * TILE_WIDTH, index * TILE_WIDTH + width));
     const dirs = new Set<string>();
     const outdated: string[] = [];
     const write = async (path: string, bytes: Uint8Array): Promise<void> => {
@@ -80,10 +85,10 @@ export class Publisher {
     const changed = partial.filter(({ level, index, width }) => this.#writtenPartials.get(level) !== `${index}.${width}`);
     const tiles = inTurn([...full, ...changed]);
     // A lane that fails closes the generator: the others come to their end, too.
-    const lane = async (): Promise<void> => {
+    const lane = async (_: unknown, number: number): Promise<void> => {
       for (const tile of tiles) {
         await write(tilePath(tile.level, tile.index, tile.width), tile.bytes);
-        if (tile.level === 0) await write(bundlePath(tile.index, tile.width), bundle(tile));
+        if (tile.level === 0) await write(bundlePath(tile.index, tile.width), this.#bundle(tile, tail, number));
       }
     };
     await Promise.all(Array.from({ length: WRITES_IN_FLIGHT }, lane));
@@ -95,10 +100,21 @@ export class Publisher {
     await Promise.all([...dirs].map((dir) => disk.syncDir(dir)));
     await this.#sign(head);
 
-    for (const path of outdated) {
-      this.#knownDirs.delete(join(log, path));
-      await disk.remove(join(log, path));
+    // Most became full at once: only what was at the edge has partial forms, and all of that was written anew by the first publication.
+    // WHY not all of them: one after the other they took most of the time of a publication, and what is to be published waits in memory.
+    const isFirst = this.#isFirst;
+    this.#isFirst = false;
+    for (const dir of outdated.map((path) => join(log, path))) {
+      if (this.#knownDirs.delete(dir) || isFirst) await disk.remove(dir);
     }
+  }
+
+  /** Entries of a tile. @param lane its buffer is written again for its next bundle */
+  #bundle({ index, width }: Tile, tail: Tail, lane: number): Buffer {
+    const room = this.#rooms[lane];
+    const bytes = encodeBundle(tail.slice(index * TILE_WIDTH, index * TILE_WIDTH + width), room);
+    if (bytes.length > (room?.length ?? 0) && bytes.length <= MAX_ROOM_BYTES) this.#rooms[lane] = bytes;
+    return bytes;
   }
 
   async #sign(head: TreeHead): Promise<void> {

@@ -1,11 +1,15 @@
 // The durable entries that are not in a full bundle on disk yet, as they were committed: a commit is one object, however many entries
 // it has. WHY: as one view each, those of a second would be copied by every garbage collection until it is over.
 
+import type { Slab } from './slabs.ts';
+
 interface Piece {
   readonly first: number;
   readonly bytes: Buffer;
   /** Start and end in `bytes` of each entry, in turn. */
   readonly bounds: readonly number[];
+  /** Where `bytes` lie; null = they are its own. */
+  readonly slab: Slab | null;
 }
 
 export class Tail {
@@ -34,14 +38,16 @@ export class Tail {
     return this.#bytes;
   }
 
-  /** @param bytes kept, not copied @param bounds start and end of each entry in it, in turn; kept */
-  push(bytes: Buffer, bounds: readonly number[]): void {
-    this.#pieces.push({ first: this.#end, bytes, bounds });
+  /** @param bytes not copied @param bounds start and end of each entry in it, in turn; kept
+   *  @param slab kept until they are dropped; null = nobody writes to `bytes` again */
+  push(bytes: Buffer, bounds: readonly number[], slab: Slab | null = null): void {
+    slab?.keep();
+    this.#pieces.push({ first: this.#end, bytes, bounds, slab });
     this.#end += bounds.length / 2;
     this.#bytes += bytes.length;
   }
 
-  /** Entries [from, to), as views. */
+  /** Entries [from, to), as views: valid until the next turn, or until they are dropped. */
   slice(from: number, to: number): Buffer[] {
     const entries: Buffer[] = [];
     const end = Math.min(to, this.#end);
@@ -62,7 +68,10 @@ export class Tail {
   /** Forgets what lies before `start`. */
   dropBefore(start: number): void {
     const kept = this.#pieceOf(start);
-    for (const { bytes } of this.#pieces.splice(0, kept)) this.#bytes -= bytes.length;
+    for (const { bytes, slab } of this.#pieces.splice(0, kept)) {
+      this.#bytes -= bytes.length;
+      slab?.release();
+    }
     this.#start = start;
   }
 

@@ -2,15 +2,16 @@
 // the sealed payloads that are present. Streaming, dependency-free, needs no private key. Reads, never writes.
 // A verdict says what is wrong; it cannot tell a rollback to an older signed state: compare with an anchored checkpoint.
 
-import { join } from 'node:path';
 import { SallyportError } from '../core/error.ts';
-import type { Disk, DiskFile } from './disk.ts';
-import { isAbsent, nodeDisk, readWhole } from './disk.ts';
-import { readRecords, segmentFirstSeq } from './journal.ts';
+import type { Disk } from './disk.ts';
+import { nodeDisk, readWhole } from './disk.ts';
 import type { AuditDirs } from './log-files.ts';
 import { auditDirs, readBundle, readMinimumIndex, tileReader } from './log-files.ts';
 import { readKeyStatements } from './key-files.ts';
-import { packOf, readBlobs, readPackIndex } from './packs.ts';
+import { checkPayloads, sealedHashes } from './payload-check.ts';
+import type { PayloadFindings } from './payload-check.ts';
+import { payloadsAside } from './payloads-aside.ts';
+import type { PayloadJob, PayloadsAside } from './payloads-aside.ts';
 import { SessionCounters } from './session-counters.ts';
 import type { KeyInTurn, NoteVerifier, Tile, TreeHead } from './tlog/index.ts';
 import {
@@ -23,7 +24,6 @@ import {
   leafHash,
   openCheckpoint,
   parseVerifierKey,
-  sha256,
   TILE_WIDTH,
   tileWidth,
 } from './tlog/index.ts';
@@ -78,11 +78,21 @@ export interface VerifyOptions {
 
 const MAX_PROBLEMS = 100;
 const PROGRESS_ENTRIES = 65_536;
+/** Payloads by a thread of their own; in smaller logs it takes longer to start than it saves. */
+const ASIDE = { fromEntries: 10_000, start: payloadsAside } as const;
+
+export interface VerifyAside {
+  /** Logs of this size and more. */
+  readonly fromEntries: number;
+  readonly start: (job: PayloadJob) => PayloadsAside;
+}
 
 /** @param dir the directory given to `openAuditLog`, or any directory with a copy of its `log/`.
+ *  @param aside when by two threads, which come to the same verdict
+ *  @throws SP_INTERNAL when a thread ends early; faults of the disk as they are
  *  The verdict is about the checkpoint found at the start; a gateway may go on writing meanwhile. */
-export async function verifyLog(dir: string, options: VerifyOptions): Promise<LogVerdict> {
-  const run = new Verification(dir, options);
+export async function verifyLog(dir: string, options: VerifyOptions, aside: VerifyAside = ASIDE): Promise<LogVerdict> {
+  const run = new Verification(dir, options, aside);
   return run.verdict();
 }
 
@@ -90,6 +100,7 @@ class Verification {
   readonly #disk: Disk;
   readonly #dirs: AuditDirs;
   readonly #options: VerifyOptions;
+  readonly #aside: VerifyAside;
   readonly #problems: Problem[] = [];
   #sessions = new SessionCounters();
   #firstIndex = 0;
@@ -101,7 +112,8 @@ class Verification {
   #named = 0;
   #present = 0;
 
-  constructor(dir: string, options: VerifyOptions) {
+  constructor(dir: string, options: VerifyOptions, aside: VerifyAside) {
+    this.#aside = aside;
     this.#disk = options.disk ?? nodeDisk;
     this.#dirs = auditDirs(dir);
     this.#options = options;
@@ -110,11 +122,7 @@ class Verification {
   async verdict(): Promise<LogVerdict> {
     const verifier = this.#verifier();
     const head = verifier === null ? null : await this.#head(verifier);
-    if (head !== null) {
-      await this.#tree(head);
-      await this.#packs();
-      await this.#journal();
-    }
+    if (head !== null) await this.#all(head);
     return {
       ok: this.#problemCount === 0,
       origin: verifier?.name ?? null,
@@ -126,6 +134,26 @@ class Verification {
       payloads: { named: this.#named, present: this.#present },
       firstIndex: this.#firstIndex,
     };
+  }
+
+  async #all(head: TreeHead): Promise<void> {
+    const { signal } = this.#options;
+    const isAside = this.#disk === nodeDisk && head.size >= this.#aside.fromEntries;
+    const aside = isAside ? this.#aside.start({ directory: this.#dirs.root, kept: MAX_PROBLEMS }) : null;
+    // Told when it is waited for.
+    aside?.findings.catch(() => undefined);
+    try {
+      await this.#tree(head);
+      this.#payloads(await (aside?.findings ?? checkPayloads(this.#disk, this.#dirs, MAX_PROBLEMS, signal)));
+    } finally {
+      await aside?.stop();
+    }
+  }
+
+  #payloads({ present, altered, alteredCount }: PayloadFindings): void {
+    this.#present = present;
+    for (const { index, what } of altered) this.#report('payload-altered', index, what);
+    this.#problemCount += alteredCount - altered.length;
   }
 
   #report(code: ProblemCode, index: number | null, what: string): void {
@@ -266,71 +294,9 @@ class Verification {
     this.#firstTs ??= header['ts'];
     this.#lastTs = header['ts'];
     if (header['type'] === 'log.pruned') this.#prunedBefore = Math.max(this.#prunedBefore, prunedBeforeOf(header));
-    this.#named += sealedHashes(header).length;
+    this.#named += sealedHashes(header['sealed']).length;
     const gap = this.#sessions.apply(header);
     if (gap !== null) this.#report('session-gap', seq, gap);
-  }
-
-  async #packs(): Promise<void> {
-    for (const name of await this.#disk.list(this.#dirs.blobs)) {
-      if (packOf(name) === null) continue;
-      await this.#withFile(join(this.#dirs.blobs, name), async (file) => {
-        const inOrder = (await readPackIndex(file)).byOffset();
-        for await (const { from, to, start, bytes } of readBlobs(file, inOrder)) {
-          this.#options.signal?.throwIfAborted();
-          this.#present += to - from;
-          for (let at = from; at < to; at += 1) {
-            const offset = inOrder.offset(at) - start;
-            if (!inOrder.hasHash(at, sha256(bytes.subarray(offset, offset + inOrder.bytes(at)))))
-              this.#report('payload-altered', null, `a sealed payload in ${name} was altered`);
-          }
-        }
-      });
-    }
-  }
-
-  /** Payloads that are still in the journal, against the entry that follows them. */
-  async #journal(): Promise<void> {
-    for (const name of await this.#disk.list(this.#dirs.journal)) {
-      const first = segmentFirstSeq(name);
-      if (first === null) continue;
-      await this.#withFile(join(this.#dirs.journal, name), async (file) => {
-        let seq = first;
-        let blobs: string[] = [];
-        for await (const record of readRecords(file)) {
-          this.#options.signal?.throwIfAborted();
-          if (record.kind === 'blob') {
-            blobs.push(sha256(record.bytes).toString('hex'));
-            continue;
-          }
-          const sealed = sealedHashes(parseObject(record.bytes));
-          this.#present += blobs.length;
-          if (blobs.length !== sealed.length || blobs.some((hash, at) => hash !== sealed[at]))
-            this.#report('payload-altered', seq, 'a sealed payload in the journal was altered');
-          blobs = [];
-          seq += 1;
-        }
-      });
-    }
-  }
-
-  async #withFile(path: string, read: (file: DiskFile) => Promise<void>): Promise<void> {
-    let file: DiskFile;
-    try {
-      file = await this.#disk.open(path, 'read');
-    } catch (error) {
-      // A running gateway retires segments; their payloads are in a pack by then.
-      if (isAbsent(error)) return;
-      throw error;
-    }
-    try {
-      await read(file);
-    } catch (error) {
-      if (!(error instanceof SallyportError)) throw error;
-      this.#report('payload-altered', null, messageOf(error));
-    } finally {
-      await file.close();
-    }
   }
 }
 
@@ -364,14 +330,4 @@ function parseObject(bytes: Buffer): Record<string, unknown> | null {
 
 function prunedBeforeOf({ detail }: Record<string, unknown>): number {
   return typeof detail === 'object' && detail !== null && 'before' in detail && typeof detail.before === 'number' ? detail.before : 0;
-}
-
-/** Hashes of the payloads that came with an entry; those it shares with an earlier one lie there. */
-function sealedHashes(header: Record<string, unknown> | null): unknown[] {
-  const sealed = header?.['sealed'];
-  if (!Array.isArray(sealed)) return [];
-  return sealed.flatMap((ref: unknown) => {
-    if (typeof ref !== 'object' || ref === null) return [null];
-    return 'first' in ref ? [] : 'sha256' in ref ? [ref.sha256] : [null];
-  });
 }

@@ -155,7 +155,7 @@ class WriterThread {
         return null;
       }
       case 'read':
-        // One buffer of its own: the entries are views of slabs, which would be cloned whole.
+        // One buffer: quicker to clone.
         return encodeBundle(await writer.read(call.from, call.to));
       case 'sealed':
         return writer.sealed(call.ref);

@@ -24,6 +24,7 @@ import type { Recovered } from './recovery.ts';
 import { blobBytes, isKeyId, keyFirstSeq, sealInto } from './sealing.ts';
 import type { DataKey } from './sealing.ts';
 import type { Segments } from './segments.ts';
+import { Slabs } from './slabs.ts';
 import { Tail } from './tail.ts';
 import { MAX_ENTRY_BYTES, TILE_WIDTH } from './tlog/index.ts';
 
@@ -62,6 +63,7 @@ export interface LogWriterDeps {
 export class LogWriter {
   readonly #deps: LogWriterDeps;
   readonly #keys: DataKeys;
+  readonly #slabs = new Slabs();
   readonly #group: CommitGroup;
   readonly #connections: Connection[] = [];
   /** Whose turn it is. */
@@ -85,7 +87,7 @@ export class LogWriter {
   constructor(deps: LogWriterDeps) {
     const { recovered, segments } = deps;
     this.#deps = deps;
-    this.#group = new CommitGroup(() => segments.nextCommit);
+    this.#group = new CommitGroup(() => segments.nextCommit, this.#slabs);
     this.#tail = new Tail(recovered.tailStart, recovered.tail);
     this.#keys = new DataKeys({
       disk: deps.disk,
@@ -168,7 +170,8 @@ export class LogWriter {
   async read(seq: number, end: number): Promise<readonly Buffer[]> {
     const to = Math.min(end, this.size());
     if (seq >= to) return [];
-    if (seq >= this.#tail.start) return this.#tail.slice(seq, Math.min(seq + TILE_WIDTH, to));
+    // Copies: where they lie is written again when they are published.
+    if (seq >= this.#tail.start) return this.#tail.slice(seq, Math.min(seq + TILE_WIDTH, to)).map((entry) => Buffer.from(entry));
     // What is not in memory lies in full bundles.
     const index = Math.floor(seq / TILE_WIDTH);
     const bundle = await readBundle(this.#deps.disk, this.#deps.dirs.log, index, TILE_WIDTH);
@@ -448,11 +451,11 @@ export class LogWriter {
 
   #commit(): void {
     const { segments, publisher } = this.#deps;
-    const { bytes, bounds, blobs } = this.#group.close();
+    const { bytes, bounds, blobs, slab } = this.#group.close();
     segments.commit(bytes, bounds.length / 2, blobs);
     this.#group.reset();
     this.#isDue = false;
-    this.#tail.push(bytes, bounds);
+    this.#tail.push(bytes, bounds, slab);
     for (const connection of this.#connections) this.#tell(connection);
     // While those who were told go on: at the end of the second it would keep everybody waiting.
     publisher.hash(this.#tail);
@@ -471,6 +474,7 @@ export class LogWriter {
     try {
       await publisher.publish(this.#tail);
       this.#tail.dropBefore(publisher.size - (publisher.size % TILE_WIDTH));
+      this.#slabs.settle();
       await segments.retire(publisher.size, packs);
     } catch (cause) {
       this.#fail('the checkpoint cannot be written', cause);

@@ -2,12 +2,14 @@
 // REFUSES: a link that leads out of the folders of what was given; what it leads to would be sent to the gateway.
 
 import { dirname, normalize, sep } from 'node:path';
-import { isPolicyFile, type PolicyText, withIncludes } from '../policy/index.ts';
+import type { PolicyText } from '../policy/index.ts';
 import { usageFailure } from './failure.ts';
 import type { CliIo } from './io.ts';
 
 /** In the form of the API. @throws CliFailure naming what cannot be read */
 export async function policyFilesOf(io: CliIo, paths: readonly string[]): Promise<{ readonly path: string; readonly source: string }[]> {
+  // The language of policies, which no other command needs.
+  const { isPolicyFile, withIncludes } = await import('../policy/index.ts');
   const given: PolicyText[] = [];
   const folders: string[] = [];
   for (const path of paths.map((each) => normalize(each))) {

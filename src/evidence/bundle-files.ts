@@ -5,8 +5,9 @@ import { SallyportError } from '../core/error.ts';
 export interface BundleFiles {
   /** Path -> length. */
   readonly files: ReadonlyMap<string, number>;
-  /** @throws SP_AUDIT_CORRUPT when the file is not there or does not come out as it should. */
-  chunks(path: string): AsyncIterable<Buffer>;
+  /** @param room chunks may be put there: each is valid until the next one is asked for. Without it they stay
+   *  @throws SP_AUDIT_CORRUPT when the file is not there or does not come out as it should. */
+  chunks(path: string, room?: Buffer): AsyncIterable<Buffer>;
   close(): Promise<void>;
 }
 

@@ -143,12 +143,22 @@ export class IdentityTable implements Part {
   }
 }
 
+type ShownColumns = readonly { readonly isClear: boolean; readonly mask: string; readonly classes: string[] }[];
+
+/** Of the columns asked for last. WHY: two tables ask for each result of millions. */
+let last: { readonly columns: unknown; readonly shown: ShownColumns } = { columns: null, shown: [] };
+
 /** Protected columns of a result. */
-export function shownColumns(result: unknown): { readonly isClear: boolean; readonly mask: string; readonly classes: string[] }[] {
-  return listOf(memberOf(result, 'columns')).flatMap((each) => {
-    const column = objectOf(each) ?? {};
-    const classes = textsOf(column['classes']);
-    const mask = textOf(column['mask']);
-    return classes.length === 0 ? [] : [{ isClear: mask === 'clear', mask, classes }];
-  });
+export function shownColumns(result: unknown): ShownColumns {
+  const columns = memberOf(result, 'columns');
+  if (columns !== last.columns) {
+    const shown = listOf(columns).flatMap((each) => {
+      const column = objectOf(each) ?? {};
+      const classes = textsOf(column['classes']);
+      const mask = textOf(column['mask']);
+      return classes.length === 0 ? [] : [{ isClear: mask === 'clear', mask, classes }];
+    });
+    last = { columns, shown };
+  }
+  return last.shown;
 }

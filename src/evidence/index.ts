@@ -5,7 +5,7 @@ export type { ExportDeps, ExportedBundle, ExportRequest } from './export.ts';
 export { exportTo, saveArchive } from './output.ts';
 export { describeVerdict } from './verdict.ts';
 export type { EvidenceVerdict } from './verdict.ts';
-export { verifyBundle } from './open-bundle.ts';
+export { verifyBundle } from './verify-bundle.ts';
 export type { VerifyOptions } from './verify.ts';
 export { loadVerifier } from './verifier-source.ts';
 export { zipOf } from './zip-writer.ts';

@@ -8,17 +8,9 @@ import { crc32, createInflateRaw } from 'node:zlib';
 import { SallyportError } from '../core/error.ts';
 import type { BundleFiles } from './bundle-files.ts';
 import { isBundlePath, MAX_FILES } from './sums.ts';
-import type { EvidenceVerdict } from './verdict.ts';
-import type { VerifyOptions } from './verify.ts';
-import { verifyFiles } from './verify.ts';
 import { openZip } from './zip-reader.ts';
 
 const PIECE_BYTES = 1024 * 1024;
-
-/** @throws SP_CONFIG_INVALID for options that are none; faults of reading the disk as they are */
-export async function verifyBundle(path: string, options: VerifyOptions): Promise<EvidenceVerdict> {
-  return verifyFiles(() => openBundle(path), options);
-}
 
 /** @throws SP_AUDIT_CORRUPT when it is neither, or not one that may be opened. */
 export async function openBundle(path: string): Promise<BundleFiles> {
@@ -70,10 +62,10 @@ async function openFolder(root: string): Promise<BundleFiles> {
   await walk('');
   return {
     files,
-    async *chunks(path) {
+    async *chunks(path, room) {
       const bytes = files.get(path);
       if (bytes === undefined) throw refused(`${path} is missing`);
-      yield* pieces(join(root, path), bytes);
+      yield* pieces(join(root, path), bytes, room);
     },
     close: async () => undefined,
   };
@@ -81,12 +73,12 @@ async function openFolder(root: string): Promise<BundleFiles> {
 
 /** The file as it is now. WHY not a stream: that takes a megabyte for each small file, and half of the time goes into collecting them.
  *  @param expected bytes that it had when it was listed */
-async function* pieces(path: string, expected: number): AsyncGenerator<Buffer> {
+async function* pieces(path: string, expected: number, room?: Buffer): AsyncGenerator<Buffer> {
   const file = await open(path);
   try {
     for (let left = expected; ; left -= PIECE_BYTES) {
       // One more than there should be, to see the end.
-      const piece = Buffer.allocUnsafeSlow(Math.max(4096, Math.min(PIECE_BYTES, left + 1)));
+      const piece = room ?? Buffer.allocUnsafeSlow(Math.max(4096, Math.min(PIECE_BYTES, left + 1)));
       let length = 0;
       while (length < piece.length) {
         const { bytesRead } = await file.read(piece, length, piece.length - length, null);

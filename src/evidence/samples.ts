@@ -92,7 +92,8 @@ export class Samples implements Part {
   readonly #sink: Sink;
   readonly #grants = new Stories();
   readonly #approvals = new Stories();
-  readonly #results = new Lowest<RangeEntry>(SAMPLED_RESULTS);
+  /** Without their bytes: each would keep the whole file that it was read from. */
+  readonly #results = new Lowest<Pick<RangeEntry, 'index' | 'leaf' | 'header'>>(SAMPLED_RESULTS);
   /** Sessions that rest on sampled grants. */
   readonly #sessions = new Map<string, readonly string[]>();
   /** Intents that rest on sampled approvals, by log index. */
@@ -112,11 +113,12 @@ export class Samples implements Part {
   }
 
   push(entry: RangeEntry): void {
-    const { header, leaf } = entry;
+    const { index, header, leaf } = entry;
     const type = textOf(header['type']);
     const sealed = listOf(header['sealed']);
     this.sealedPayloads += sealed.length;
-    if (sealed.some((ref) => textOf(objectOf(ref)?.['kind']) === 'result')) this.#results.add(leaf, String(entry.index), () => entry);
+    if (sealed.some((ref) => textOf(objectOf(ref)?.['kind']) === 'result'))
+      this.#results.add(leaf, String(index), () => ({ index, leaf, header }));
 
     const grant = textOf(header['grant']);
     if (grant !== '' && /^(?:grant|breakglass)\./.test(type)) {

@@ -130,12 +130,24 @@ export function describeVerdict(verdict: EvidenceVerdict): VerdictLine[] {
   return lines;
 }
 
+/** Kept in full; the rest is counted. */
+const MAX_PROBLEMS = 100;
+
 export class Problems {
   readonly list: Problem[] = [];
   count = 0;
 
+  static joined(parts: readonly Problems[]): Problems {
+    const all = new Problems();
+    for (const { list, count } of parts) {
+      all.count += count;
+      all.list.push(...list.slice(0, MAX_PROBLEMS - all.list.length));
+    }
+    return all;
+  }
+
   add(code: ProblemCode, what: string, at: { readonly file?: string; readonly index?: number } = {}): void {
     this.count += 1;
-    if (this.list.length < 100) this.list.push({ code, file: at.file ?? null, index: at.index ?? null, what });
+    if (this.list.length < MAX_PROBLEMS) this.list.push({ code, file: at.file ?? null, index: at.index ?? null, what });
   }
 }

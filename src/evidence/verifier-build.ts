@@ -21,6 +21,17 @@ export async function buildVerifier(): Promise<string> {
     absWorkingDir: fileURLToPath(new URL('../..', import.meta.url)),
     banner: { js: BANNER },
     logLevel: 'warning',
+    plugins: [
+      {
+        name: 'one file',
+        setup(builder) {
+          builder.onLoad({ filter: /src\/evidence\/hash-thread-source\.ts$/ }, () => ({
+            loader: 'js',
+            contents: 'export const threadSource = { code: new URL(import.meta.url), isText: false };',
+          }));
+        },
+      },
+    ],
   });
   return result.outputFiles[0]?.text ?? '';
 }

@@ -3,10 +3,12 @@
 
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { SallyportError } from '../core/error.ts';
-import { verifyBundle } from './open-bundle.ts';
+import { serveHashing } from './hash-serving.ts';
 import type { VerdictLine } from './verdict.ts';
 import { describeVerdict } from './verdict.ts';
+import { verifyBundle } from './verify-bundle.ts';
 import { visible } from './words.ts';
 
 const USAGE = `Verifies an evidence bundle offline.
@@ -23,7 +25,9 @@ Exit codes: 0 the evidence holds, 1 it does not, 2 wrong usage.
 `;
 const COLOURS: Readonly<Record<VerdictLine['tone'], string>> = { plain: '', good: '32', bad: '31', warn: '1;33' };
 
-process.exitCode = await main(process.argv.slice(2));
+// Its hashing thread is the same file.
+if (isMainThread) process.exitCode = await main(process.argv.slice(2));
+else if (parentPort !== null) await serveHashing(parentPort, workerData);
 
 async function main(argv: readonly string[]): Promise<number> {
   try {
@@ -57,20 +61,23 @@ async function main(argv: readonly string[]): Promise<number> {
   } catch (fault) {
     const isUsage = fault instanceof SallyportError || (fault instanceof Error && 'code' in fault);
     if (!isUsage) throw fault;
-    process.stderr.write(`error: ${visible(fault instanceof Error ? fault.message : '')}\n(add --help for usage)\n`);
-    return 2;
+    const isOurs = fault instanceof SallyportError && fault.code === 'SP_INTERNAL';
+    process.stderr.write(`error: ${visible(fault.message)}\n${isOurs ? '' : '(add --help for usage)\n'}`);
+    return isOurs ? 1 : 2;
   }
 }
 
 /** A line that is written over on a terminal; elsewhere one for each tenth. */
 function progress(): (step: string, done: number, total: number) => void {
-  let last = '';
+  // Two steps may go on at once.
+  const steps = new Map<string, number>();
   return (step, done, total) => {
     const percent = total === 0 ? 100 : Math.floor((done / total) * 100);
-    const shown = `${step} ${process.stderr.isTTY ? percent : percent - (percent % 10)}%`;
-    if (shown === last) return;
-    last = shown;
-    process.stderr.write(process.stderr.isTTY ? `\r\u001b[K${shown}` : `${shown}\n`);
+    const shown = process.stderr.isTTY ? percent : percent - (percent % 10);
+    if (steps.get(step) === shown) return;
+    steps.set(step, shown);
+    const all = [...steps].map(([name, part]) => `${name} ${part}%`).join(', ');
+    process.stderr.write(process.stderr.isTTY ? `\r\u001b[K${all}` : `${all}\n`);
   };
 }
 

@@ -1,7 +1,6 @@
 // Verifies an evidence bundle offline: files, signatures, the log, and everything derived from it, which is derived again and compared.
 // Reads, never writes, and needs nothing but the bundle. Each fault is told with its own reason; none keeps the others from being found.
 
-import { createHash } from 'node:crypto';
 import type { NoteVerifier } from '../audit/tlog/index.ts';
 import { parseVerifierKey } from '../audit/tlog/index.ts';
 import { ANCHORS, anchorOf } from './anchors.ts';
@@ -9,6 +8,8 @@ import type { BundleFiles } from './bundle-files.ts';
 import { readFileOf } from './bundle-files.ts';
 import { DERIVATION } from './derivation.ts';
 import { Derivation } from './derive.ts';
+import type { FileHashes } from './file-hashes.ts';
+import { hashFiles } from './file-hashes.ts';
 import { logFilesOf } from './log-range.ts';
 import type { Manifest } from './manifest.ts';
 import { MANIFEST, openManifest } from './manifest.ts';
@@ -26,7 +27,6 @@ const MAX_TEXT_BYTES = 500_000_000;
 /** Compared line by line only up to here; longer ones are told as a whole. */
 const MAX_COMPARED_BYTES = 256 * 1024 * 1024;
 const MAX_COMPARED_FILES = 5;
-const PARALLEL_FILES = 8;
 const FIXED = new Set([MANIFEST, SUMS, 'verify.mjs', 'log/checkpoint', 'log/checkpoint.start', 'log/log.vkey']);
 
 export interface VerifyOptions {
@@ -40,19 +40,34 @@ export interface VerifyOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Hashing that goes on beside this thread. */
+export interface HashingAside {
+  /** Of all files of the bundle. @throws when any of it could not be done */
+  readonly hashes: Promise<FileHashes>;
+  /** Whether it is over or not. */
+  stop(): Promise<void>;
+}
+
+/** @param onBytes bytes hashed so far. @returns null = to be done in this thread */
+export type HashAside = (paths: readonly string[], onBytes: (done: number) => void) => HashingAside | null;
+
 /** @param open throws SP_AUDIT_CORRUPT for what is no bundle
  *  @throws SP_CONFIG_INVALID for options that are none; faults of reading as they are */
-export async function verifyFiles(open: () => Promise<BundleFiles>, options: VerifyOptions): Promise<EvidenceVerdict> {
-  const problems = new Problems();
+export async function verifyFiles(
+  open: () => Promise<BundleFiles>,
+  options: VerifyOptions,
+  hashAside: HashAside | null = null,
+): Promise<EvidenceVerdict> {
   let bundle: BundleFiles;
   try {
     bundle = await open();
   } catch (fault) {
+    const problems = new Problems();
     problems.add('bundle-refused', messageOf(fault));
     return verdictOf(problems, { options, key: null, manifest: null, checked: { files: 0, entries: 0, policies: 0 }, history: null });
   }
   try {
-    return await new Verification(bundle, options, problems).run();
+    return await new Verification(bundle, options).run(hashAside);
   } finally {
     await bundle.close();
   }
@@ -61,23 +76,36 @@ export async function verifyFiles(open: () => Promise<BundleFiles>, options: Ver
 class Verification {
   readonly #bundle: BundleFiles;
   readonly #options: VerifyOptions;
-  readonly #problems: Problems;
-  readonly #digests = new Map<string, string>();
+  /** In the order in which they are told, whatever was found first. */
+  readonly #problems = { key: new Problems(), files: new Problems(), manifest: new Problems(), log: new Problems() };
+  /** Why there is nothing more to look for. */
+  readonly #over = new AbortController();
 
-  constructor(bundle: BundleFiles, options: VerifyOptions, problems: Problems) {
+  constructor(bundle: BundleFiles, options: VerifyOptions) {
     this.#bundle = bundle;
     this.#options = options;
-    this.#problems = problems;
   }
 
-  async run(): Promise<EvidenceVerdict> {
-    const problems = this.#problems;
+  async run(hashAside: HashAside | null): Promise<EvidenceVerdict> {
     const verifier = await this.#key();
-    await this.#files();
+    const aside = hashAside?.([...this.#bundle.files.keys()], this.#onBytes()) ?? null;
+    try {
+      const hashing = aside?.hashes ?? Promise.resolve(await this.#hashHere());
+      // What is looked at meanwhile comes to nothing.
+      hashing.catch((fault: unknown) => this.#over.abort(fault));
+      return await this.#verdict(verifier, hashing);
+    } finally {
+      this.#over.abort();
+      await aside?.stop();
+    }
+  }
+
+  async #verdict(verifier: NoteVerifier | null, hashing: Promise<FileHashes>): Promise<EvidenceVerdict> {
     const manifest = verifier === null ? null : await this.#manifest(verifier);
-    const checked = { files: this.#digests.size, entries: 0, policies: 0 };
+    const checked = { files: 0, entries: 0, policies: 0 };
     let history: Awaited<ReturnType<typeof checkHistory>> | null = null;
     if (verifier !== null && manifest !== null) {
+      const problems = this.#problems.log;
       const { scope } = manifest;
       const head = await readHead(this.#bundle, 'log/checkpoint', verifier, problems);
       if (
@@ -95,10 +123,15 @@ class Verification {
         const log = new BundleLog(this.#bundle, scope, head, files, problems);
         await log.checkStart(verifier);
         history = await checkHistory({ bundle: this.#bundle, tree: log.tree, head, verifier, problems, ...this.#options });
-        Object.assign(checked, await this.#derived(log, manifest, files.paths));
+        Object.assign(checked, await this.#derived(log, manifest, files.paths, hashing));
       }
     }
-    return verdictOf(problems, { options: this.#options, key: verifier, manifest, checked, history });
+    const hashes = await hashing;
+    checked.files = hashes.digests.size;
+    await this.#files(hashes);
+    if (manifest !== null) this.#compare(manifest.files, hashes, new Set([SUMS, MANIFEST]), MANIFEST, 'manifest-differs');
+    const { key, files, manifest: ofManifest, log } = this.#problems;
+    return verdictOf(Problems.joined([key, files, ofManifest, log]), { options: this.#options, key: verifier, manifest, checked, history });
   }
 
   async #key(): Promise<NoteVerifier | null> {
@@ -106,45 +139,35 @@ class Verification {
     const file = 'log/log.vkey';
     try {
       const own = (await readFileOf(this.#bundle, file, 4096)).toString('utf8');
-      if (own !== `${own.trim()}\n`) this.#problems.add('key-foreign', 'it is not one line with a key', { file });
+      if (own !== `${own.trim()}\n`) this.#problems.key.add('key-foreign', 'it is not one line with a key', { file });
       if (given === null) return parseVerifierKey(own);
-      if (own.trim() !== given.trim()) this.#problems.add('key-foreign', 'the key in the bundle is not the one that you gave', { file });
+      if (own.trim() !== given.trim())
+        this.#problems.key.add('key-foreign', 'the key in the bundle is not the one that you gave', { file });
     } catch (fault) {
-      this.#problems.add('key-foreign', messageOf(fault), { file });
+      this.#problems.key.add('key-foreign', messageOf(fault), { file });
       if (given === null) return null;
     }
     return parseVerifierKey(given ?? '');
   }
 
-  async #files(): Promise<void> {
-    const problems = this.#problems;
-    const { files } = this.#bundle;
-    const total = [...files.values()].reduce((sum, bytes) => sum + bytes, 0);
-    let done = 0;
-    const readOne = async (path: string): Promise<void> => {
-      this.#options.signal?.throwIfAborted();
-      const hash = createHash('sha256');
-      try {
-        for await (const chunk of this.#bundle.chunks(path)) {
-          hash.update(chunk);
-          done += chunk.length;
-          this.#options.onProgress?.('files', done, total);
-        }
-        this.#digests.set(path, hash.digest('hex'));
-      } catch (fault) {
-        problems.add('file-altered', messageOf(fault), { file: path });
-      }
-    };
-    // A few at a time: the disk reads some while others are hashed.
-    const waiting = files.keys();
-    await Promise.all(
-      Array.from({ length: PARALLEL_FILES }, async () => {
-        for (const path of waiting) await readOne(path);
-      }),
-    );
+  #onBytes(): (done: number) => void {
+    const total = [...this.#bundle.files.values()].reduce((sum, bytes) => sum + bytes, 0);
+    return (done) => this.#options.onProgress?.('files', done, total);
+  }
+
+  #hashHere(): Promise<FileHashes> {
+    return hashFiles(this.#bundle, this.#bundle.files.keys(), this.#onBytes(), this.#options.signal);
+  }
+
+  async #files(hashes: FileHashes): Promise<void> {
+    const problems = this.#problems.files;
+    for (const path of this.#bundle.files.keys()) {
+      const fault = hashes.faults.get(path);
+      if (fault !== undefined) problems.add('file-altered', fault, { file: path });
+    }
     try {
       const sums = decodeSums((await readFileOf(this.#bundle, SUMS, MAX_TEXT_BYTES)).toString('utf8'));
-      this.#compare(sums, new Set([SUMS]), SUMS, 'file-altered');
+      this.#compare(sums, hashes, new Set([SUMS]), SUMS, 'file-altered');
     } catch (fault) {
       problems.add('sums-invalid', messageOf(fault), { file: SUMS });
     }
@@ -152,30 +175,41 @@ class Verification {
 
   async #manifest(verifier: NoteVerifier): Promise<Manifest | null> {
     try {
-      const manifest = openManifest((await readFileOf(this.#bundle, MANIFEST, MAX_TEXT_BYTES)).toString('utf8'), verifier);
-      this.#compare(manifest.files, new Set([SUMS, MANIFEST]), MANIFEST, 'manifest-differs');
-      return manifest;
+      return openManifest((await readFileOf(this.#bundle, MANIFEST, MAX_TEXT_BYTES)).toString('utf8'), verifier);
     } catch (fault) {
-      this.#problems.add('manifest-invalid', messageOf(fault), { file: MANIFEST });
+      this.#problems.manifest.add('manifest-invalid', messageOf(fault), { file: MANIFEST });
       return null;
     }
   }
 
   /** Files of the bundle against a list of hashes. @param besides files that the list does not have */
-  #compare(listed: ReadonlyMap<string, string>, besides: ReadonlySet<string>, list: string, altered: ProblemCode): void {
+  #compare(
+    listed: ReadonlyMap<string, string>,
+    { digests }: FileHashes,
+    besides: ReadonlySet<string>,
+    list: typeof SUMS | typeof MANIFEST,
+    altered: ProblemCode,
+  ): void {
+    const problems = list === SUMS ? this.#problems.files : this.#problems.manifest;
     for (const [path, sha256] of listed) {
-      const found = this.#digests.get(path);
+      const found = digests.get(path);
       if (found === sha256) continue;
-      if (!this.#bundle.files.has(path)) this.#problems.add('file-missing', `${list} names it, and it is not there`, { file: path });
-      else this.#problems.add(altered, `it does not have the hash in ${list}`, { file: path });
+      if (!this.#bundle.files.has(path)) problems.add('file-missing', `${list} names it, and it is not there`, { file: path });
+      else problems.add(altered, `it does not have the hash in ${list}`, { file: path });
     }
     for (const path of this.#bundle.files.keys()) {
-      if (!besides.has(path) && !listed.has(path)) this.#problems.add('file-added', `${list} does not name it`, { file: path });
+      if (!besides.has(path) && !listed.has(path)) problems.add('file-added', `${list} does not name it`, { file: path });
     }
   }
 
   /** Everything that is made from the entries is made again. */
-  async #derived(log: BundleLog, manifest: Manifest, logPaths: ReadonlySet<string>): Promise<{ entries: number; policies: number }> {
+  async #derived(
+    log: BundleLog,
+    manifest: Manifest,
+    logPaths: ReadonlySet<string>,
+    hashing: Promise<FileHashes>,
+  ): Promise<{ entries: number; policies: number }> {
+    const problems = this.#problems.log;
     const { scope, version, policiesMissing } = manifest;
     const sink = new HashingSink();
     const derivation = new Derivation(scope, version, sink);
@@ -183,21 +217,23 @@ class Verification {
     let entries = 0;
     for await (const found of log.entries()) {
       this.#options.signal?.throwIfAborted();
+      this.#over.signal.throwIfAborted();
       for (const entry of found) {
         derivation.push(entry);
         const gap = sessions.push(entry);
-        if (gap !== null) this.#problems.add('session-gap', gap, { index: entry.index });
+        if (gap !== null) problems.add('session-gap', gap, { index: entry.index });
         entries += 1;
       }
       this.#options.onProgress?.('entries', entries, scope.end - scope.first);
     }
     if (entries !== scope.end - scope.first) {
-      this.#problems.add('range-incomplete', `${entries} of the ${scope.end - scope.first} entries of the range are there`);
+      problems.add('range-incomplete', `${entries} of the ${scope.end - scope.first} entries of the range are there`);
     }
     derivation.end();
     const made = sink.digests();
-    await this.#compareDerived(made, log, manifest);
-    const policies = this.#policies(derivation.policies, policiesMissing);
+    const { digests } = await hashing;
+    await this.#compareDerived(made, digests, log, manifest);
+    const policies = this.#policies(derivation.policies, digests, policiesMissing);
     for (const path of this.#bundle.files.keys()) {
       const isKnown =
         made.has(path) ||
@@ -205,18 +241,24 @@ class Verification {
         policies.has(path) ||
         (path.startsWith('log/') && logPaths.has(path.slice('log/'.length))) ||
         (path.startsWith(ANCHORS) && anchorOf(path.slice(ANCHORS.length)) !== null);
-      if (!isKnown) this.#problems.add('file-added', 'nothing in the log accounts for it', { file: path });
+      if (!isKnown) problems.add('file-added', 'nothing in the log accounts for it', { file: path });
     }
     return { entries, policies: policies.size };
   }
 
-  async #compareDerived(made: ReadonlyMap<string, string>, log: BundleLog, manifest: Manifest): Promise<void> {
+  async #compareDerived(
+    made: ReadonlyMap<string, string>,
+    digests: ReadonlyMap<string, string>,
+    log: BundleLog,
+    manifest: Manifest,
+  ): Promise<void> {
+    const problems = this.#problems.log;
     let compared = 0;
     for (const [path, sha256] of made) {
-      const found = this.#digests.get(path);
+      const found = digests.get(path);
       if (found === sha256) continue;
       if (found === undefined) {
-        this.#problems.add('file-missing', 'the log says that it should be there', { file: path });
+        problems.add('file-missing', 'the log says that it should be there', { file: path });
         continue;
       }
       const isRecord = path.endsWith('.csv') || path.startsWith(OCSF_FOLDER);
@@ -224,7 +266,7 @@ class Verification {
       const size = this.#bundle.files.get(path) ?? 0;
       const line = compared < MAX_COMPARED_FILES && size <= MAX_COMPARED_BYTES ? await this.#firstDifference(path, log, manifest) : null;
       compared += 1;
-      this.#problems.add(code, `it is not what the log says${line === null ? '' : `, first in line ${line}`}`, { file: path });
+      problems.add(code, `it is not what the log says${line === null ? '' : `, first in line ${line}`}`, { file: path });
     }
   }
 
@@ -241,18 +283,18 @@ class Verification {
   }
 
   /** @returns paths of the policies that belong here */
-  #policies(named: ReadonlySet<string>, missing: readonly string[]): Set<string> {
+  #policies(named: ReadonlySet<string>, digests: ReadonlyMap<string, string>, missing: readonly string[]): Set<string> {
+    const problems = this.#problems.log;
     const found = new Set<string>();
     for (const sha256 of named) {
       const path = `policies/${sha256}.yaml`;
-      const digest = this.#digests.get(path);
+      const digest = digests.get(path);
       if (digest === undefined) {
-        if (!missing.includes(sha256)) this.#problems.add('policy-missing', 'entries of the range were decided under it', { file: path });
+        if (!missing.includes(sha256)) problems.add('policy-missing', 'entries of the range were decided under it', { file: path });
         continue;
       }
       found.add(path);
-      if (digest !== sha256)
-        this.#problems.add('policy-altered', 'it does not have the hash that entries of the range name', { file: path });
+      if (digest !== sha256) problems.add('policy-altered', 'it does not have the hash that entries of the range name', { file: path });
     }
     return found;
   }

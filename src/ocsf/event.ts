@@ -74,33 +74,31 @@ export function ocsfEvent({ header, hash }: Leaf, context: EventContext): OcsfEv
       'tlog.index': header.seq,
       'tlog.leaf': hash,
       'tlog.origin': context.origin,
-      ...defined({
-        n: header.n,
-        intent: header.intent,
-        grant: header.grant,
-        approval: header.approval,
-        action: header.action,
-        decision: header.decision,
-        reasons: header.reasons?.join(' '),
-        rules: header.rules?.join(' '),
-        'policy.sha256': header.policy?.sha256,
-        'statement.bytes': header.statement?.bytes,
-        'statement.fingerprint': header.statement?.fingerprint,
-        'statement.parameters': header.statement?.parameters.length,
-        verbs: facts?.verbs.join(' '),
-        effects: facts?.effects.join(' '),
-        relations: facts?.relations.map(({ name, access }) => `${access}:${name}`).join(' '),
-        classes: facts?.classes.join(' '),
-        'classes.output': facts?.outputClasses.join(' '),
-        'classes.predicate': facts?.predicateClasses.join(' '),
-        'result.rows': result?.rows,
-        'result.bytes': result?.bytes,
-        'result.masks': result?.columns?.flatMap(({ classes, mask }) => (classes.length === 0 ? [] : [mask])).join(' '),
-        'answer.verdict': header.answer?.verdict,
-        'answer.by': header.answer === undefined ? undefined : nameOf(header.answer.by),
-        on_behalf_of: header.onBehalfOf === undefined ? undefined : nameOf(header.onBehalfOf),
-        sealed: header.sealed?.length,
-      }),
+      n: header.n,
+      intent: header.intent,
+      grant: some(header.grant),
+      approval: some(header.approval),
+      action: some(header.action),
+      decision: some(header.decision),
+      reasons: some(header.reasons?.join(' ')),
+      rules: some(header.rules?.join(' ')),
+      'policy.sha256': some(header.policy?.sha256),
+      'statement.bytes': header.statement?.bytes,
+      'statement.fingerprint': some(header.statement?.fingerprint),
+      'statement.parameters': header.statement?.parameters.length,
+      verbs: some(facts?.verbs.join(' ')),
+      effects: some(facts?.effects.join(' ')),
+      relations: some(facts?.relations.map(({ name, access }) => `${access}:${name}`).join(' ')),
+      classes: some(facts?.classes.join(' ')),
+      'classes.output': some(facts?.outputClasses.join(' ')),
+      'classes.predicate': some(facts?.predicateClasses.join(' ')),
+      'result.rows': result?.rows,
+      'result.bytes': result?.bytes,
+      'result.masks': some(result?.columns?.flatMap(({ classes, mask }) => (classes.length === 0 ? [] : [mask])).join(' ')),
+      'answer.verdict': some(header.answer?.verdict),
+      'answer.by': header.answer === undefined ? undefined : nameOf(header.answer.by),
+      on_behalf_of: header.onBehalfOf === undefined ? undefined : nameOf(header.onBehalfOf),
+      sealed: header.sealed?.length,
       ...Object.fromEntries(Object.entries(header.detail ?? {}).map(([key, value]) => [`detail.${key}`, value])),
     },
   };
@@ -111,14 +109,9 @@ export function nameOf({ issuer, subject }: ActorRef): string {
   return `${issuer}/${subject}`;
 }
 
-function defined(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  // WHY a loop: this is half of what an event costs, and evidence bundles make millions of them.
-  const found: Record<string, unknown> = {};
-  for (const name in fields) {
-    const value = fields[name];
-    if (value !== undefined && value !== '') found[name] = value;
-  }
-  return found;
+/** What is empty is left out. */
+function some(text: string | undefined): string | undefined {
+  return text === '' ? undefined : text;
 }
 
 /** Of OCSF's Datastore Activity. What a statement may change counts more than what it reads. */

@@ -4,42 +4,47 @@ import { createHash } from 'node:crypto';
 import type { Catalogue, Relation } from './catalogue.ts';
 import { findDefinitionCode } from './catalogue-code.ts';
 import { Functions, vouched } from './catalogue-functions.ts';
-import { CATALOGUE_QUERIES, FIRST_USER_OID } from './catalogue-queries.ts';
+import { CATALOGUE_QUERIES } from './catalogue-queries.ts';
 import type { CatalogueQueryName, CatalogueRows } from './catalogue-queries.ts';
 import { buildRelations } from './catalogue-relations.ts';
 import { readRestrictions } from './catalogue-restrictions.ts';
-import { Types, readTypes } from './catalogue-types.ts';
+import { type Shipped, buildShipped, withoutShipped } from './catalogue-shipped.ts';
+import { type TypeInfo, Types, findAttributeFunctions, readTypes } from './catalogue-types.ts';
 
 const NONE: ReadonlySet<string> = new Set();
 
-/** Builds the snapshot. Pure: the same rows give the same catalogue and the same `version`. */
-export function buildCatalogue(rows: CatalogueRows): Catalogue {
-  const [serverVersion, database] = rows.server[0] ?? [];
-  const typesByOid = readTypes(rows);
-  const relations = buildRelations(rows, typesByOid);
+/** Builds the snapshot. Pure: the same rows give the same catalogue and the same `version`.
+ *  @param shipped of the same snapshot; then the rows may be without what it stands for */
+export function buildCatalogue(every: CatalogueRows, shipped = buildShipped(every, versionNum(every))): Catalogue {
+  const rows = withoutShipped(every, shipped);
+  const database = rows.server[0]?.[1];
+  const ownTypes = readTypes(rows);
+  const typeByOid = (oid: number): TypeInfo | undefined => ownTypes.get(oid) ?? shipped.types.get(oid);
+  const relations = buildRelations(rows, typeByOid, shipped.relations);
   const relationByOid = new Map(relations.map((relation) => [relation.oid, relation]));
   const relationsByName = new Map<string, Map<string, Relation>>();
   const schemas = new Set(rows.schemas.map(([name]) => name ?? ''));
   for (const schema of schemas) relationsByName.set(schema, new Map());
   for (const relation of relations) relationsByName.get(relation.schema)?.set(relation.name, relation);
 
-  const functions = new Functions(rows, (oid) => typesByOid.get(oid)?.text ?? 'unknown');
+  const functions = new Functions(rows, (oid) => typeByOid(oid)?.text ?? 'unknown', versionNum(rows), shipped.functions);
   const code = findDefinitionCode(rows, functions);
   const restrictions = readRestrictions(rows, (oid) => relationByOid.get(oid));
-  const types = new Types(rows, typesByOid, functions, code.ofDomain, (oid) =>
+  const types = new Types(rows, [...ownTypes.values()], typeByOid, shipped.typesByName, functions, code.ofDomain, (oid) =>
     (relationByOid.get(oid)?.columns ?? []).map((column) => column.typeOid),
   );
-  const columnNames = new Set(relations.flatMap((relation) => relation.columns.map((column) => column.name)));
+  const own = relations.slice(shipped.relations.length);
+  const columnNames = new Set(own.flatMap((relation) => relation.columns.map((column) => column.name)));
   const identifiers = new Set<string>([...schemas, ...columnNames, ...functions.byName.names(), ...types.byName.names(), database ?? '']);
-  for (const relation of relations) identifiers.add(relation.name);
-  const attributeFunctions = findAttributeFunctions(functions, types);
+  for (const relation of own) identifiers.add(relation.name);
+  const attributeFunctions = findAttributeFunctions(functions, typeByOid);
   const implicitCastFunctions = rows.casts
     .filter(([, , fn, context]) => context !== 'e' && Number(fn) !== 0 && !functions.isVetted(Number(fn)))
     .map(([, , fn]) => functions.signature(Number(fn)));
 
   return {
-    version: hashRows(rows),
-    serverVersionNum: Number(serverVersion),
+    version: versionOf(rows, shipped),
+    serverVersionNum: versionNum(rows),
     database: database ?? '',
     relations,
     implicitCastFunctions,
@@ -65,7 +70,7 @@ export function buildCatalogue(rows: CatalogueRows): Catalogue {
       // A call with one argument may be a cast to a type of that name.
       const byType = types.vet(schema, name, searchPath, safe);
       if (byType !== undefined) return byType;
-      if (byFunction === null || (schema === null && columnNames.has(name))) return null;
+      if (byFunction === null || (schema === null && (columnNames.has(name) || shipped.columnNames.has(name)))) return null;
       return 'unknown function';
     },
     vetOperator: (schema, name, searchPath, safe = NONE) => functions.vetOperator(schema, name, searchPath, safe),
@@ -73,7 +78,10 @@ export function buildCatalogue(rows: CatalogueRows): Catalogue {
       const refusal = types.vet(schema, name, searchPath, safe);
       return refusal === undefined ? 'unknown type' : refusal;
     },
-    isAttributeFunction: (name, safe = NONE) => (attributeFunctions.get(name) ?? []).some((signature) => !vouched(signature, safe)),
+    isAttributeFunction: (name, safe = NONE) =>
+      [attributeFunctions, shipped.attributeFunctions].some((those) =>
+        (those.get(name) ?? []).some((signature) => !vouched(signature, safe)),
+      ),
     codeOnRead: (oid) => code.onRead.get(oid),
     codeOnWrite: (oid) => [
       ...code.onWrite.get(oid),
@@ -87,28 +95,15 @@ export function buildCatalogue(rows: CatalogueRows): Catalogue {
         .map((use) => use.code);
     },
     rowTypesIn: (oid) => types.rowTypesIn(oid),
-    knowsIdentifier: (name) => identifiers.has(name),
+    knowsIdentifier: (name) => identifiers.has(name) || shipped.identifiers.has(name),
   };
 }
 
-/** Names of unvetted functions that `p.name` may call: one argument that a row can be given to, directly, through a
- *  polymorphic type, or through a cast from a row type. */
-function findAttributeFunctions(functions: Functions, types: Types): ReadonlyMap<string, readonly string[]> {
-  const found = new Map<string, string[]>();
-  for (const info of functions.unvetted()) {
-    const shape = functions.shape(info.oid);
-    const type = types.byOid.get(shape.firstArgType ?? 0);
-    if (!shape.takesOne || type === undefined || info.kind === 'procedure') continue;
-    // Composite types, domains over them, polymorphic and other pseudo-types; and user types, which a row may be cast to.
-    if (!['c', 'd', 'p'].includes(type.kind) && type.oid < FIRST_USER_OID) continue;
-    if (['internal', 'cstring'].includes(type.name)) continue;
-    found.set(info.name, [...(found.get(info.name) ?? []), info.signature]);
-  }
-  return found;
-}
+const versionNum = (rows: CatalogueRows): number => Number(rows.server[0]?.[0] ?? 0);
 
-function hashRows(rows: CatalogueRows): string {
-  const hash = createHash('sha256');
+/** @param rows without what is shipped */
+function versionOf(rows: CatalogueRows, shipped: Shipped): string {
+  const hash = createHash('sha256').update(shipped.hash);
   for (const name of Object.keys(CATALOGUE_QUERIES) as CatalogueQueryName[]) hash.update(JSON.stringify([name, rows[name]]));
   return hash.digest('hex').slice(0, 32);
 }

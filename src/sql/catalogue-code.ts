@@ -68,7 +68,7 @@ export function findDefinitionCode(rows: CatalogueRows, functions: Functions): D
     }
   }
   for (const [oid, relation, , fn] of rows.triggers) {
-    const info = functions.byOid.get(Number(fn));
+    const info = functions.info(Number(fn));
     if (info === undefined || info.schema !== 'pg_catalog' || !(HARMLESS_TRIGGERS.has(info.name) || info.name.startsWith('RI_FKey_'))) {
       onWrite.add(Number(relation), functions.signature(Number(fn)));
     }

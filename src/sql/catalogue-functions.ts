@@ -16,9 +16,14 @@ export interface CallShape {
   readonly firstArgType: number | null;
 }
 
-/** schema -> name -> entries */
+/** schema -> name -> entries, behind those of `base`. */
 export class ByName<T> {
   readonly #schemas = new Map<string, Map<string, T[]>>();
+  readonly #base: ByName<T> | null;
+
+  constructor(base: ByName<T> | null = null) {
+    this.#base = base;
+  }
 
   add(schema: string, name: string, entry: T): void {
     let names = this.#schemas.get(schema);
@@ -29,7 +34,10 @@ export class ByName<T> {
   }
 
   get(schema: string, name: string): readonly T[] {
-    return this.#schemas.get(schema)?.get(name) ?? NOTHING;
+    const own = this.#schemas.get(schema)?.get(name) ?? NOTHING;
+    const base = this.#base?.get(schema, name) ?? NOTHING;
+    if (base.length === 0) return own;
+    return own.length === 0 ? base : [...base, ...own];
   }
 
   /** Entries of every schema the name may be found in; `schema` null = pg_catalog and the path. */
@@ -39,6 +47,7 @@ export class ByName<T> {
     for (const each of searchPath) if (each !== 'pg_catalog') yield* this.get(each, name);
   }
 
+  /** Without those of `base`. */
   *names(): Generator<string> {
     for (const names of this.#schemas.values()) yield* names.keys();
   }
@@ -49,17 +58,24 @@ interface Operator {
   readonly builtin: boolean;
 }
 
+export type FunctionRows = Pick<CatalogueRows, 'functions' | 'aggregates' | 'operators'>;
+
 export class Functions {
-  readonly byName = new ByName<FunctionInfo>();
-  readonly byOid = new Map<number, FunctionInfo>();
-  readonly #operators = new ByName<Operator>();
+  readonly byName: ByName<FunctionInfo>;
+  readonly #base: Functions | null;
+  readonly #byOid = new Map<number, FunctionInfo>();
+  readonly #operators: ByName<Operator>;
   readonly #operatorByOid = new Map<number, Operator>();
   readonly #unvetted = new Set<number>();
   readonly #unvettedBuiltinNames = new Set<string>();
   readonly #shapes = new Map<number, CallShape>();
 
-  /** @param typeName type OID -> its name, as `format_type` prints it. */
-  constructor(rows: CatalogueRows, typeName: (oid: number) => string) {
+  /** @param typeName type OID -> its name, as `format_type` prints it.
+   *  @param base what the rows come on top of */
+  constructor(rows: FunctionRows, typeName: (oid: number) => string, serverVersionNum: number, base: Functions | null = null) {
+    this.#base = base;
+    this.byName = new ByName(base?.byName);
+    this.#operators = new ByName(base === null ? null : base.#operators);
     for (const row of rows.functions) {
       const [
         oid = '',
@@ -91,7 +107,7 @@ export class Functions {
         extension: extension ?? null,
         securityDefiner: definer === 't',
       };
-      this.byOid.set(info.oid, info);
+      this.#byOid.set(info.oid, info);
       this.byName.add(info.schema, info.name, info);
       this.#shapes.set(info.oid, {
         takesOne: argOids.length >= 1 && argOids.length - Number(defaults) - (variadic === 't' ? 1 : 0) <= 1,
@@ -102,10 +118,10 @@ export class Functions {
         if (info.oid < FIRST_USER_OID && !HARMLESS_IN_DEFINITIONS.has(info.name)) this.#unvettedBuiltinNames.add(info.name);
       }
     }
-    this.#addOlderSpellings(Number(rows.server[0]?.[0] ?? 0));
+    this.#addOlderSpellings(serverVersionNum);
     for (const [oid, runs] of rows.aggregates) {
       const support = (runs ?? '').split(' ').filter(Boolean).map(Number);
-      if (support.every((fn) => this.isVetted(fn) || isSupport(this.byOid.get(fn)))) this.#unvetted.delete(Number(oid));
+      if (support.every((fn) => this.isVetted(fn) || isSupport(this.info(fn)))) this.#unvetted.delete(Number(oid));
     }
     for (const [oid, schema, name, fn] of rows.operators) {
       const operator = { functionOid: Number(fn), builtin: Number(oid) < FIRST_USER_OID };
@@ -117,7 +133,7 @@ export class Functions {
   /** The parser is PostgreSQL 18's. What it calls `pg_catalog.extract` an older server calls date_part, and what it reads as
    *  the built-in json_object is an ordinary name there, that a function of any schema on the path may have. */
   #addOlderSpellings(serverVersionNum: number): void {
-    for (const info of this.byOid.values()) {
+    for (const info of this.#byOid.values()) {
       if (serverVersionNum < 140_000 && info.schema === 'pg_catalog' && info.name === 'date_part') {
         this.byName.add('pg_catalog', 'extract', info);
       }
@@ -127,23 +143,29 @@ export class Functions {
     }
   }
 
+  info(oid: number): FunctionInfo | undefined {
+    return this.#byOid.get(oid) ?? this.#base?.info(oid);
+  }
+
+  /** Without those of `base`. */
   shape(oid: number): CallShape {
     return this.#shapes.get(oid) ?? { takesOne: true, firstArgType: null };
   }
 
   isVetted(oid: number): boolean {
-    return this.byOid.has(oid) && !this.#unvetted.has(oid);
+    return this.#byOid.has(oid) ? !this.#unvetted.has(oid) : this.#base?.isVetted(oid) === true;
   }
 
+  /** Without those of `base`. */
   *unvetted(): Generator<FunctionInfo> {
     for (const oid of this.#unvetted) {
-      const info = this.byOid.get(oid);
+      const info = this.#byOid.get(oid);
       if (info !== undefined) yield info;
     }
   }
 
   signature(oid: number): string {
-    return this.byOid.get(oid)?.signature ?? 'unknown function';
+    return this.info(oid)?.signature ?? 'unknown function';
   }
 
   /** @returns undefined when there is no such function. */
@@ -151,7 +173,7 @@ export class Functions {
     let found = false;
     for (const info of this.byName.reachable(schema, name, searchPath)) {
       found = true;
-      if (this.#unvetted.has(info.oid) && !vouched(info.signature, safe)) return info.signature;
+      if (!this.isVetted(info.oid) && !vouched(info.signature, safe)) return info.signature;
     }
     return found ? null : undefined;
   }
@@ -169,7 +191,7 @@ export class Functions {
   /** Signature of the unvetted function behind an object that a definition uses, or null. */
   unvettedUse(catalogue: string, oid: number): string | null {
     if (catalogue === 'pg_proc') return this.isVetted(oid) ? null : this.signature(oid);
-    const operator = this.#operatorByOid.get(oid);
+    const operator = this.#operator(oid);
     if (operator === undefined) return 'unknown operator';
     return this.#isVettedOperator(operator) ? null : this.signature(operator.functionOid);
   }
@@ -180,9 +202,18 @@ export class Functions {
     if (text === null || text === '') return NOTHING;
     const found: string[] = [];
     for (const [, name = ''] of text.matchAll(/([A-Za-z_][\w$]*)"?\s*\(/g)) {
-      if (this.#unvettedBuiltinNames.has(name)) found.push(`pg_catalog.${name}`);
+      if (this.#isUnvettedBuiltin(name)) found.push(`pg_catalog.${name}`);
     }
     return found;
+  }
+
+  #operator(oid: number): Operator | undefined {
+    const operator = this.#operatorByOid.get(oid);
+    return operator !== undefined || this.#base === null ? operator : this.#base.#operator(oid);
+  }
+
+  #isUnvettedBuiltin(name: string): boolean {
+    return this.#unvettedBuiltinNames.has(name) || (this.#base !== null && this.#base.#isUnvettedBuiltin(name));
   }
 
   #isVettedOperator(operator: Operator): boolean {

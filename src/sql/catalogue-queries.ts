@@ -15,6 +15,42 @@ const EXTENSION = (classid: string, oid: string): string =>
   `(SELECT e.extname FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
      WHERE d.classid = '${classid}'::regclass AND d.objid = ${oid} AND d.objsubid = 0 AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' LIMIT 1)`;
 
+/** The queries that most rows of a catalogue come from.
+ *  @param only condition on the OID that a row belongs to */
+const parted = (only: (oid: string) => string) => ({
+  /** oid, schema, name, kind, persistence, row security, row type, definition */
+  relations: `SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relrowsecurity, c.reltype,
+      CASE WHEN c.relkind IN ('v', 'm') AND c.oid >= ${FIRST_USER_OID} THEN pg_catalog.pg_get_viewdef(c.oid) END
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c') AND ${LASTING}${only('c.oid')} ORDER BY c.oid`,
+
+  /** relation, number, name, type, type as text where it has a modifier, not null, has default, is generated */
+  columns: `SELECT a.attrelid, a.attnum, a.attname, a.atttypid,
+      CASE WHEN a.atttypmod >= 0 THEN pg_catalog.format_type(a.atttypid, a.atttypmod) END, a.attnotnull, a.atthasdef, a.attgenerated
+    FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c') AND ${LASTING}${only('a.attrelid')} ORDER BY a.attrelid, a.attnum`,
+
+  /** oid, schema, name, kind, volatility, language, returns set, security definer, argument types, defaults, is variadic, return type, extension */
+  functions: `SELECT p.oid, n.nspname, p.proname, p.prokind, p.provolatile, l.lanname, p.proretset, p.prosecdef, p.proargtypes, p.pronargdefaults,
+      p.provariadic <> 0, p.prorettype, CASE WHEN p.oid >= ${FIRST_USER_OID} THEN ${EXTENSION('pg_proc', 'p.oid')} END
+    FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+    WHERE ${LASTING}${only('p.oid')} ORDER BY p.oid`,
+
+  /** oid, schema, name, function */
+  operators: `SELECT o.oid, n.nspname, o.oprname, o.oprcode::oid FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
+    WHERE ${LASTING}${only('o.oid')} ORDER BY o.oid`,
+
+  /** oid, schema, name, as text, kind, relation, element, is array, base, extension */
+  types: `SELECT t.oid, n.nspname, t.typname, pg_catalog.format_type(t.oid, NULL), t.typtype, t.typrelid, t.typelem, t.typcategory = 'A', t.typbasetype,
+      CASE WHEN t.oid >= ${FIRST_USER_OID} THEN ${EXTENSION('pg_type', 't.oid')} END
+    FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE ${LASTING}${only('t.oid')} ORDER BY t.oid`,
+});
+
+/** Rows that initdb made: thousands, of which hardly one ever changes. */
+export const SHIPPED_QUERIES = parted((oid) => ` AND ${oid} < ${FIRST_USER_OID}`);
+export type ShippedQueryName = keyof typeof SHIPPED_QUERIES;
+
+/** Each answers with the rows of the whole catalogue. */
 export const CATALOGUE_QUERIES = {
   /** server_version_num, database */
   server: `SELECT current_setting('server_version_num'), current_database()`,
@@ -22,17 +58,7 @@ export const CATALOGUE_QUERIES = {
   /** name */
   schemas: `SELECT n.nspname FROM pg_catalog.pg_namespace n WHERE ${LASTING} ORDER BY 1`,
 
-  /** oid, schema, name, kind, persistence, row security, row type, definition */
-  relations: `SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relrowsecurity, c.reltype,
-      CASE WHEN c.relkind IN ('v', 'm') AND c.oid >= ${FIRST_USER_OID} THEN pg_catalog.pg_get_viewdef(c.oid) END
-    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c') AND ${LASTING} ORDER BY c.oid`,
-
-  /** relation, number, name, type, type as text where it has a modifier, not null, has default, is generated */
-  columns: `SELECT a.attrelid, a.attnum, a.attname, a.atttypid,
-      CASE WHEN a.atttypmod >= 0 THEN pg_catalog.format_type(a.atttypid, a.atttypmod) END, a.attnotnull, a.atthasdef, a.attgenerated
-    FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c') AND ${LASTING} ORDER BY a.attrelid, a.attnum`,
+  ...parted(() => ''),
 
   /** oid, relation, column number, expression */
   defaults: `SELECT d.oid, d.adrelid, d.adnum, pg_catalog.pg_get_expr(d.adbin, d.adrelid)
@@ -53,25 +79,10 @@ export const CATALOGUE_QUERIES = {
     FROM pg_catalog.pg_index i WHERE i.indrelid >= ${FIRST_USER_OID}
       AND i.indrelid IN (SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE ${LASTING}) ORDER BY 1`,
 
-  /** oid, schema, name, kind, volatility, language, returns set, security definer, argument types, defaults, is variadic, return type, extension */
-  functions: `SELECT p.oid, n.nspname, p.proname, p.prokind, p.provolatile, l.lanname, p.proretset, p.prosecdef, p.proargtypes, p.pronargdefaults,
-      p.provariadic <> 0, p.prorettype, CASE WHEN p.oid >= ${FIRST_USER_OID} THEN ${EXTENSION('pg_proc', 'p.oid')} END
-    FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace JOIN pg_catalog.pg_language l ON l.oid = p.prolang
-    WHERE ${LASTING} ORDER BY p.oid`,
-
   /** function, the functions it runs */
   aggregates: `SELECT a.aggfnoid::oid, array_to_string(array_remove(ARRAY[a.aggtransfn::oid, a.aggfinalfn::oid, a.aggcombinefn::oid, a.aggserialfn::oid,
       a.aggdeserialfn::oid, a.aggmtransfn::oid, a.aggminvtransfn::oid, a.aggmfinalfn::oid], 0::oid), ' ')
     FROM pg_catalog.pg_aggregate a WHERE a.aggfnoid >= ${FIRST_USER_OID} ORDER BY 1`,
-
-  /** oid, schema, name, function */
-  operators: `SELECT o.oid, n.nspname, o.oprname, o.oprcode::oid FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
-    WHERE ${LASTING} ORDER BY o.oid`,
-
-  /** oid, schema, name, as text, kind, relation, element, is array, base, extension */
-  types: `SELECT t.oid, n.nspname, t.typname, pg_catalog.format_type(t.oid, NULL), t.typtype, t.typrelid, t.typelem, t.typcategory = 'A', t.typbasetype,
-      CASE WHEN t.oid >= ${FIRST_USER_OID} THEN ${EXTENSION('pg_type', 't.oid')} END
-    FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE ${LASTING} ORDER BY t.oid`,
 
   /** range type, subtype, the functions it runs */
   ranges: `SELECT r.rngtypid, r.rngsubtype, array_to_string(array_remove(ARRAY[r.rngcanonical::oid, r.rngsubdiff::oid], 0::oid), ' ')
@@ -106,6 +117,12 @@ export const CATALOGUE_QUERIES = {
     ORDER BY 1, 2, 3, 4`,
 } as const satisfies Record<string, string>;
 
+/** The same without the rows of SHIPPED_QUERIES. */
+export const OWN_QUERIES: Readonly<Record<CatalogueQueryName, string>> = {
+  ...CATALOGUE_QUERIES,
+  ...parted((oid) => ` AND ${oid} >= ${FIRST_USER_OID}`),
+};
+
 /** OID of the database, and whether this role may ask which cluster it is in. */
 export const DATABASE_ORIGIN_QUERY = `SELECT d.oid, pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
   FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()`;
@@ -119,6 +136,7 @@ export type CatalogueRows = Readonly<Record<CatalogueQueryName, readonly TextRow
 
 const STAMP = (from: string, id = 'x.oid'): string =>
   `(SELECT count(*) || '.' || coalesce(sum(hashint8extended((${id})::int8 << 32 | x.xmin::text::int8, 0)), 0) FROM ${from})`;
+const OWN = `WHERE x.oid >= ${FIRST_USER_OID}`;
 const OF_LASTING = (relation: string): string =>
   `JOIN pg_catalog.pg_class c ON c.oid = ${relation} WHERE c.relpersistence <> 't' AND c.oid >= ${FIRST_USER_OID}`;
 
@@ -126,8 +144,8 @@ const OF_LASTING = (relation: string): string =>
  *  transaction id, and ids that are still running are named, so that a commit shows as well. */
 export const CATALOGUE_HORIZON_QUERY = 'SELECT pg_catalog.pg_current_snapshot()::pg_catalog.text';
 
-const touched = (catalogue: string): string =>
-  `(SELECT count(*) || CASE WHEN min(age(x.xmin)) <= age($1::xid) THEN 't' ELSE 'f' END FROM pg_catalog.${catalogue} x)`;
+const touched = (from: string, since = '$1'): string =>
+  `(SELECT count(*) || CASE WHEN min(age(x.xmin)) <= age(${since}::xid) THEN 't' ELSE 'f' END FROM pg_catalog.${from})`;
 
 /** One row, one text. Parameter: a transaction id that was the oldest running one when a catalogue was read. A word for each
  *  system catalogue: how many rows it has, and `t` when one of them was written since. The same counts and no `t` mean that
@@ -142,6 +160,7 @@ export const CATALOGUE_TOUCH_QUERY = `SELECT concat_ws(' ', ${[
   'pg_inherits',
   'pg_index',
   'pg_policy',
+  'pg_language',
   'pg_proc',
   'pg_aggregate',
   'pg_operator',
@@ -150,21 +169,36 @@ export const CATALOGUE_TOUCH_QUERY = `SELECT concat_ws(' ', ${[
   'pg_type',
   'pg_constraint',
 ]
-  .map(touched)
+  .map((catalogue) => touched(`${catalogue} x`))
   .join(', ')})`;
 
-/** One row, one text: differs from an earlier answer when anything a catalogue is built from may have changed.
- *  Sees row versions (xmin), so it also differs after harmless changes (VACUUM FULL). A few milliseconds. */
+/** The same of what the rows of SHIPPED_QUERIES are made of. WHY it counts all schemas and languages: something shipped may be moved
+ *  to one that is not.
+ *  @param oldest digits of the transaction id */
+export function shippedTouchQuery(oldest: string): string {
+  const since = `'${BigInt(oldest)}'`;
+  return `SELECT concat_ws(' ', ${[
+    `pg_namespace x WHERE x.nspname !~ '^pg_(toast_)?temp_'`,
+    'pg_language x',
+    ...['pg_proc', 'pg_operator', 'pg_type', 'pg_class'].map((name) => `${name} x WHERE x.oid < ${FIRST_USER_OID}`),
+    `pg_attribute x WHERE x.attrelid < ${FIRST_USER_OID}`,
+  ]
+    .map((from) => touched(from, since))
+    .join(', ')})`;
+}
+
+/** One row, one text: differs from an earlier answer when anything that OWN_QUERIES read may have changed.
+ *  Sees row versions (xmin), so it also differs after harmless changes (VACUUM FULL). */
 export const CATALOGUE_PROBE_QUERY = `SELECT concat_ws(' ', current_database(),
   ${STAMP(`pg_catalog.pg_namespace x WHERE x.nspname !~ '^pg_(toast_)?temp_'`)},
-  ${STAMP(`pg_catalog.pg_class x WHERE x.relpersistence <> 't'`)},
+  ${STAMP(`pg_catalog.pg_class x WHERE x.relpersistence <> 't' AND x.oid >= ${FIRST_USER_OID}`)},
   ${STAMP(`pg_catalog.pg_attribute x ${OF_LASTING('x.attrelid')}`, 'x.attrelid::int8 # x.attnum')},
   ${STAMP(`pg_catalog.pg_attrdef x ${OF_LASTING('x.adrelid')}`)},
   ${STAMP(`pg_catalog.pg_trigger x ${OF_LASTING('x.tgrelid')}`)},
   ${STAMP(`pg_catalog.pg_rewrite x ${OF_LASTING('x.ev_class')}`)},
   ${STAMP(`pg_catalog.pg_inherits x ${OF_LASTING('x.inhrelid')}`, 'x.inhrelid::int8 # x.inhparent::int8')},
   ${STAMP(`pg_catalog.pg_index x ${OF_LASTING('x.indrelid')}`, 'x.indexrelid')},
-  ${STAMP('pg_catalog.pg_policy x')}, ${STAMP('pg_catalog.pg_proc x')}, ${STAMP('pg_catalog.pg_aggregate x', 'x.aggfnoid::oid')},
-  ${STAMP('pg_catalog.pg_operator x')}, ${STAMP('pg_catalog.pg_cast x')}, ${STAMP('pg_catalog.pg_extension x')},
-  ${STAMP(`pg_catalog.pg_type x JOIN pg_catalog.pg_namespace n ON n.oid = x.typnamespace WHERE n.nspname !~ '^pg_(toast_)?temp_'`)},
+  ${STAMP('pg_catalog.pg_policy x')}, ${STAMP(`pg_catalog.pg_proc x ${OWN}`)}, ${STAMP('pg_catalog.pg_aggregate x', 'x.aggfnoid::oid')},
+  ${STAMP(`pg_catalog.pg_operator x ${OWN}`)}, ${STAMP('pg_catalog.pg_cast x')}, ${STAMP('pg_catalog.pg_extension x')},
+  ${STAMP(`pg_catalog.pg_type x JOIN pg_catalog.pg_namespace n ON n.oid = x.typnamespace ${OWN} AND n.nspname !~ '^pg_(toast_)?temp_'`)},
   ${STAMP(`pg_catalog.pg_constraint x JOIN pg_catalog.pg_namespace n ON n.oid = x.connamespace WHERE n.nspname !~ '^pg_(toast_)?temp_'`)})`;

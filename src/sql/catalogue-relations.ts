@@ -2,7 +2,7 @@
 
 import type { Column, Relation, RelationKind } from './catalogue.ts';
 import type { CatalogueRows } from './catalogue-queries.ts';
-import type { TypeInfo } from './catalogue-types.ts';
+import type { FindType, TypeInfo } from './catalogue-types.ts';
 
 const KINDS: Readonly<Record<string, RelationKind>> = {
   r: 'table',
@@ -31,23 +31,26 @@ export class Grouped<V> {
 }
 
 /** Domains may be made of domains. */
-function baseOf(type: TypeInfo | undefined, types: ReadonlyMap<number, TypeInfo>): Pick<Column, 'baseType'> {
+function baseOf(type: TypeInfo | undefined, find: FindType): Pick<Column, 'baseType'> {
   const seen = new Set<number>();
   let base = type;
   while (base?.kind === 'd' && !seen.has(base.oid)) {
     seen.add(base.oid);
-    base = types.get(base.base);
+    base = find(base.base);
   }
   return base === undefined || base === type ? {} : { baseType: { typeName: base.text, typeSchema: base.schema } };
 }
 
-export function buildRelations(rows: CatalogueRows, types: ReadonlyMap<number, TypeInfo>): readonly Relation[] {
+type RelationRows = Pick<CatalogueRows, 'relations' | 'columns' | 'defaults' | 'inheritance' | 'indexes' | 'triggers' | 'rules'>;
+
+/** @param shipped relations that the rows of `relations` and `columns` leave out */
+export function buildRelations(rows: RelationRows, find: FindType, shipped: readonly Relation[] = []): readonly Relation[] {
   const expressions = new Map<string, string | null>();
   for (const [, relation, number, expression] of rows.defaults) expressions.set(`${relation}.${number}`, expression ?? null);
 
   const columns = new Grouped<Column>();
   for (const [relation, number, name, typeOid, typeText, notNull, hasDefault, generated] of rows.columns) {
-    const type = types.get(Number(typeOid));
+    const type = find(Number(typeOid));
     const isGenerated = generated !== '' && generated !== null;
     const expression = expressions.get(`${relation}.${number}`);
     columns.add(Number(relation), {
@@ -56,7 +59,7 @@ export function buildRelations(rows: CatalogueRows, types: ReadonlyMap<number, T
       typeOid: Number(typeOid),
       typeName: typeText ?? type?.text ?? 'unknown',
       typeSchema: type?.schema ?? '',
-      ...baseOf(type, types),
+      ...baseOf(type, find),
       notNull: notNull === 't',
       hasDefault: hasDefault === 't' && !isGenerated,
       generated: isGenerated ? (expression ?? '') : null,
@@ -85,10 +88,15 @@ export function buildRelations(rows: CatalogueRows, types: ReadonlyMap<number, T
     if (name !== '_RETURN') triggers.add(Number(relation), { name: name ?? '', functionOid: 0 });
   }
 
-  return rows.relations.map(([oidText, schema, name, kind, persistence, rowSecurity, , definition]): Relation => {
+  // Others may inherit from what is shipped, and it may have triggers.
+  const known = shipped.map((relation): Relation => {
+    const its = { parents: parents.get(relation.oid), children: children.get(relation.oid), triggers: triggers.get(relation.oid) };
+    return its.parents.length + its.children.length + its.triggers.length === 0 ? relation : { ...relation, ...its };
+  });
+  const own = rows.relations.map(([oidText, schema, name, kind, persistence, rowSecurity, , definition]): Relation => {
     const oid = Number(oidText);
-    const own = columns.get(oid);
-    const names = new Map(own.map((column) => [column.attnum, column.name]));
+    const its = columns.get(oid);
+    const names = new Map(its.map((column) => [column.attnum, column.name]));
     const named = keys.get(oid).map((key) => ({ primary: key.primary, columns: key.numbers.map((number) => names.get(number) ?? '') }));
     return {
       oid,
@@ -96,8 +104,8 @@ export function buildRelations(rows: CatalogueRows, types: ReadonlyMap<number, T
       name: name ?? '',
       qualified: `${schema}.${name}`,
       kind: KINDS[kind ?? ''] ?? 'composite',
-      columns: own,
-      byName: new Map(own.map((column) => [column.name, column])),
+      columns: its,
+      byName: new Map(its.map((column) => [column.name, column])),
       primaryKey: named.find((key) => key.primary)?.columns ?? [],
       uniqueKeys: named.map((key) => key.columns),
       parents: parents.get(oid),
@@ -108,4 +116,5 @@ export function buildRelations(rows: CatalogueRows, types: ReadonlyMap<number, T
       persistence: PERSISTENCE[persistence ?? ''] ?? 'permanent',
     };
   });
+  return [...known, ...own];
 }

@@ -2,8 +2,8 @@
 // attributes of composites, functions of ranges. Base types beyond the built-in ones come from vetted extensions.
 
 import type { Refusal } from './catalogue.ts';
-import type { ByName, Functions } from './catalogue-functions.ts';
-import { ByName as Index, vouched } from './catalogue-functions.ts';
+import type { Functions } from './catalogue-functions.ts';
+import { ByName, vouched } from './catalogue-functions.ts';
 import { FIRST_USER_OID } from './catalogue-queries.ts';
 import type { CatalogueRows } from './catalogue-queries.ts';
 import { isVettedExtensionType } from './vetted-functions.ts';
@@ -22,7 +22,10 @@ export interface TypeInfo {
   readonly extension: string | null;
 }
 
-export function readTypes(rows: CatalogueRows): ReadonlyMap<number, TypeInfo> {
+/** OID of a type, of any that there is. */
+export type FindType = (oid: number) => TypeInfo | undefined;
+
+export function readTypes(rows: Pick<CatalogueRows, 'types'>): ReadonlyMap<number, TypeInfo> {
   const types = new Map<number, TypeInfo>();
   for (const [oid, schema, name, text, kind, relation, element, isArray, base, extension] of rows.types) {
     types.set(Number(oid), {
@@ -40,29 +43,56 @@ export function readTypes(rows: CatalogueRows): ReadonlyMap<number, TypeInfo> {
   return types;
 }
 
+/** @returns `names`, with the types added */
+export function nameTypes(types: Iterable<TypeInfo>, names: ByName<TypeInfo>): ByName<TypeInfo> {
+  for (const type of types) names.add(type.schema, type.name, type);
+  return names;
+}
+
+/** Names of unvetted functions that `p.name` may call: one argument that a row can be given to, directly, through a
+ *  polymorphic type, or through a cast from a row type. */
+export function findAttributeFunctions(functions: Functions, find: FindType): ReadonlyMap<string, readonly string[]> {
+  const found = new Map<string, string[]>();
+  for (const info of functions.unvetted()) {
+    const shape = functions.shape(info.oid);
+    const type = find(shape.firstArgType ?? 0);
+    if (!shape.takesOne || type === undefined || info.kind === 'procedure') continue;
+    // Composite types, domains over them, polymorphic and other pseudo-types; and user types, which a row may be cast to.
+    if (!['c', 'd', 'p'].includes(type.kind) && type.oid < FIRST_USER_OID) continue;
+    if (['internal', 'cstring'].includes(type.name)) continue;
+    found.set(info.name, [...(found.get(info.name) ?? []), info.signature]);
+  }
+  return found;
+}
+
 export class Types {
-  readonly byOid: ReadonlyMap<number, TypeInfo>;
-  readonly byName: ByName<TypeInfo> = new Index<TypeInfo>();
+  readonly byName: ByName<TypeInfo>;
+  readonly #find: FindType;
   readonly #code = new Map<number, string[]>();
   readonly #attributes: (relation: number) => readonly number[];
   readonly #subtypes = new Map<number, number>();
 
-  /** @param domainCode domain OID -> unvetted functions its checks run.
+  /** @param own the types of the rows
+   *  @param find of those and of `base`
+   *  @param base names of what initdb made: types whose values run no code but that of casts to them
+   *  @param domainCode domain OID -> unvetted functions its checks run.
    *  @param attributes relation OID -> type OIDs of its columns. */
   constructor(
     rows: CatalogueRows,
-    byOid: ReadonlyMap<number, TypeInfo>,
+    own: readonly TypeInfo[],
+    find: FindType,
+    base: ByName<TypeInfo>,
     functions: Functions,
     domainCode: ReadonlyMap<number, readonly string[]>,
     attributes: (relation: number) => readonly number[],
   ) {
-    this.byOid = byOid;
+    this.#find = find;
+    this.byName = nameTypes(own, new ByName(base));
     this.#attributes = attributes;
     const add = (type: number, code: readonly string[]): void => {
       if (code.length > 0) this.#code.set(type, [...(this.#code.get(type) ?? []), ...code]);
     };
-    for (const type of byOid.values()) {
-      this.byName.add(type.schema, type.name, type);
+    for (const type of own) {
       if (
         type.kind === 'b' &&
         type.element === 0 &&
@@ -110,14 +140,14 @@ export class Types {
   /** Relations whose row type is part of this type. */
   rowTypesIn(oid: number): readonly number[] {
     if (oid < FIRST_USER_OID) return [];
-    return [...this.#parts(oid)].map((part) => this.byOid.get(part)?.relation ?? 0).filter((relation) => relation !== 0);
+    return [...this.#parts(oid)].map((part) => this.#find(part)?.relation ?? 0).filter((relation) => relation !== 0);
   }
 
   /** The type and everything inside it. */
   #parts(oid: number): ReadonlySet<number> {
     const parts = new Set<number>([oid]);
     for (const part of parts) {
-      const type = this.byOid.get(part);
+      const type = this.#find(part);
       if (type === undefined) continue;
       if (type.element !== 0) parts.add(type.element);
       if (type.base !== 0) parts.add(type.base);

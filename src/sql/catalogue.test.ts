@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { testCatalogue, testCatalogueRows } from '../../test/support/catalogue.ts';
 import { buildCatalogue } from './catalogue-build.ts';
+import type { CatalogueRows, TextRow } from './catalogue-queries.ts';
+import { buildShipped } from './catalogue-shipped.ts';
 
 const PATH = ['public'];
 const HASH = /^[0-9a-f]{32}$/;
@@ -85,6 +87,59 @@ describe('buildCatalogue', () => {
     assert.equal(testCatalogue(one).version, version);
     assert.notEqual(testCatalogue({ tables: { 'public.t': { columns: { a: 'bigint' } } } }).version, version);
     assert.notEqual(testCatalogue({ ...one, functions: { 'public.upper(integer)': { returns: 'text' } } }).version, version);
+  });
+
+  it('is the same with what initdb made built before, and left out', () => {
+    const rows = testCatalogueRows({
+      tables: { 'public.t': { columns: { a: 'integer', lower: 'text' } } },
+      functions: { 'public.leak(text)': { returns: 'text' } },
+    });
+    const shipped = buildShipped(rows, 180_004);
+    assert.equal(shipped.below, 16384);
+    const own = (of: readonly TextRow[]): TextRow[] => of.filter(([oid]) => Number(oid) >= 16384);
+    const parts = ['relations', 'columns', 'functions', 'operators', 'types'] as const;
+    const [whole, layered] = [
+      buildCatalogue(rows),
+      buildCatalogue({ ...rows, ...Object.fromEntries(parts.map((name) => [name, own(rows[name])])) }, shipped),
+    ];
+    assert.equal(layered.version, whole.version);
+    assert.deepEqual(layered.relations, whole.relations);
+    const some = (of: readonly TextRow[]): TextRow[] => of.filter(([oid], at) => Number(oid) >= 16384 || at % 25 === 0);
+    for (const [, schema, name] of some(rows.functions)) {
+      const [one, two] = [schema ?? '', name ?? ''];
+      assert.deepEqual(layered.functions(one, two), whole.functions(one, two));
+      assert.equal(layered.vetFunction(null, two, PATH), whole.vetFunction(null, two, PATH));
+      assert.equal(layered.isAttributeFunction(two), whole.isAttributeFunction(two), two);
+      assert.ok(layered.knowsIdentifier(two));
+    }
+    for (const [, , name] of some(rows.operators))
+      assert.equal(layered.vetOperator(null, name ?? '', PATH), whole.vetOperator(null, name ?? '', PATH));
+    for (const [, , name] of some(rows.types)) assert.equal(layered.vetType(null, name ?? '', PATH), whole.vetType(null, name ?? '', PATH));
+  });
+
+  it('takes nothing for shipped once something shipped uses what is not', () => {
+    const rows = testCatalogueRows({ types: { 'public.mood': { kind: 'enum' } }, functions: { 'public.f()': {} } });
+    const mood = rows.types.find((row) => row[2] === 'mood')?.[0] ?? assert.fail('no type');
+    const other = rows.functions.find((row) => row[2] === 'f')?.[0] ?? assert.fail('no function');
+    const changed = (name: 'functions' | 'operators' | 'types' | 'columns', at: number, value: string): CatalogueRows => ({
+      ...rows,
+      [name]: rows[name].map((row, index) => (index === 0 ? row.with(at, value) : row)),
+    });
+    for (const each of [
+      changed('functions', 8, `23 ${mood}`),
+      changed('functions', 11, mood),
+      changed('operators', 3, other),
+      changed('types', 6, mood),
+      changed('types', 8, mood),
+      changed('columns', 3, mood),
+      changed('columns', 6, 't'),
+      changed('columns', 7, 's'),
+    ]) {
+      assert.equal(buildShipped(each, 180_004).below, 0);
+    }
+    const catalogue = buildCatalogue(changed('functions', 11, mood));
+    assert.equal(catalogue.relation('pg_catalog', 'pg_class')?.name, 'pg_class');
+    assert.equal(catalogue.vetFunction('pg_catalog', 'lower', PATH), null);
   });
 
   it('is quick', () => {

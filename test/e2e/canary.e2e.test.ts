@@ -318,9 +318,9 @@ test('THREAT leak: nothing that anybody planted is in what the gateway writes or
     '/v1/siem',
     '/readyz',
     '/metrics',
-    `/v1/sessions/${session}/recording?purpose=${canary('purpose')}`,
   ])
     assert.notEqual(await told(path), '');
+  assert.notEqual(await told(`/v1/sessions/${session}/recording`, { purpose: canary('purpose') }), '');
   await until('everything was sent', async () => {
     const { text } = await api('/v1/siem');
     const { destinations } = JSON.parse(text) as { destinations: { lag: number }[] };

@@ -12,7 +12,7 @@ import { sha256 } from '../../src/audit/tlog/index.ts';
 import { clerkOf, officerOf } from '../support/clinic-tests.ts';
 import { type ConsoleContext, ensureConsole, launchBrowser, openConsole } from '../support/console-page.ts';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { connect, type SmallClinic, smallClinicPolicy, startSmallClinic } from '../support/small-clinic.ts';
+import { connect, type SmallClinic, smallClinicPolicy, startSmallClinic, until } from '../support/small-clinic.ts';
 
 let clinic: SmallClinic;
 let gateway: TestGateway;
@@ -182,9 +182,15 @@ test('an entry of the log is proven in the page', async () => {
 test('entries are found by their type', async () => {
   await page.goto(url('/log'));
   await page.getByLabel('Type').fill('session.open');
-  await page.getByText(/1 entry of this type|\d+ entries of this type/).waitFor();
-  const types = await page.locator('.log-row code').allInnerTexts();
-  assert.ok(types.length > 0 && types.every((type) => type === 'session.open'), types.join(' '));
+  // No count is told before something was read: not even "0 entries".
+  await page.getByText(/^(?:1 entry|\d+ entries) of this type from entry 0 on/).waitFor();
+  let types: string[] = [];
+  await until('rows, all of this type', async () => {
+    types = await page.locator('.log-row code').allInnerTexts();
+    return types.length > 0 && types.every((type) => type === 'session.open');
+  }).catch((fault: Error) => assert.fail(`${fault.message}: ${types.join(' ')}`));
+  const status = await page.getByText(/of this type from entry/).innerText();
+  assert.ok(Number(/^\d+/.exec(status)?.[0]) >= types.length, status);
 });
 
 test('an entry and a head that the gateway changes are not believed', async () => {
@@ -213,6 +219,7 @@ test('who is no auditor sees neither area', async () => {
   const other = await clerk.context.newPage();
   await other.goto(url('/evidence'));
   await other.getByText('There is no such page').waitFor();
+  await other.getByRole('navigation', { name: 'Areas', exact: true }).waitFor();
   assert.equal(await other.getByRole('link', { name: 'Evidence' }).count(), 0);
   assert.equal(await other.getByRole('link', { name: 'Log', exact: true }).count(), 0);
   await clerk.context.close();
@@ -227,7 +234,7 @@ test('a page whose log-in is over shows nothing but the log-in', async () => {
   await late.keyboard.press('g');
   await late.keyboard.press('l');
   await late.locator('.login-card').waitFor();
-  assert.equal(await late.getByRole('navigation').count(), 0);
+  await late.getByRole('navigation').waitFor({ state: 'detached' });
   assert.deepEqual(other.faults, []);
   await other.context.close();
 });

@@ -62,12 +62,13 @@ test('the classes map says which class a column has, where from, and how it is s
   await page.getByLabel('Protected only').check();
   const number = columns().getByRole('listitem').filter({ hasText: 'number' });
   await number.getByText('through the view').waitFor();
-  assert.match(await number.innerText(), /phi\.ssn[\s\S]*redact/);
-  assert.equal(await columns().getByText('measure_').count(), 0);
+  await number.filter({ hasText: /phi\.ssn[\s\S]*redact/ }).waitFor();
+  // The unfiltered list stays until the other one is read.
+  await until('protected ones only', async () => (await columns().getByText('measure_').count()) === 0);
   await page.getByLabel('Search').fill('patients.dob');
   await columns().getByText('by public.patients.dob').waitFor();
   await number.waitFor({ state: 'detached' });
-  assert.match(page.url(), /search=patients\.dob/);
+  await page.waitForURL(/search=patients\.dob/);
   assert.deepEqual(await axeFaults(), []);
 });
 
@@ -110,11 +111,11 @@ test('proposals go by names; rows are read only because of the button, and that 
 test('the matrix says what a role may do and how it sees a class, and fits a phone', async () => {
   await page.goto(url('/policy/matrix'));
   const agents = page.getByRole('row', { name: /reporting-agent/ });
-  assert.match(await agents.innerText(), /allow\s+read/);
+  await agents.filter({ hasText: /allow\s*read/ }).waitFor();
   await page.getByRole('button', { name: 'How they see classes' }).click();
-  assert.match(await agents.innerText(), /year[\s\S]*redact/);
+  await agents.filter({ hasText: /year[\s\S]*redact/ }).waitFor();
   await page.setViewportSize({ width: 390, height: 844 });
-  assert.ok(Number(await inPage('document.documentElement.scrollWidth')) <= 390);
+  await until('it fits', async () => Number(await inPage('document.documentElement.scrollWidth')) <= 390);
   assert.deepEqual(await axeFaults(), []);
   await page.setViewportSize({ width: 1280, height: 800 });
 });

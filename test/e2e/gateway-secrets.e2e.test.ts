@@ -181,10 +181,10 @@ test('threat: what clients send and tables hold is in no file, no output and no 
     '/readyz',
     '/v1/openapi.json',
     '/v1/audit/checkpoint',
-    `/v1/sessions/${session}/recording?purpose=${canary.purpose}`,
   ]) {
     answers.push((await api(path)).text);
   }
+  answers.push((await api(`/v1/sessions/${session}/recording`, { purpose: canary.purpose })).text);
   answers.push(JSON.stringify(await entriesOf(gateway, child.apiPort)));
 
   const identity = join(gateway.directory, 'auditor.age');

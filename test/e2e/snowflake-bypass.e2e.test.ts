@@ -20,7 +20,8 @@ async function runAll(how: 'attack' | 'prove'): Promise<Verdict[]> {
   }
 }
 
-const faultsOf = (verdicts: readonly Verdict[]): string[] => verdicts.flatMap(({ id, faults, error }) => faults.map((fault) => `${id}: ${fault} | ${error}`));
+const faultsOf = (verdicts: readonly Verdict[]): string[] =>
+  verdicts.flatMap(({ id, faults, error }) => faults.map((fault) => `${id}: ${fault} | ${error}`));
 
 test('the corpus has at least 150 attacks and 60 ordinary statements', () => {
   const ordinary = cases.filter(({ expect }) => expect === 'clean');

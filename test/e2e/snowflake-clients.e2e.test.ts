@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import type { RowStatement } from 'snowflake-sdk';
 import { FakeAccount } from '../snowflake/fake/account.ts';
 import { clientsPolicy } from '../snowflake/policy.ts';
 import { NodeClient, type NodeDriver, nodeDrivers } from '../support/snowflake-node.ts';
@@ -29,7 +30,13 @@ after(async () => {
 
 const optionsOf = (way: Way): Readonly<Record<string, unknown>> =>
   way === 'direct'
-    ? { account: account.account, username: account.user, accessUrl: account.url, authenticator: 'SNOWFLAKE_JWT', privateKey: account.privateKeyPem }
+    ? {
+        account: account.account,
+        username: account.user,
+        accessUrl: account.url,
+        authenticator: 'SNOWFLAKE_JWT',
+        privateKey: account.privateKeyPem,
+      }
     : { account: 'clinic', username: 'agent', accessUrl: gate.url, authenticator: 'OAUTH', token: agent };
 
 async function until(isSo: () => boolean): Promise<void> {
@@ -76,7 +83,7 @@ everywhere('rows, binds, and masks', async (client, way) => {
 everywhere('every type', async (client) => {
   const [first, , nulls] = await client.rows('SELECT * FROM shapes ORDER BY id');
   assert.deepEqual(
-    JSON.parse(JSON.stringify({ ...first, BIN: (first?.['BIN'] as Buffer).toString('hex') })),
+    JSON.parse(JSON.stringify({ ...first, BIN: (first?.['BIN'] as Buffer | undefined)?.toString('hex') })),
     {
       ID: 1, TINY: 7, MONEY: 12.5, HUGE: 1.2345678901234569e27, RATE: 0.125, FLAG: true, DAY: '2024-02-29', AT_TIME: '13:14:15',
       AT_NTZ: '2024-02-29 13:14:15.123', AT_LTZ: '2024-02-29 13:14:15.500 +0000', AT_TZ: '1969-12-31 23:59:59.250 +0000', BIN: '00ff10',
@@ -88,11 +95,11 @@ everywhere('every type', async (client) => {
 
 everywhere('protected values of every kind of column', async (client, way) => {
   const [row] = await client.rows('SELECT genome_id, raw, barcode, markers FROM lab_results WHERE id = 1');
-  if (way === 'direct') assert.equal((row?.['RAW'] as { ssn: string }).ssn, '913-68-1855');
+  if (way === 'direct') assert.equal((row?.['RAW'] as { ssn: string } | undefined)?.ssn, '913-68-1855');
   else assert.deepEqual(row, { GENOME_ID: null, RAW: '***', BARCODE: null, MARKERS: '***' });
 });
 
-everywhere('a result in parts, which the storage gives to nobody but the account\'s client', async (client, way) => {
+everywhere("a result in parts, which the storage gives to nobody but the account's client", async (client, way) => {
   const before = account.storage.fetches.length;
   const rows = await client.rows('SELECT p.ssn, c.id FROM patients p, clinics c');
   assert.equal(rows.length, 110);
@@ -107,7 +114,13 @@ everywhere('writes, array binds, transactions, temporary tables', async (client)
   const counted = async (): Promise<unknown> => (await client.rows('SELECT COUNT(*) AS n FROM scratch'))[0]?.['N'];
   const start = await counted();
   await client.rows('BEGIN');
-  const { statement } = await client.ran('INSERT INTO scratch (k, n) VALUES (?, ?)', { binds: [['a', 1], ['b', 2], ['c', null]] });
+  const { statement } = await client.ran('INSERT INTO scratch (k, n) VALUES (?, ?)', {
+    binds: [
+      ['a', 1],
+      ['b', 2],
+      ['c', null],
+    ],
+  });
   assert.equal(statement.getNumUpdatedRows(), 3);
   assert.equal(await counted(), Number(start) + 3);
   await client.rows('ROLLBACK');
@@ -141,15 +154,19 @@ everywhere('several statements in one text', async (client) => {
     client.connection.execute({
       sqlText: 'SELECT 1 AS a; SELECT id, ssn FROM patients WHERE id = 1; SELECT 2 AS b',
       parameters: { MULTI_STATEMENT_COUNT: 3 },
-      complete: (error, statement, rows) => {
+      complete: (error: unknown, statement: RowStatement, rows: unknown[] | undefined) => {
         if (error !== undefined && error !== null) return reject(error as Error);
         results.push(...(rows ?? []));
-        if (statement.hasNext()) (statement as unknown as { NextResult(): void }).NextResult();
+        const several = statement as unknown as { hasNext(): boolean; NextResult(): void };
+        if (several.hasNext()) several.NextResult();
         else resolve();
       },
     } as never);
   });
-  assert.deepEqual(results.map((row) => Object.keys(row as object)), [['A'], ['ID', 'SSN'], ['B']]);
+  assert.deepEqual(
+    results.map((row) => Object.keys(row as object)),
+    [['A'], ['ID', 'SSN'], ['B']],
+  );
 });
 
 everywhere('a token that is over is renewed in the middle', async (client, way) => {
@@ -187,12 +204,14 @@ everywhere('asynchronous execution, and a result by its id', async (client, way)
   const { statement } = await client.ran('SELECT id, ssn FROM patients ORDER BY id LIMIT 2', { asyncExec: true });
   const queryId = statement.getQueryId();
   const rows = await new Promise<readonly Record<string, unknown>[]>((resolve, reject) => {
-    client.connection.getResultsFromQueryId({
-      queryId,
-      sqlText: '',
-      complete: (error: unknown, _: unknown, found: unknown) =>
-        error === undefined || error === null ? resolve((found ?? []) as Record<string, unknown>[]) : reject(error as Error),
-    } as never).catch(reject);
+    client.connection
+      .getResultsFromQueryId({
+        queryId,
+        sqlText: '',
+        complete: (error: unknown, _: unknown, found: unknown) =>
+          error === undefined || error === null ? resolve((found ?? []) as Record<string, unknown>[]) : reject(error as Error),
+      } as never)
+      .catch(reject);
   });
   assert.equal(rows.length, 2);
   assert.equal(rows[0]?.['SSN'] === '970-78-9909', way === 'direct');
@@ -202,10 +221,13 @@ everywhere('errors of the account', async (client) => {
   await assert.rejects(client.rows('SELECT FROM WHERE'), (error: { sqlState?: string }) => error.sqlState === '42000');
 });
 
-test('a denial is Snowflake\'s own error of access control, and the session goes on', async () => {
+test("a denial is Snowflake's own error of access control, and the session goes on", async () => {
   for (const driver of nodeDrivers) {
     const client = await NodeClient.connect(driver, optionsOf('gate'));
-    const refusal = await client.rows("SELECT id FROM patients WHERE ssn = '970-78-9909'").then(() => null, (error: unknown) => error as { code: unknown; sqlState: unknown; message: string });
+    const refusal = await client.rows("SELECT id FROM patients WHERE ssn = '970-78-9909'").then(
+      () => null,
+      (error: unknown) => error as { code: unknown; sqlState: unknown; message: string },
+    );
     assert.equal(String(refusal?.code), '003001');
     assert.equal(refusal?.sqlState, '42501');
     assert.match(refusal?.message ?? '', /^sallyport: /);
@@ -219,7 +241,10 @@ test('describe tells columns and no values', async () => {
     const client = await NodeClient.connect('snowflake-sdk', optionsOf(way));
     const { statement, rows } = await client.ran('SELECT id, ssn FROM patients', { describeOnly: true });
     assert.deepEqual(rows, []);
-    assert.deepEqual(statement.getColumns().map((column) => column.getName()), ['ID', 'SSN']);
+    assert.deepEqual(
+      (statement.getColumns() ?? []).map((column) => column.getName()),
+      ['ID', 'SSN'],
+    );
     await client.close();
   }
 });
@@ -233,7 +258,10 @@ test('a result read again is masked as the first time', async () => {
 
 test('access tokens and passwords that are tokens log in; without one nobody does, and the account hears of nobody', async () => {
   const { token, ...base } = { ...optionsOf('gate') };
-  for (const change of [{ authenticator: 'PROGRAMMATIC_ACCESS_TOKEN', token }, { authenticator: 'SNOWFLAKE', password: token }]) {
+  for (const change of [
+    { authenticator: 'PROGRAMMATIC_ACCESS_TOKEN', token },
+    { authenticator: 'SNOWFLAKE', password: token },
+  ]) {
     const client = await NodeClient.connect('snowflake-sdk', { ...base, ...change });
     assert.deepEqual(await client.rows('SELECT 1 AS one'), [{ ONE: 1 }]);
     await client.close();

@@ -97,12 +97,18 @@ for (const version of connectorVersions) {
         assert.equal(rows?.length, 2);
         sameOrLike((rows as unknown[][])[0]?.[1], ssn);
         assert.equal((rows as unknown[][])[0]?.[2], isDirect ? '1931-07-27' : null);
-        assert.deepEqual((types as unknown[][]).map((row) => row.slice(0, 9)), shapes);
+        assert.deepEqual(
+          (types as unknown[][]).map((row) => row.slice(0, 9)),
+          shapes,
+        );
         if (isDirect) assert.match(JSON.stringify(kinds), /913-68-1855/);
         else assert.deepEqual(kinds, [[null, '"***"', null, '"***"']]);
         assert.equal(parts?.[0], 110);
         if (format === 'ARROW') {
-          assert.deepEqual((frame as unknown[]).slice(0, 2), [[110, 2], ['ID', 'SSN']]);
+          assert.deepEqual((frame as unknown[]).slice(0, 2), [
+            [110, 2],
+            ['ID', 'SSN'],
+          ]);
           sameOrLike(frame?.[2], ssn);
         }
         assert.deepEqual(none, []);
@@ -113,7 +119,8 @@ for (const version of connectorVersions) {
         assert.deepEqual(refusal, isDirect ? [[1]] : [3001, '42501']);
         const own = account.storage.fetches.slice(fetches);
         assert.ok(own.length > 0);
-        if (!isDirect) for (const each of shown.map((value) => JSON.stringify(value))) assert.ok(!/\d{3}-\d{2}-\d{4}|Quackenbush/.test(each), each);
+        if (!isDirect)
+          for (const each of shown.map((value) => JSON.stringify(value))) assert.ok(!/\d{3}-\d{2}-\d{4}|Quackenbush/.test(each), each);
         // Whatever the storage served was asked for by this process, which is the gateway's.
         assert.equal(ownRequests - ownBefore, isDirect ? 0 : own.length);
       });
@@ -122,7 +129,9 @@ for (const version of connectorVersions) {
 }
 
 function withoutPandas(text: string): string {
-  const kept = text.split('\n').map((line) => (line.startsWith('frame = ') ? 'frame = None' : line.includes('frame.shape') ? 'show(None)' : line));
+  const kept = text
+    .split('\n')
+    .map((line) => (line.startsWith('frame = ') ? 'frame = None' : line.includes('frame.shape') ? 'show(None)' : line));
   return kept.join('\n');
 }
 

@@ -97,7 +97,16 @@ export class RawClient {
       reply = await this.#get(String((reply['data'] as Json)['getResultUrl']));
     const data = (reply['data'] ?? {}) as Json;
     if (reply['success'] !== true) {
-      return [{ ...none, isError: true, code: String(reply['code']), sqlState: String(data['sqlState'] ?? ''), message: String(reply['message'] ?? ''), queryId }];
+      return [
+        {
+          ...none,
+          isError: true,
+          code: String(reply['code']),
+          sqlState: String(data['sqlState'] ?? ''),
+          message: String(reply['message'] ?? ''),
+          queryId,
+        },
+      ];
     }
     const children = data['resultIds'];
     if (typeof children === 'string' && children !== '') {
@@ -106,9 +115,14 @@ export class RawClient {
       return all;
     }
     const isArrow = data['queryResultFormat'] === 'arrow';
-    const rows: (string | null)[][] = isArrow ? this.#arrow(Buffer.from(String(data['rowsetBase64'] ?? ''), 'base64')) : ((data['rowset'] ?? []) as (string | null)[][]);
+    const rows: (string | null)[][] = isArrow
+      ? this.#arrow(Buffer.from(String(data['rowsetBase64'] ?? ''), 'base64'))
+      : ((data['rowset'] ?? []) as (string | null)[][]);
     const chunks = (data['chunks'] ?? []) as { url: string }[];
-    const headers = Object.entries((data['chunkHeaders'] ?? {}) as Record<string, string>).length > 0 ? (data['chunkHeaders'] as Record<string, string>) : keysOf(data['qrmk']);
+    const headers =
+      Object.entries((data['chunkHeaders'] ?? {}) as Record<string, string>).length > 0
+        ? (data['chunkHeaders'] as Record<string, string>)
+        : keysOf(data['qrmk']);
     const all = [...rows];
     for (const { url } of chunks) {
       const response = await fetch(url, { headers: { ...headers, 'user-agent': RawClient.storageUserAgent } });
@@ -118,14 +132,32 @@ export class RawClient {
       this.bytes.push(body);
       all.push(...(isArrow ? this.#arrow(body) : (JSON.parse(`[${body.toString()}]`) as (string | null)[][])));
     }
-    return [{ ...none, columns: (data['rowtype'] ?? []) as Json[], rows: all, queryId: String(data['queryId'] ?? queryId), chunkCount: chunks.length }];
+    return [
+      {
+        ...none,
+        columns: (data['rowtype'] ?? []) as Json[],
+        rows: all,
+        queryId: String(data['queryId'] ?? queryId),
+        chunkCount: chunks.length,
+      },
+    ];
   }
 
   #arrow(stream: Buffer): (string | null)[][] {
     if (stream.length === 0) return [];
     const table = tableFromIPC(stream);
-    const rows = Array.from({ length: table.numRows }, (_, row) => table.schema.fields.map((_, index) => cellText(table.getChildAt(index)?.get(row))));
-    this.bytes.push(stream, Buffer.from(rows.flat().filter((cell) => cell !== null).join('\n')));
+    const rows = Array.from({ length: table.numRows }, (_, row) =>
+      table.schema.fields.map((_, index) => cellText(table.getChildAt(index)?.get(row))),
+    );
+    this.bytes.push(
+      stream,
+      Buffer.from(
+        rows
+          .flat()
+          .filter((cell) => cell !== null)
+          .join('\n'),
+      ),
+    );
     return rows;
   }
 

@@ -12,7 +12,12 @@ import { Secrets, firstDifference, literals, tokensIn, transcript } from './seen
 export interface World {
   readonly account: FakeAccount;
   /** By mask and principal. Null = no gateway: only `prove`. */
-  readonly gate: { readonly tester: Endpoint; readonly keeping: Endpoint; readonly clear: Endpoint; readonly clearKeeping: Endpoint } | null;
+  readonly gate: {
+    readonly tester: Endpoint;
+    readonly keeping: Endpoint;
+    readonly clear: Endpoint;
+    readonly clearKeeping: Endpoint;
+  } | null;
 }
 
 export interface Verdict {
@@ -62,7 +67,8 @@ export class CorpusRunner {
 
   /** All cases through the gateway, or on the bare account; those that change nothing some at a time. */
   async runAll(cases: readonly Case[], how: 'attack' | 'prove', done: (verdict: Verdict, each: Case) => void): Promise<void> {
-    const isAlone = (each: Case): boolean => each.category === 'writes' || each.teardown !== undefined || each.sql.some((step) => stepOf(step).chunks === true);
+    const isAlone = (each: Case): boolean =>
+      each.category === 'writes' || each.teardown !== undefined || each.sql.some((step) => stepOf(step).chunks === true);
     const waiting = cases.filter((each) => !isAlone(each));
     const lane = async (): Promise<void> => {
       for (let each = waiting.shift(); each !== undefined; each = waiting.shift()) done(await this[how](each), each);
@@ -78,7 +84,14 @@ export class CorpusRunner {
     const ran = await this.#through(this.#first, each, each.sql);
     const fetches = this.#first.account.storage.fetches.slice(fetchesBefore);
     const refusal = ran.answers.find(({ isError }) => isError);
-    const leaked = each.expect === 'clean' ? null : this.#secrets.firstIn(ran.bytes, ran.answers.flatMap(({ rows }) => rows), each.secretMustNotAppear);
+    const leaked =
+      each.expect === 'clean'
+        ? null
+        : this.#secrets.firstIn(
+            ran.bytes,
+            ran.answers.flatMap(({ rows }) => rows),
+            each.secretMustNotAppear,
+          );
     if (leaked !== null) faults.push(`shows ${leaked}`);
     for (const body of ran.bytes) if (body.includes(this.#first.account.storage.host)) faults.push('tells the address of the storage');
     if (each.control !== undefined) {
@@ -107,7 +120,13 @@ export class CorpusRunner {
       const direct = fetches.filter(({ userAgent }) => userAgent === RawClient.storageUserAgent);
       if (direct.length > 0) faults.push(`${direct.length} parts were fetched by the client itself`);
     }
-    return { id: each.id, category: each.category, outcome, faults, error: refusal === undefined ? '' : `${refusal.code} ${refusal.message}` };
+    return {
+      id: each.id,
+      category: each.category,
+      outcome,
+      faults,
+      error: refusal === undefined ? '' : `${refusal.code} ${refusal.message}`,
+    };
   }
 
   /** On the bare account: a leak must leak there, an oracle must tell, and what is ordinary must be answered. */
@@ -116,22 +135,47 @@ export class CorpusRunner {
     const ran = await this.#direct(this.#first, each, each.sql);
     const refusal = ran.answers.find(({ isError }) => isError);
     if (each.expect === 'clean') {
-      const secret = this.#secrets.firstIn(ran.bytes, ran.answers.flatMap(({ rows }) => rows), each.secretMustNotAppear);
+      const secret = this.#secrets.firstIn(
+        ran.bytes,
+        ran.answers.flatMap(({ rows }) => rows),
+        each.secretMustNotAppear,
+      );
       if (secret !== null) faults.push(`shows ${secret}: it is not ordinary`);
       if (refusal !== undefined) faults.push(`is not answered: ${refusal.code} ${refusal.message}`);
     } else if (each.raw !== 'none' && each.control !== undefined) {
       const control = await this.#direct(this.#first, each, each.control);
       if (firstDifference(transcript(ran.answers, literals(each)), transcript(control.answers, literals(each))) === null)
         faults.push(`tells nothing: ${transcript(ran.answers)[0] ?? ''}`);
-    } else if (each.raw !== 'none' && this.#secrets.firstIn(ran.bytes, ran.answers.flatMap(({ rows }) => rows), each.secretMustNotAppear) === null)
-      faults.push(`does not leak: ${refusal === undefined ? (transcript(ran.answers).at(-1) ?? '').slice(0, 200) : `${refusal.code} ${refusal.message}`}`);
-    return { id: each.id, category: each.category, outcome: refusal === undefined ? 'masked' : 'refused', faults, error: refusal?.message ?? '' };
+    } else if (
+      each.raw !== 'none' &&
+      this.#secrets.firstIn(
+        ran.bytes,
+        ran.answers.flatMap(({ rows }) => rows),
+        each.secretMustNotAppear,
+      ) === null
+    )
+      faults.push(
+        `does not leak: ${refusal === undefined ? (transcript(ran.answers).at(-1) ?? '').slice(0, 200) : `${refusal.code} ${refusal.message}`}`,
+      );
+    return {
+      id: each.id,
+      category: each.category,
+      outcome: refusal === undefined ? 'masked' : 'refused',
+      faults,
+      error: refusal?.message ?? '',
+    };
   }
 
   async #through(world: World, each: Case, steps: readonly (string | Step)[]): Promise<Ran> {
     if (world.gate === null) throw new Error('there is no gateway');
     const isKeeping = each.masks === 'keeping';
-    return await run(world, each, steps, isKeeping ? world.gate.keeping : world.gate.tester, isKeeping ? world.gate.clearKeeping : world.gate.clear);
+    return await run(
+      world,
+      each,
+      steps,
+      isKeeping ? world.gate.keeping : world.gate.tester,
+      isKeeping ? world.gate.clearKeeping : world.gate.clear,
+    );
   }
 
   async #direct(world: World, each: Case, steps: readonly (string | Step)[]): Promise<Ran> {

@@ -55,7 +55,8 @@ export class Secrets {
 }
 
 const bare = (text: string): string => text.replaceAll(/[^\p{L}\p{N}]/gu, '').toLowerCase();
-const unescaped = (text: string): string => text.replaceAll(/\\u([0-9a-f]{4})/gi, (_, code: string) => String.fromCodePoint(parseInt(code, 16))).replaceAll('\\', '');
+const unescaped = (text: string): string =>
+  text.replaceAll(/\\u([0-9a-f]{4})/gi, (_, code: string) => String.fromCodePoint(parseInt(code, 16))).replaceAll('\\', '');
 
 /** In lower case. */
 function formsOf(given: string): string[] {
@@ -63,11 +64,17 @@ function formsOf(given: string): string[] {
 }
 
 function formsAsWritten(value: string): string[] {
-  const reversed = Array.from(value).reverse().join('');
+  const reversed = Array.from(value).toReversed().join('');
   const bytes = Buffer.from(value);
   // The end of the encoding depends on what follows.
   const base64 = bytes.toString('base64').replaceAll('=', '').slice(0, -2);
-  return [value, reversed, bytes.toString('hex'), ...(base64.length >= 10 ? [base64] : []), ...[' ', ',', '|'].map((between) => Array.from(value).join(between))];
+  return [
+    value,
+    reversed,
+    bytes.toString('hex'),
+    ...(base64.length >= 10 ? [base64] : []),
+    ...[' ', ',', '|'].map((between) => Array.from(value).join(between)),
+  ];
 }
 
 function decode(cell: string): string[] {
@@ -88,7 +95,10 @@ export function transcript(answers: readonly Seen[], hide: readonly string[] = [
   const lines = answers.flatMap(({ isError, code, sqlState, message, columns, rows }) =>
     isError
       ? [`error ${code} ${sqlState} ${message}`]
-      : [`columns ${columns.map(({ name, type, scale, database, schema, table }) => [name, type, scale, database, schema, table].join(':')).join(' ')}`, ...rows.map((row) => JSON.stringify(row))],
+      : [
+          `columns ${columns.map(({ name, type, scale, database, schema, table }) => [name, type, scale, database, schema, table].join(':')).join(' ')}`,
+          ...rows.map((row) => JSON.stringify(row)),
+        ],
   );
   return lines.map((line) =>
     hide
@@ -101,8 +111,11 @@ export function transcript(answers: readonly Seen[], hide: readonly string[] = [
 
 /** What `sql` and `control` say in quotes may differ, and be quoted back. */
 export function literals({ sql, control }: Case): string[] {
-  const texts = (steps: readonly (string | Step)[] | undefined): string[] => JSON.stringify((steps ?? []).map(stepOf)).match(/'[^'\\]*'|"value":"[^"]*"/g) ?? [];
-  const found = [...texts(sql), ...texts(control)].map((text) => text.replace(/^"value":"|^'|'$|"$/g, '').replace(/["']$/, '')).filter((text) => text.length > 2);
+  const texts = (steps: readonly (string | Step)[] | undefined): string[] =>
+    JSON.stringify((steps ?? []).map(stepOf)).match(/'[^'\\]*'|"value":"[^"]*"/g) ?? [];
+  const found = [...texts(sql), ...texts(control)]
+    .map((text) => text.replace(/^"value":"|^'|'$|"$/g, '').replace(/["']$/, ''))
+    .filter((text) => text.length > 2);
   return [...new Set(found)].sort((a, b) => b.length - a.length);
 }
 
@@ -113,5 +126,10 @@ export function firstDifference(a: readonly string[], b: readonly string[]): str
   return null;
 }
 
-export const tokensIn = (answers: readonly Seen[]): string[] =>
-  [...new Set(answers.flatMap(({ rows }) => rows.flatMap((row) => row.flatMap((cell) => cell?.match(/tok_[a-z]+_[a-z0-9]{1,8}_[0-9a-f]{80,160}/g) ?? []))))];
+export const tokensIn = (answers: readonly Seen[]): string[] => [
+  ...new Set(
+    answers.flatMap(({ rows }) =>
+      rows.flatMap((row) => row.flatMap((cell) => cell?.match(/tok_[a-z]+_[a-z0-9]{1,8}_[0-9a-f]{80,160}/g) ?? [])),
+    ),
+  ),
+];

@@ -23,22 +23,25 @@ export async function startWorlds(gated: boolean): Promise<Worlds> {
   };
   if (!gated) return { first: { account: first, gate: null }, twin: { account: twin, gate: null }, stop: stopAccounts };
   try {
-    const targets = Object.entries(accounts).flatMap(([name, account]) => [name, `${name}_keeping`].map((target) => ({ name: target, account })));
+    const targets = Object.entries(accounts).flatMap(([name, account]) =>
+      [name, `${name}_keeping`].map((target) => ({ name: target, account })),
+    );
     const names = targets.map(({ name }) => name);
-    const { gateway, url, close } = await startSnowflakeGateway({ targets, policy: policyOf(protectedColumns, names) });
-    const tester = await gateway.issuer.token('tester', { groups: ['testers'] }, { expiresInS: 7200 });
-    const officer = await gateway.issuer.token('officer', { groups: ['officers'] }, { expiresInS: 7200 });
-    const gate = (name: string): NonNullable<World['gate']> => ({
+    const gate = await startSnowflakeGateway({ targets, policy: policyOf(protectedColumns, names) });
+    const tester = await gate.gateway.issuer.token('tester', { groups: ['testers'] }, { expiresInS: 7200 });
+    const officer = await gate.gateway.issuer.token('officer', { groups: ['officers'] }, { expiresInS: 7200 });
+    const { url } = gate;
+    const endpointsOf = (name: string): NonNullable<World['gate']> => ({
       tester: { url, account: name, token: tester },
       keeping: { url, account: `${name}_keeping`, token: tester },
       clear: { url, account: name, token: officer },
       clearKeeping: { url, account: `${name}_keeping`, token: officer },
     });
     return {
-      first: { account: first, gate: gate('first') },
-      twin: { account: twin, gate: gate('twin') },
+      first: { account: first, gate: endpointsOf('first') },
+      twin: { account: twin, gate: endpointsOf('twin') },
       async stop() {
-        await close();
+        await gate.close();
         await stopAccounts();
       },
     };

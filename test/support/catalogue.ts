@@ -11,6 +11,7 @@ import { readFileSync } from 'node:fs';
 import { buildCatalogue } from '../../src/sql/catalogue-build.ts';
 import { CATALOGUE_QUERIES, FIRST_USER_OID } from '../../src/sql/catalogue-queries.ts';
 import type { CatalogueQueryName, CatalogueRows, TextRow } from '../../src/sql/catalogue-queries.ts';
+import { type Shipped, buildShipped } from '../../src/sql/catalogue-shipped.ts';
 import type { Catalogue } from '../../src/sql/catalogue.ts';
 
 /** `type`, then any of `not null`, `default <expression>`, `generated <expression>` in this order. */
@@ -116,6 +117,9 @@ const systemRows = new Map<string, readonly TextRow[]>(
     text.split('\n').map((line) => line.split('\t').map((value) => (value === '\\N' ? null : value))),
   ]),
 );
+
+/** By server version. */
+const shippedOf = new Map<string, Shipped>();
 
 /** Rows of a server that has the system objects and `objects`; for tests that change single rows. */
 export function testCatalogueRows(objects: TestObjects = {}): CatalogueRows {
@@ -317,5 +321,9 @@ export function testCatalogueRows(objects: TestObjects = {}): CatalogueRows {
 }
 
 export function testCatalogue(objects: TestObjects = {}): Catalogue {
-  return buildCatalogue(testCatalogueRows(objects));
+  const rows = testCatalogueRows(objects);
+  const version = rows.server[0]?.[0] ?? '';
+  let shipped = shippedOf.get(version);
+  if (shipped === undefined) shippedOf.set(version, (shipped = buildShipped(rows, Number(version))));
+  return buildCatalogue(rows, shipped);
 }

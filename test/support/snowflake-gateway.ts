@@ -33,7 +33,14 @@ export interface SnowflakeGateway {
   close(): Promise<void>;
 }
 
-export async function startSnowflakeGateway({ targets, policy, tls = false, limits, listener }: SnowflakeGatewayOptions): Promise<SnowflakeGateway> {
+/** The files of the gateway, which is not started. */
+export async function writeSnowflakeGateway({
+  targets,
+  policy,
+  tls = false,
+  limits,
+  listener,
+}: SnowflakeGatewayOptions): Promise<{ readonly gateway: TestGateway }> {
   const gateway = await startTestGateway({ targets: [], policy, start: false, ...(limits === undefined ? {} : { limits }) });
   const write = (name: string, text: string): void => writeFileSync(join(gateway.directory, name), text, { mode: 0o600 });
   const document = JSON.parse(readFileSync(gateway.configFile, 'utf8')) as Record<string, unknown>;
@@ -59,6 +66,11 @@ export async function startSnowflakeGateway({ targets, policy, tls = false, limi
     };
   });
   write('sallyport.yaml', JSON.stringify(document, null, 1));
+  return { gateway };
+}
+
+export async function startSnowflakeGateway(options: SnowflakeGatewayOptions): Promise<SnowflakeGateway> {
+  const { gateway } = await writeSnowflakeGateway(options);
   try {
     await gateway.restart();
   } catch (fault) {
@@ -68,7 +80,7 @@ export async function startSnowflakeGateway({ targets, policy, tls = false, limi
   return {
     gateway,
     get url() {
-      return `${tls ? 'https' : 'http'}://127.0.0.1:${gateway.port}`;
+      return `${options.tls === true ? 'https' : 'http'}://127.0.0.1:${gateway.port}`;
     },
     get port() {
       return gateway.port;

@@ -44,7 +44,9 @@ export class NodeClient {
         sqlText,
         ...more,
         complete: (error, statement, rows) =>
-          error === undefined || error === null ? resolve({ rows: (rows ?? []) as Row[], statement: statement as RowStatement }) : reject(error as Error),
+          error === undefined || error === null
+            ? resolve({ rows: (rows ?? []) as Row[], statement: statement as RowStatement })
+            : reject(error as Error),
       });
     });
   }

@@ -24,7 +24,16 @@ export async function pythonConnector(version: ConnectorVersion): Promise<{ read
   try {
     mkdirSync(cache, { recursive: true });
     await run('python3', ['-m', 'venv', building], { timeout: installMs });
-    const pip = ['-m', 'pip', 'install', '-q', '--disable-pip-version-check', '--retries', '0', `snowflake-connector-python[pandas]==${version}`];
+    const pip = [
+      '-m',
+      'pip',
+      'install',
+      '-q',
+      '--disable-pip-version-check',
+      '--retries',
+      '0',
+      `snowflake-connector-python[pandas]==${version}`,
+    ];
     await run(join(building, 'bin', 'python'), pip, { timeout: installMs });
     writeFileSync(join(building, 'ready'), '');
     rmSync(folder, { recursive: true, force: true });
@@ -33,13 +42,20 @@ export async function pythonConnector(version: ConnectorVersion): Promise<{ read
   } catch (fault) {
     rmSync(building, { recursive: true, force: true });
     const text = fault instanceof Error ? fault.message : String(fault);
-    return { missing: `snowflake-connector-python ${version} could not be installed: ${text.split('\n').slice(-3).join(' ').slice(0, 200)}` };
+    return {
+      missing: `snowflake-connector-python ${version} could not be installed: ${text.split('\n').slice(-3).join(' ').slice(0, 200)}`,
+    };
   }
 }
 
 /** Runs a program with `connection` as its connection, and gives what it printed as JSON, line by line.
  *  @throws Error with what it printed when it fails */
-export async function runPython(python: string, connection: Readonly<Record<string, unknown>>, program: string, timeoutMs = 60_000): Promise<unknown[]> {
+export async function runPython(
+  python: string,
+  connection: Readonly<Record<string, unknown>>,
+  program: string,
+  timeoutMs = 60_000,
+): Promise<unknown[]> {
   const text = `
 import json, sys, time, datetime, decimal
 import snowflake.connector
@@ -55,5 +71,8 @@ connection.close()
     env: { PATH: process.env['PATH'] ?? '', HOME: tmpdir(), NO_PROXY: '*' },
     maxBuffer: 64 * 1024 * 1024,
   });
-  return stdout.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as unknown);
+  return stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as unknown);
 }

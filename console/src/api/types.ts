@@ -550,10 +550,12 @@ readonly reason?: string; } | null;
 readonly ended: boolean; };
   };
   /** Sealed recording (ciphertext and wrapped keys). Auditors only; leaves an entry in the log */
-  readonly 'GET /v1/sessions/{id}/recording': {
+  readonly 'POST /v1/sessions/{id}/recording': {
     readonly path: { readonly id: string; };
-    readonly query: { readonly purpose: string; readonly unseal?: string; readonly after?: number; };
-    readonly body: undefined;
+    readonly query: undefined;
+    readonly body: { /** Why; kept sealed with the entry */
+readonly purpose: string; /** Approved request; needed where a second person has to agree */
+readonly unseal?: string; readonly after?: number; };
     readonly answer: { readonly session: { readonly id: string; readonly target: string; readonly principal: { readonly issuer: string; readonly subject: string; readonly kind: "person" | "agent" | "service"; }; readonly onBehalfOf: { readonly issuer: string; readonly subject: string; readonly kind: "person" | "agent" | "service"; } | null; readonly openedAt: string; readonly closedAt: string | null; readonly closeReason: string | null; readonly statements: number; readonly denied: number; readonly held: number; readonly rows: number; /** Log index of its first entry; the `before` of the next page */
 readonly openIndex: number; /** Released rows times masked columns */
 readonly maskedCells: number; /** Classes that came out, masked or not */

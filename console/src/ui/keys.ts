@@ -1,6 +1,6 @@
 // Keyboard shortcuts: one letter, or two after each other ("g a"). Not while somebody types, and not with a modifier.
 
-import { useEffect, useRef } from 'react';
+import { useLayoutEffect, useRef } from 'react';
 
 export type Keys = Readonly<Record<string, () => void>>;
 
@@ -34,10 +34,11 @@ function pressed(event: KeyboardEvent): void {
 
 export function useKeys(keys: Keys): void {
   const layer = useRef(keys);
-  useEffect(() => {
+  // Before it is shown: who sees a page can use its keys.
+  useLayoutEffect(() => {
     layer.current = keys;
   });
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (layers.length === 0) document.addEventListener('keydown', pressed);
     layers.push(layer);
     return () => {

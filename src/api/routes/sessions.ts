@@ -127,7 +127,8 @@ export function sessionRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits): vo
     },
   );
 
-  app.get(
+  // A POST although it changes nothing: what the auditor writes is free text, and addresses are kept by proxies and browsers.
+  app.post(
     '/v1/sessions/:id/recording',
     {
       config: { rateLimit: { max: limits.recordingsPerMinute, timeWindow: 60_000 } },
@@ -135,10 +136,10 @@ export function sessionRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits): vo
         tags,
         summary: 'Sealed recording (ciphertext and wrapped keys). Auditors only; leaves an entry in the log',
         params: z.object({ id: sessionIdSchema }),
-        querystring: z.strictObject({
+        body: z.strictObject({
           purpose: z.string().trim().min(4).max(500).describe('Why; kept sealed with the entry'),
           unseal: z.string().regex(UNSEAL_ID).optional().describe('Approved request; needed where a second person has to agree'),
-          after: z.coerce.number().int().min(-1).default(-1),
+          after: z.int().min(-1).default(-1),
         }),
         response: {
           200: z.object({ session: sessionSchema, items: z.array(recordingItemSchema), next: z.int().nullable() }),
@@ -149,7 +150,7 @@ export function sessionRoutes(app: ApiApp, deps: ApiDeps, limits: ApiLimits): vo
       const viewer = viewerOf(request);
       viewer.require('audit');
       const session = await visible(request.params.id, viewer);
-      const { purpose, after, unseal: id } = request.query;
+      const { purpose, after, unseal: id } = request.body;
       const unseal = id === undefined ? null : deps.unseals.authorised(id as UnsealId, viewer.principal);
       const isCovered = unseal !== null && 'session' in unseal.scope && unseal.scope.session === session.id;
       if (unseal === null ? deps.unseals.needsApproval : !isCovered)

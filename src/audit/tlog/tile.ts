@@ -42,13 +42,14 @@ export function tileWidth(level: number, index: number, size: number): number {
   return Math.max(0, Math.min(TILE_WIDTH, hashes - index * TILE_WIDTH));
 }
 
-export function encodeBundle(entries: readonly Uint8Array[]): Buffer {
+/** @param room for up to so many bytes; what is returned lies there then */
+export function encodeBundle(entries: readonly Uint8Array[], room?: Buffer): Buffer {
   let length = 0;
   for (const entry of entries) {
     if (entry.length > MAX_ENTRY_BYTES) throw new SallyportError('SP_AUDIT_ENTRY_TOO_LARGE', `an entry has ${entry.length} bytes`);
     length += 2 + entry.length;
   }
-  const bundle = Buffer.allocUnsafeSlow(length);
+  const bundle = room === undefined || room.length < length ? Buffer.allocUnsafeSlow(length) : room.subarray(0, length);
   let at = 0;
   for (const entry of entries) {
     at = bundle.writeUInt16BE(entry.length, at);

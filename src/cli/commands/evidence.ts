@@ -116,8 +116,11 @@ async function readNamed(io: CliIo, path: string): Promise<string> {
 function progressOn(io: CliIo, out: Output) {
   const isShown = !out.isJson && io.stderr.isTTY;
   let last = '';
+  // Two steps may go on at once.
+  const steps = new Map<string, number>();
   const show = (step: string, done: number, total: number): void => {
-    const text = `${step} ${total === 0 ? 100 : Math.floor((done / total) * 100)}%`;
+    steps.set(step, total === 0 ? 100 : Math.floor((done / total) * 100));
+    const text = [...steps].map(([name, percent]) => `${name} ${percent}%`).join(', ');
     if (!isShown || text === last) return;
     last = text;
     io.stderr.write(`\r\u001b[K${text}`);

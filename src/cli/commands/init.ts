@@ -1,6 +1,5 @@
 // `sallyport init`: writes a working configuration with fresh keys into a directory. Nothing that exists is touched.
 
-import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import type { Command } from 'commander';
 import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, writeFile } from 'node:fs/promises';
@@ -90,6 +89,7 @@ async function starterFiles(options: InitOptions, certificates: CliDeps['certifi
   }
   const seed = randomBytes(32);
   const verifierKey = noteSigner(options.origin, seed).vkey;
+  const { generateX25519Identity, identityToRecipient } = await import('age-encryption');
   const identity = await generateX25519Identity();
   const recipient = await identityToRecipient(identity);
   const { authority, server } = await certificates(options.host);

@@ -126,7 +126,7 @@ interface ReplayOptions {
 
 async function* recordingItems(client: ApiClient, id: string, { purpose, request }: ReplayOptions): AsyncGenerator<RecordingItem> {
   for (let after: number | null = -1; after !== null;) {
-    const page: { value: { items: RecordingItem[]; next: number | null } } = await client.get(
+    const page: { value: { items: RecordingItem[]; next: number | null } } = await client.post(
       `/v1/sessions/${encodeURIComponent(id)}/recording`,
       { purpose, after, unseal: request },
       recordingAnswer,

@@ -10,14 +10,18 @@ import {
   CATALOGUE_END,
   CATALOGUE_HORIZON_QUERY,
   CATALOGUE_PROBE_QUERY,
-  CATALOGUE_QUERIES,
   CATALOGUE_TOUCH_QUERY,
   CLUSTER_QUERY,
   DATABASE_ORIGIN_QUERY,
+  OWN_QUERIES,
+  SHIPPED_QUERIES,
+  shippedTouchQuery,
   type CatalogueQueryName,
   type CatalogueRows,
+  type ShippedQueryName,
   type TextRow,
 } from '../../sql/catalogue-queries.ts';
+import { type Shipped, buildShipped } from '../../sql/catalogue-shipped.ts';
 import type { Catalogue } from '../../sql/catalogue.ts';
 import { UPSTREAM, parseFields, parseTextRow } from './messages.ts';
 import type { UpstreamConnection } from './upstream.ts';
@@ -55,10 +59,20 @@ const calmMs = 100;
 /** Looks may take about this part of the time of a loaded target. */
 const lookShare = 0.1;
 
+interface ShippedState {
+  readonly built: Shipped;
+  /** How many rows it is made of, by system catalogue. */
+  readonly rowCounts: string;
+  /** What was written since has this transaction id, or a later one. */
+  readonly oldest: string;
+}
+
 export class CatalogueLoader {
   readonly #deps: CatalogueLoaderDeps;
   #snapshot: Catalogue | null = null;
   #probe: string | null = null;
+  /** Read over the connection that there is: transaction ids of one server mean nothing to another. */
+  #shipped: ShippedState | null = null;
   /** Of the database that was read last. */
   #origin: DatabaseOrigin | null = null;
   #confirmedMs = 0;
@@ -163,9 +177,22 @@ export class CatalogueLoader {
         this.#horizon = null;
         // Before the probe: what is written after it shows against these.
         const rows = rowCounts(await connection.touch(oldestOf(horizon)));
-        probe = (await connection.query(CATALOGUE_PROBE_QUERY))[0]?.[0] ?? null;
-        const isNew = probe === null || probe !== this.#probe || snapshot === null;
-        if (isNew || snapshot === null) snapshot = buildCatalogue(await readRows(connection));
+        // Everything from here on as of one moment.
+        const shippedTouch = shippedTouchQuery(this.#shipped?.oldest ?? oldestOf(horizon));
+        const answers = await connection.batch([CATALOGUE_BEGIN, LOCK_LIMIT, shippedTouch, CATALOGUE_PROBE_QUERY]);
+        const shippedTouched = onlyText(answers.at(-2));
+        probe = onlyText(answers.at(-1));
+        this.#shipped = this.#stillShipped(shippedTouched, horizon);
+        const isNew = probe !== this.#probe || this.#shipped === null;
+        if (isNew || snapshot === null) {
+          const { rows, shipped } = await readRows(connection, this.#shipped?.built ?? null);
+          // What stands for nothing would leave its rows out the next time.
+          this.#shipped ??=
+            shipped.below === 0 ? null : { built: shipped, rowCounts: rowCounts(shippedTouched), oldest: oldestOf(horizon) };
+          const read = buildCatalogue(rows, shipped);
+          // The same again: whatever was made of it stays.
+          if (read.version !== snapshot?.version) snapshot = read;
+        } else await connection.query(CATALOGUE_END);
         await this.#deps.settle(snapshot, connection.origin);
         if (isNew) this.#deps.logger.info({ target: this.#deps.target, catalogue: snapshot.version }, 'catalogue read');
         this.#snapshot = snapshot;
@@ -187,6 +214,14 @@ export class CatalogueLoader {
     }
   }
 
+  /** What initdb made, if it is still as it was read: seen in the snapshot that is open.
+   *  @param horizon from before that snapshot */
+  #stillShipped(touched: string, horizon: string): ShippedState | null {
+    const shipped = this.#shipped;
+    if (shipped === null || touched.includes('t') || rowCounts(touched) !== shipped.rowCounts) return null;
+    return { ...shipped, oldest: oldestOf(horizon) };
+  }
+
   #measureLoad(nowMs: number): void {
     const elapsedMs = Math.max(0.1, nowMs - this.#lookedMs);
     const perMs = this.#served / elapsedMs;
@@ -202,6 +237,7 @@ export class CatalogueLoader {
       await connection.prepare();
       // It may lead to another server than the last one: transaction ids and row versions of one mean nothing to another.
       this.#horizon = null;
+      this.#shipped = null;
       const { origin } = connection;
       if (this.#origin?.cluster !== origin.cluster || this.#origin.database !== origin.database) this.#probe = null;
       this.#origin = origin;
@@ -237,13 +273,22 @@ export class CatalogueLoader {
   }
 }
 
-async function readRows(connection: QueryConnection): Promise<CatalogueRows> {
-  await connection.query(CATALOGUE_BEGIN);
-  await connection.query(LOCK_LIMIT);
-  const read: Partial<Record<CatalogueQueryName, readonly TextRow[]>> = {};
-  for (const [name, text] of Object.entries(CATALOGUE_QUERIES)) read[name as CatalogueQueryName] = await connection.query(text);
-  await connection.query(CATALOGUE_END);
-  return read as CatalogueRows;
+/** In the snapshot that is open, which it ends.
+ *  @param known of the same snapshot; null = to be read as well */
+async function readRows(connection: QueryConnection, known: Shipped | null): Promise<{ rows: CatalogueRows; shipped: Shipped }> {
+  const names = Object.keys(OWN_QUERIES) as CatalogueQueryName[];
+  const shippedNames = known === null ? (Object.keys(SHIPPED_QUERIES) as ShippedQueryName[]) : [];
+  const answers = await connection.batch([
+    ...names.map((name) => OWN_QUERIES[name]),
+    ...shippedNames.map((name) => SHIPPED_QUERIES[name]),
+    CATALOGUE_END,
+  ]);
+  const rows = Object.fromEntries(names.map((name, at) => [name, answers[at] ?? []])) as Record<CatalogueQueryName, TextRow[]>;
+  if (known !== null) return { rows, shipped: known };
+  shippedNames.forEach((name, at) => {
+    rows[name] = [...(answers[names.length + at] ?? []), ...rows[name]];
+  });
+  return { rows, shipped: buildShipped(rows, Number(rows.server[0]?.[0])) };
 }
 
 /** The oldest transaction that was running, as the 32 bits that rows carry. */
@@ -264,9 +309,11 @@ class QueryConnection {
   readonly #framer = new Framer(maxRowBytes);
   readonly #deadline: NodeJS.Timeout;
   #rows: TextRow[] = [];
+  /** Rows of each statement that was carried out. */
+  #answers: TextRow[][] = [];
   #fault: SallyportError | null = null;
   #origin: DatabaseOrigin | null = null;
-  #settle: { resolve(rows: TextRow[]): void; reject(fault: unknown): void } | null = null;
+  #settle: { resolve(answers: TextRow[][]): void; reject(fault: unknown): void } | null = null;
 
   constructor(upstream: UpstreamConnection, timeoutMs: number) {
     this.#upstream = upstream;
@@ -297,22 +344,29 @@ class QueryConnection {
   }
 
   query(text: string): Promise<TextRow[]> {
-    return this.#run(() => this.#upstream.ownQuery(text));
+    return this.#run(() => this.#upstream.ownQuery(text)).then((answers) => answers.flat());
+  }
+
+  /** One message, and so one way there and back. @returns the rows of the last as many statements as there are texts */
+  async batch(texts: readonly string[]): Promise<TextRow[][]> {
+    const answers = await this.#run(() => this.#upstream.ownQuery(texts.join(';\n')));
+    if (answers.length < texts.length) throw new SallyportError('SP_UPSTREAM_PROTOCOL', 'catalogue query gave no answer');
+    return answers.slice(-texts.length);
   }
 
   horizon(): Promise<string> {
-    return this.#run(() => this.#upstream.ownExecute(horizonName)).then(onlyText);
+    return this.#run(() => this.#upstream.ownExecute(horizonName)).then((answers) => onlyText(answers.flat()));
   }
 
   touch(oldest: string): Promise<string> {
-    return this.#run(() => this.#upstream.ownExecute(touchName, oldest)).then(onlyText);
+    return this.#run(() => this.#upstream.ownExecute(touchName, oldest)).then((answers) => onlyText(answers.flat()));
   }
 
   close(): void {
     this.#fail(new SallyportError('SP_UPSTREAM_LOST', 'catalogue connection was closed'), 'politely');
   }
 
-  #run(send: () => void): Promise<TextRow[]> {
+  #run(send: () => void): Promise<TextRow[][]> {
     return new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
       if (this.#upstream.isClosed) return this.#fail(new SallyportError('SP_UPSTREAM_LOST', 'catalogue connection was lost'));
@@ -325,7 +379,11 @@ class QueryConnection {
     try {
       for (const frame of this.#framer.push(chunk)) {
         if (frame.type === UPSTREAM.dataRow) this.#rows.push(parseTextRow(frame.body));
-        else if (frame.type === UPSTREAM.errorResponse) {
+        else if (frame.type === UPSTREAM.commandComplete) {
+          this.#answers.push(this.#rows);
+          this.#rows = [];
+          this.#deadline.refresh();
+        } else if (frame.type === UPSTREAM.errorResponse) {
           const state = parseFields(frame.body).get('C') ?? '';
           this.#fault = new SallyportError('SP_UPSTREAM_PROTOCOL', `catalogue query failed (${state})`);
         } else if (frame.type === UPSTREAM.readyForQuery) this.#ready();
@@ -336,12 +394,12 @@ class QueryConnection {
   }
 
   #ready(): void {
-    const rows = this.#rows;
-    this.#rows = [];
+    const answers = this.#answers;
+    this.#answers = [];
     if (this.#fault !== null) return this.#fail(this.#fault);
     const settle = this.#settle;
     this.#settle = null;
-    settle?.resolve(rows);
+    settle?.resolve(answers);
   }
 
   #fail(fault: unknown, how: 'politely' | 'at-once' = 'at-once'): void {
@@ -354,7 +412,7 @@ class QueryConnection {
   }
 }
 
-function onlyText(rows: readonly TextRow[]): string {
+function onlyText(rows: readonly TextRow[] = []): string {
   const text = rows[0]?.[0];
   if (rows.length !== 1 || typeof text !== 'string') throw new SallyportError('SP_UPSTREAM_PROTOCOL', 'catalogue query gave no answer');
   return text;

@@ -1,6 +1,6 @@
 // Columns that a definition names with their types and constants only: nothing in them is made from other data.
 
-import { Reader } from './statement-text.ts';
+import type { Reader } from './statement-text.ts';
 import type { SnowflakeColumn } from './types.ts';
 
 const TYPES: Readonly<Record<string, string>> = {

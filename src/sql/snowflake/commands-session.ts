@@ -72,8 +72,8 @@ function namesOf(reader: Reader): string[] | null {
     const name = reader.name(1);
     if (name === null) return null;
     names.push(...name);
-  } while (isList && reader.take(','));
-  return isList && !reader.take(')') ? null : names;
+  } while (reader.take(','));
+  return isEnded(reader, isList, names.length) ? names : null;
 }
 
 /** Texts of constants, as a string variable would have them; null where there is anything else. */
@@ -84,8 +84,13 @@ function constantsOf(reader: Reader, statement: StatementText): (string | null)[
     const value = constantOf(reader, statement);
     if (value === undefined) return null;
     values.push(value);
-  } while (isList && reader.take(','));
-  return isList && !reader.take(')') ? null : values;
+  } while (reader.take(','));
+  return isEnded(reader, isList, values.length) ? values : null;
+}
+
+/** Several stand in brackets. */
+function isEnded(reader: Reader, isList: boolean, count: number): boolean {
+  return isList ? reader.take(')') : count === 1;
 }
 
 const BOOLEANS: ReadonlySet<string> = new Set(['TRUE', 'FALSE']);

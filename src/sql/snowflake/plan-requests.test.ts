@@ -20,6 +20,21 @@ const RESULTS: Readonly<Record<string, SessionResult>> = {
 };
 const again = { session: { result: (id: string) => RESULTS[id], lastQueryId: ID } };
 
+test('dates of a class move together unless the policy names whose they are', () => {
+  const shiftOf = (hasSubject: boolean): unknown => {
+    const asked = { masks: { 'phi.born': 'date-shift' }, withSubject: hasSubject ? ['phi.born'] : [] } as const;
+    return planOf('select born, upper(born::varchar) from patients', asked).statements[0]?.outputs?.map((each) => [each.mask, each.subjectOutput]);
+  };
+  assert.deepEqual(shiftOf(false), [
+    ['date-shift', 'class'],
+    ['redact', null],
+  ]);
+  assert.deepEqual(shiftOf(true), [
+    ['date-shift', null],
+    ['redact', null],
+  ]);
+});
+
 test('a request has as many statements as it said, one when it said nothing', () => {
   assert.equal(brief(planOf('select 1; select 2')), 'statement-kind: another number of statements than asked for');
   assert.equal(brief(planOf('select 1; select 2', { statements: 3 })), 'statement-kind: another number of statements than asked for');

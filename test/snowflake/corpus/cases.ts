@@ -57,7 +57,9 @@ export interface Case {
 const folder = import.meta.dirname;
 
 export function corpusCases(): Case[] {
-  const files = readdirSync(folder).filter((name) => name.endsWith('.json')).sort();
+  const files = readdirSync(folder)
+    .filter((name) => name.endsWith('.json'))
+    .sort();
   return files.flatMap((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as Case[]);
 }
 
@@ -85,6 +87,7 @@ export function policyOf(protectedColumns: Readonly<Record<string, readonly stri
   const classes = Object.entries(protectedColumns).flatMap(([relation, columns]) =>
     columns.map((column) => ({ class: `phi.${column.toLowerCase()}`, columns: [`*:${relation.toLowerCase()}.${column.toLowerCase()}`] })),
   );
+  const kept = targets.filter((name) => name.endsWith('_keeping'));
   return JSON.stringify({
     version: 1,
     classes,
@@ -101,10 +104,10 @@ export function policyOf(protectedColumns: Readonly<Record<string, readonly stri
     masks: [
       { class: 'phi.*', roles: ['tester'], mask: 'redact' },
       { class: 'phi.*', roles: ['officer'], mask: 'clear' },
-      ...Object.entries(keeping).map(([column, mask]) => ({
+      ...Object.entries(kept.length === 0 ? {} : keeping).map(([column, mask]) => ({
         class: `phi.${column}`,
         roles: ['tester'],
-        targets: targets.filter((name) => name.endsWith('_keeping')),
+        targets: kept,
         mask,
       })),
     ],

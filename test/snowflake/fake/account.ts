@@ -102,7 +102,7 @@ export class FakeAccount {
   }
 
   get port(): number {
-    return (this.#server?.address() as AddressInfo).port;
+    return (this.#server?.address() as AddressInfo | undefined)?.port ?? 0;
   }
 
   get url(): string {
@@ -210,7 +210,8 @@ export class FakeAccount {
     const data = (body['data'] ?? {}) as LoginData;
     const refusal = refusalOf(data, this.account, this.#credentials);
     this.logins.push({ ...data, isGood: refusal === null, query: url.search });
-    if (refusal !== null) return failure(refusal.code, refusal.message, { nextAction: 'RETRY_LOGIN', authnMethod: 'USERNAME_PASSWORD', signInOptions: {} });
+    if (refusal !== null)
+      return failure(refusal.code, refusal.message, { nextAction: 'RETRY_LOGIN', authnMethod: 'USERNAME_PASSWORD', signInOptions: {} });
     const id = String((this.#nextSession += 4));
     const host = {
       data: this.data,
@@ -230,7 +231,16 @@ export class FakeAccount {
     sql.role = url.searchParams.get('roleName')?.toUpperCase() || 'SYSADMIN';
     sql.warehouse = url.searchParams.get('warehouse')?.toUpperCase() || 'CLINIC_WH';
     for (const [name, value] of Object.entries(data.SESSION_PARAMETERS ?? {})) sql.parameters.set(name.toUpperCase(), String(value));
-    const session: Session = { id, sql, clientAppId: data.CLIENT_APP_ID ?? '', byRequest: new Map(), token: '', masterToken: '', expiresAtMs: 0, masterExpiresAtMs: 0 };
+    const session: Session = {
+      id,
+      sql,
+      clientAppId: data.CLIENT_APP_ID ?? '',
+      byRequest: new Map(),
+      token: '',
+      masterToken: '',
+      expiresAtMs: 0,
+      masterExpiresAtMs: 0,
+    };
     this.#mint(session);
     this.#sessions.set(id, session);
     return success({
@@ -266,9 +276,11 @@ export class FakeAccount {
   #renew(masterToken: string, body: Record<string, unknown>): Reply {
     const session = [...this.#sessions.values()].find((each) => each.masterToken === masterToken);
     if (session === undefined) return failure('390111', 'Session no longer exists. New login required to access the service.');
-    if (session.masterExpiresAtMs <= Date.now()) return failure('390114', 'Authentication token has expired. The user must authenticate again.');
+    if (session.masterExpiresAtMs <= Date.now())
+      return failure('390114', 'Authentication token has expired. The user must authenticate again.');
     // Older drivers of Node spell it in capitals.
-    if ((body['requestType'] ?? body['REQUEST_TYPE']) !== 'RENEW' || body['oldSessionToken'] !== session.token) return failure('390104', 'Session token not found or invalid.');
+    if ((body['requestType'] ?? body['REQUEST_TYPE']) !== 'RENEW' || body['oldSessionToken'] !== session.token)
+      return failure('390104', 'Session token not found or invalid.');
     this.counts.renewals += 1;
     this.#mint(session);
     return success({
@@ -286,7 +298,13 @@ export class FakeAccount {
     if (!/^[0-9a-f-]{36}$/i.test(requestId)) return failure('390106', 'requestId is missing.');
     const parameters = (body['parameters'] ?? {}) as Record<string, unknown>;
     const text = String(body['sqlText'] ?? '');
-    const request: Request = { text, requestId, parameters, binds: (body['bindings'] ?? {}) as Request['binds'], describeOnly: body['describeOnly'] === true };
+    const request: Request = {
+      text,
+      requestId,
+      parameters,
+      binds: (body['bindings'] ?? {}) as Request['binds'],
+      describeOnly: body['describeOnly'] === true,
+    };
     const known = session.byRequest.get(requestId);
     this.heard.push({
       ...request,
@@ -296,7 +314,8 @@ export class FakeAccount {
       clientAppId: session.clientAppId,
       isNew: known === undefined,
     });
-    if (body['bindStage'] !== undefined && body['bindStage'] !== null) return faultReply(new SnowflakeFault('002003', '02000', 'Stage does not exist'), '');
+    if (body['bindStage'] !== undefined && body['bindStage'] !== null)
+      return faultReply(new SnowflakeFault('002003', '02000', 'Stage does not exist'), '');
     const wantsArrow = isArrowClient(session.clientAppId) && !/^json$/i.test(String(formatOf(session, parameters)));
     const job = known ?? new Job(request, session.sql, wantsArrow, (each) => this.#jobs.set(each.queryId, each));
     session.byRequest.set(requestId, job);
@@ -318,9 +337,27 @@ export class FakeAccount {
 
   #monitor(id: string, job: Job | undefined): Reply {
     if (job === undefined) return success({ queries: [] });
-    const status = job.isRunning ? 'RUNNING' : job.fault === null ? 'SUCCESS' : job.fault.code === '000604' ? 'ABORTED' : 'FAILED_WITH_ERROR';
+    const status = job.isRunning
+      ? 'RUNNING'
+      : job.fault === null
+        ? 'SUCCESS'
+        : job.fault.code === '000604'
+          ? 'ABORTED'
+          : 'FAILED_WITH_ERROR';
     const { text } = job.request;
-    return success({ queries: [{ id, status, sqlText: text, errorCode: job.fault?.code ?? null, errorMessage: job.fault?.message ?? null, state: status, sessionId: 0 }] });
+    return success({
+      queries: [
+        {
+          id,
+          status,
+          sqlText: text,
+          errorCode: job.fault?.code ?? null,
+          errorMessage: job.fault?.message ?? null,
+          state: status,
+          sessionId: 0,
+        },
+      ],
+    });
   }
 }
 

@@ -24,7 +24,12 @@ import type { Cell, Column } from './rows.ts';
 
 /** One IPC stream; without rows the schema only. */
 export function arrowStream(columns: readonly Column[], rows: readonly (readonly Cell[])[]): Buffer {
-  const types = columns.map((column, index) => typeOf(column, rows.map((row) => row[index] ?? null)));
+  const types = columns.map((column, index) =>
+    typeOf(
+      column,
+      rows.map((row) => row[index] ?? null),
+    ),
+  );
   const fields = columns.map((column, index) => new Field(column.name, types[index] as DataType, true, metadataOf(column)));
   const schema = new Schema(fields);
   const writer = new Writer();

@@ -79,7 +79,8 @@ export class AccountData {
     if (words[end + 1] !== '(') return;
     for (let index = end + 2; index < tokens.length; index += 1) {
       if (words[index - 1] !== '(' && words[index - 1] !== ',') continue;
-      if (/^(?:ARRAY|OBJECT|VARIANT|TIMESTAMP_LTZ|TIMESTAMP_TZ)$/.test(words[index + 1] ?? '')) this.#types.set(`${key}.${nameOf(tokens[index] as never)}`, words[index + 1] as string);
+      if (/^(?:ARRAY|OBJECT|VARIANT|TIMESTAMP_LTZ|TIMESTAMP_TZ)$/.test(words[index + 1] ?? ''))
+        this.#types.set(`${key}.${nameOf(tokens[index] as never)}`, words[index + 1] as string);
     }
   }
 
@@ -123,25 +124,92 @@ export class AccountData {
   }
 
   async #describe(): Promise<void> {
-    const read = async (text: string): Promise<string[][]> => (await this.#own.runAndReadAll(text)).getRowsJson().map((row) => row.map((cell) => String(cell)));
-    const tables = await read("SELECT schema_name, table_name, 'BASE TABLE' FROM duckdb_tables() WHERE database_name = 'CLINIC' UNION ALL SELECT schema_name, view_name, 'VIEW' FROM duckdb_views() WHERE database_name = 'CLINIC' AND NOT internal ORDER BY 1, 2");
-    const columns = await read("SELECT schema_name, table_name, column_name, column_index, data_type, is_nullable FROM duckdb_columns() WHERE database_name = 'CLINIC' AND NOT internal ORDER BY 1, 2, 4");
+    const read = async (text: string): Promise<string[][]> =>
+      (await this.#own.runAndReadAll(text)).getRowsJson().map((row) => row.map((cell) => String(cell)));
+    const tables = await read(
+      "SELECT schema_name, table_name, 'BASE TABLE' FROM duckdb_tables() WHERE database_name = 'CLINIC' UNION ALL SELECT schema_name, view_name, 'VIEW' FROM duckdb_views() WHERE database_name = 'CLINIC' AND NOT internal ORDER BY 1, 2",
+    );
+    const columns = await read(
+      "SELECT schema_name, table_name, column_name, column_index, data_type, is_nullable FROM duckdb_columns() WHERE database_name = 'CLINIC' AND NOT internal ORDER BY 1, 2, 4",
+    );
     this.#columns.clear();
-    for (const [schema = '', table = '', name = ''] of columns) this.#columns.set(`${schema}.${table}`, [...(this.#columns.get(`${schema}.${table}`) ?? []), name]);
+    for (const [schema = '', table = '', name = ''] of columns)
+      this.#columns.set(`${schema}.${table}`, [...(this.#columns.get(`${schema}.${table}`) ?? []), name]);
     const clear = infoTables.map((table) => `DELETE FROM SNOWFLAKE_META.INFO.${table.split(' ')[0]}`).join(';');
-    const insert = (table: string, rows: readonly (readonly string[])[]): string => (rows.length === 0 ? '' : `INSERT INTO SNOWFLAKE_META.INFO.${table} BY POSITION VALUES ${rows.map((row) => `(${row.join(',')})`).join(',')};`);
+    const insert = (table: string, rows: readonly (readonly string[])[]): string =>
+      rows.length === 0
+        ? ''
+        : `INSERT INTO SNOWFLAKE_META.INFO.${table} BY POSITION VALUES ${rows.map((row) => `(${row.join(',')})`).join(',')};`;
     const made = "TIMESTAMPTZ '2024-01-01 00:00:00+00'";
     const text = (value: string): string => literal(value);
     await this.#own.run(`${clear};
       ${insert('DATABASES', [[text('CLINIC'), text('SYSADMIN'), text('STANDARD')]])}
-      ${insert('SCHEMATA', ['PUBLIC', 'LEGACY', 'REPORTING', 'INFORMATION_SCHEMA'].map((name) => [text('CLINIC'), text(name), text('SYSADMIN')]))}
-      ${insert('TABLES', tables.map(([schema = '', name = '', kind = '']) => [text('CLINIC'), text(schema), text(name), text('SYSADMIN'), text(kind), text('NO'), 'NULL', '0', made, made, made, 'NULL', text('NO'), text('NO'), text('NO'), text('NO')]))}
-      ${insert('VIEWS', tables.filter(([, , kind]) => kind === 'VIEW').map(([schema = '', name = '']) => [text('CLINIC'), text(schema), text(name), text('SYSADMIN'), text(this.#texts.get(`${schema}.${name}`) ?? ''), text('NONE'), text('NO'), text('NO'), made, made, 'NULL']))}
-      ${insert('COLUMNS', columns.map(([schema = '', table = '', name = '', index = '0', type = '', nullable = '']) => {
-        const known = this.#types.get(`${schema}.${table}.${name}`) ?? snowflakeTypeOf(type);
-        const [, precision = 'NULL', scale = 'NULL'] = /DECIMAL\((\d+),(\d+)\)/.exec(type) ?? [];
-        return [text('CLINIC'), text(schema), text(table), text(name), index, 'NULL', text(nullable === 'true' ? 'YES' : 'NO'), text(known), known === 'TEXT' ? '16777216' : 'NULL', known === 'TEXT' ? '16777216' : 'NULL', precision, scale, 'NULL', 'NULL'];
-      }))}`);
+      ${insert(
+        'SCHEMATA',
+        ['PUBLIC', 'LEGACY', 'REPORTING', 'INFORMATION_SCHEMA'].map((name) => [text('CLINIC'), text(name), text('SYSADMIN')]),
+      )}
+      ${insert(
+        'TABLES',
+        tables.map(([schema = '', name = '', kind = '']) => [
+          text('CLINIC'),
+          text(schema),
+          text(name),
+          text('SYSADMIN'),
+          text(kind),
+          text('NO'),
+          'NULL',
+          '0',
+          made,
+          made,
+          made,
+          'NULL',
+          text('NO'),
+          text('NO'),
+          text('NO'),
+          text('NO'),
+        ]),
+      )}
+      ${insert(
+        'VIEWS',
+        tables
+          .filter(([, , kind]) => kind === 'VIEW')
+          .map(([schema = '', name = '']) => [
+            text('CLINIC'),
+            text(schema),
+            text(name),
+            text('SYSADMIN'),
+            text(this.#texts.get(`${schema}.${name}`) ?? ''),
+            text('NONE'),
+            text('NO'),
+            text('NO'),
+            made,
+            made,
+            'NULL',
+          ]),
+      )}
+      ${insert(
+        'COLUMNS',
+        columns.map(([schema = '', table = '', name = '', index = '0', type = '', nullable = '']) => {
+          const known = this.#types.get(`${schema}.${table}.${name}`) ?? snowflakeTypeOf(type);
+          const [, precision = 'NULL', scale = 'NULL'] = /DECIMAL\((\d+),(\d+)\)/.exec(type) ?? [];
+          return [
+            text('CLINIC'),
+            text(schema),
+            text(table),
+            text(name),
+            index,
+            'NULL',
+            text(nullable === 'true' ? 'YES' : 'NO'),
+            text(known),
+            known === 'TEXT' ? '16777216' : 'NULL',
+            known === 'TEXT' ? '16777216' : 'NULL',
+            precision,
+            scale,
+            'NULL',
+            'NULL',
+          ];
+        }),
+      )}`);
   }
 
   close(): void {
@@ -160,7 +228,14 @@ const infoTables: readonly string[] = [
 
 function snowflakeTypeOf(duckdb: string): string {
   if (duckdb.startsWith('DECIMAL') || /INT$|^BIGINT|^HUGEINT/.test(duckdb)) return 'NUMBER';
-  const found = { VARCHAR: 'TEXT', DOUBLE: 'FLOAT', TIMESTAMP: 'TIMESTAMP_NTZ', 'TIMESTAMP WITH TIME ZONE': 'TIMESTAMP_TZ', BLOB: 'BINARY', JSON: 'VARIANT' }[duckdb];
+  const found = {
+    VARCHAR: 'TEXT',
+    DOUBLE: 'FLOAT',
+    TIMESTAMP: 'TIMESTAMP_NTZ',
+    'TIMESTAMP WITH TIME ZONE': 'TIMESTAMP_TZ',
+    BLOB: 'BINARY',
+    JSON: 'VARIANT',
+  }[duckdb];
   return found ?? duckdb;
 }
 
@@ -169,4 +244,9 @@ export const relationSql = (schema: string, name: string): string => `CLINIC.${q
 
 /** The same text for texts that differ in blanks, comments and case of words only. */
 export const normalised = (text: string): string =>
-  textOf(meaningful(tokensOf(text.replace(/;\s*$/, ''))).map((token) => ({ ...token, text: `${token.kind === 'word' ? token.text.toUpperCase() : token.text} ` }))).trim();
+  textOf(
+    meaningful(tokensOf(text.replace(/;\s*$/, ''))).map((token) => ({
+      ...token,
+      text: `${token.kind === 'word' ? token.text.toUpperCase() : token.text} `,
+    })),
+  ).trim();

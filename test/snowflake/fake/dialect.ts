@@ -153,7 +153,9 @@ function tables(tokens: readonly Token[], scope: Scope): Token[] {
       const until = parts.findIndex((each, at) => at > from && isOp(each, ',') && depthAt(parts, at) === 0);
       const input = textOf(words(paths(parts.slice(from, until < 0 ? undefined : until))).flatMap((each) => [each, blank]));
       out.push(
-        raw(`(SELECT id AS SEQ, key AS "KEY", fullkey AS PATH, TRY_CAST(key AS INTEGER) AS "INDEX", value AS "VALUE", ${input} AS THIS FROM JSON_EACH(${input}))`),
+        raw(
+          `(SELECT id AS SEQ, key AS "KEY", fullkey AS PATH, TRY_CAST(key AS INTEGER) AS "INDEX", value AS "VALUE", ${input} AS THIS FROM JSON_EACH(${input}))`,
+        ),
       );
       index = end - 1;
     } else if (isWord(token, 'LISTAGG', 'ARRAY_AGG') && isOp(next, '(') && isWord(tokens[closing(tokens, index + 1)], 'WITHIN')) {
@@ -255,7 +257,12 @@ function words(tokens: readonly Token[]): Token[] {
 /** Behind `::`, AS (of CAST) or the name of a column. */
 function isTypePlace(tokens: readonly Token[], index: number): boolean {
   const before = tokens[index - 1];
-  return isOp(before, '::') || isWord(before, 'AS') || ((before?.kind === 'word' || before?.kind === 'quoted') && !isWord(before, 'SELECT', 'BY', 'DISTINCT', 'AND', 'OR', 'WHERE', 'ON', 'FROM', 'JOIN', 'CASE', 'WHEN', 'THEN', 'ELSE'));
+  return (
+    isOp(before, '::') ||
+    isWord(before, 'AS') ||
+    ((before?.kind === 'word' || before?.kind === 'quoted') &&
+      !isWord(before, 'SELECT', 'BY', 'DISTINCT', 'AND', 'OR', 'WHERE', 'ON', 'FROM', 'JOIN', 'CASE', 'WHEN', 'THEN', 'ELSE'))
+  );
 }
 
 /** A constant as DuckDB writes it. Constants of numbers stay. */

@@ -25,21 +25,26 @@ export function faultOf(error: unknown): SnowflakeFault {
   const fn = /Function with name (\S+) does not exist/i.exec(text);
   if (fn !== null) return new SnowflakeFault('002140', '42601', `${compilation}Unknown function ${fn[1]?.toUpperCase()}`);
   const column = /Referenced column "([^"]+)" not found|column (?:named )?"([^"]+)"/i.exec(text);
-  if (/^Binder Error/.test(text) && column !== null)
-    return new SnowflakeFault('000904', '42000', `${compilation}error line 1 at position 7\ninvalid identifier '${(column[1] ?? column[2])?.toUpperCase()}'`);
+  if (text.startsWith('Binder Error') && column !== null)
+    return new SnowflakeFault(
+      '000904',
+      '42000',
+      `${compilation}error line 1 at position 7\ninvalid identifier '${(column[1] ?? column[2])?.toUpperCase()}'`,
+    );
   if (/already exists/.test(text)) {
     const name = /"([^"]+)"/.exec(text)?.[1] ?? '';
     return new SnowflakeFault('002002', '42710', `${compilation}Object '${name}' already exists.`);
   }
-  const number = /Could not convert string ['"]([^'"]*)['"] to (\w+)/.exec(text) ?? /invalid (?:date|timestamp) field format: "([^"]*)"()/.exec(text);
+  const number =
+    /Could not convert string ['"]([^'"]*)['"] to (\w+)/.exec(text) ?? /invalid (?:date|timestamp) field format: "([^"]*)"()/.exec(text);
   if (number !== null)
     return /DATE|TIME/.test(text)
       ? new SnowflakeFault('100040', '22007', `Date '${number[1]}' is not recognized`)
       : new SnowflakeFault('100038', '22018', `Numeric value '${number[1]}' is not recognized`);
-  if (/^Constraint Error/.test(text)) return new SnowflakeFault('100072', '22000', 'NULL result in a non-nullable column');
+  if (text.startsWith('Constraint Error')) return new SnowflakeFault('100072', '22000', 'NULL result in a non-nullable column');
   if (/^Out of Range|^Invalid Input/.test(text)) return new SnowflakeFault('100132', '22000', first);
   const near = /at or near "([^"]*)"/.exec(text)?.[1] ?? '<EOF>';
-  if (/^Parser Error/.test(text))
+  if (text.startsWith('Parser Error'))
     return new SnowflakeFault('001003', '42000', `${compilation}syntax error line 1 at position 0 unexpected '${near}'.`);
   return new SnowflakeFault('002000', '42601', `${compilation}${first}`);
 }

@@ -10,7 +10,9 @@ import type { Answer, Bind, SqlSession } from './sql-session.ts';
 import type { Storage } from './storage.ts';
 import { statementsOf } from './tokens.ts';
 
-export type GivenBinds = Readonly<Record<string, { readonly type: string; readonly value: string | null | readonly (string | null)[]; readonly fmt?: string | null }>>;
+export type GivenBinds = Readonly<
+  Record<string, { readonly type: string; readonly value: string | null | readonly (string | null)[]; readonly fmt?: string | null }>
+>;
 
 export interface Request {
   readonly text: string;
@@ -61,7 +63,11 @@ export class Job {
     if (statements.length === 0) throw new SnowflakeFault('000900', '42601', 'SQL compilation error:\nEmpty SQL statement.');
     const wanted = Number(parameters['MULTI_STATEMENT_COUNT'] ?? this.session.parameters.get('MULTI_STATEMENT_COUNT') ?? 1);
     if (wanted !== 0 && wanted !== statements.length)
-      throw new SnowflakeFault('000008', '0A000', `Actual statement count ${statements.length} did not match the desired statement count ${wanted}.`);
+      throw new SnowflakeFault(
+        '000008',
+        '0A000',
+        `Actual statement count ${statements.length} did not match the desired statement count ${wanted}.`,
+      );
     if (statements.length === 1) {
       this.answer = await this.#one(statements[0] ?? '', binds, describeOnly);
       if (!describeOnly) this.session.queryIds.push(this.queryId);
@@ -69,7 +75,12 @@ export class Job {
     }
     for (const statement of statements) {
       if (this.#abort.signal.aborted) throw cancelled();
-      const child = new Job({ ...this.request, text: statement, parameters: { ...parameters, MULTI_STATEMENT_COUNT: 1 } }, this.session, this.wantsArrow, known);
+      const child = new Job(
+        { ...this.request, text: statement, parameters: { ...parameters, MULTI_STATEMENT_COUNT: 1 } },
+        this.session,
+        this.wantsArrow,
+        known,
+      );
       this.children.push(child);
       await child.done;
       if (child.fault !== null) throw child.fault;
@@ -85,11 +96,17 @@ export class Job {
   }
 
   async #one(text: string, given: GivenBinds, describeOnly: boolean): Promise<Answer> {
-    const numbers = Object.keys(given).map(Number).sort((a, b) => a - b);
+    const numbers = Object.keys(given)
+      .map(Number)
+      .sort((a, b) => a - b);
     const all = numbers.map((number) => given[String(number)] as GivenBinds[string]);
     const size = Math.max(0, ...all.map(({ value }) => (Array.isArray(value) ? value.length : 0)));
     const bindsOf = (row: number): Bind[] =>
-      all.map(({ type, value, fmt }) => ({ type, value: (Array.isArray(value) ? (value[row] as string | null) : value) as string | null, fmt: fmt ?? null }));
+      all.map(({ type, value, fmt }) => ({
+        type,
+        value: (Array.isArray(value) ? (value[row] as string | null) : value) as string | null,
+        fmt: fmt ?? null,
+      }));
     if (size === 0) return await this.session.run(text, bindsOf(0), describeOnly, this.#abort.signal);
     let rows = 0;
     let answer: Answer | null = null;
@@ -98,14 +115,18 @@ export class Job {
       const tuple = /VALUES\s*(\([\s\S]*\))\s*;?\s*$/i.exec(text)?.[1];
       // One statement for many rows: the binds of each behind those of the one before.
       const merged = tuple === undefined ? null : batch.map((_, index) => renumbered(tuple, index * all.length)).join(', ');
-      const runs = merged === null ? batch.map((binds) => [text, binds] as const) : [[text.slice(0, text.lastIndexOf(tuple as string)) + merged, batch.flat()] as const];
+      const runs =
+        merged === null
+          ? batch.map((binds) => [text, binds] as const)
+          : [[text.slice(0, text.lastIndexOf(tuple as string)) + merged, batch.flat()] as const];
       for (const [statement, binds] of runs) {
         if (this.#abort.signal.aborted) throw cancelled();
         answer = await this.session.run(statement, binds, describeOnly, this.#abort.signal);
         rows += Number(answer.rows[0]?.[0] ?? 0);
       }
     }
-    if (answer === null) throw new SnowflakeFault('002049', '42601', 'SQL compilation error: error line 1 at position 0\nBind variables not set');
+    if (answer === null)
+      throw new SnowflakeFault('002049', '42601', 'SQL compilation error: error line 1 at position 0\nBind variables not set');
     return { ...answer, rows: [[String(rows), ...(answer.rows[0] ?? []).slice(1)]] };
   }
 }
@@ -114,7 +135,10 @@ const arrayBatch = 500;
 
 function renumbered(tuple: string, offset: number): string {
   let number = 0;
-  return tuple.replaceAll(/\?|:(\d+)/g, (_, given: string | undefined) => `:${(given === undefined ? (number += 1) : Number(given)) + offset}`);
+  return tuple.replaceAll(
+    /\?|:(\d+)/g,
+    (_, given: string | undefined) => `:${(given === undefined ? (number += 1) : Number(given)) + offset}`,
+  );
 }
 
 export const newQueryId = (): string => {
@@ -140,19 +164,31 @@ export function replyOf(job: Job, storage: Storage, sizes: Sizes): Record<string
     'x-amz-server-side-encryption-customer-algorithm': 'AES256',
     'x-amz-server-side-encryption-customer-key': key.toString('base64'),
   };
-  const headers = sizes.chunkKeys === 'qrmk' ? keys : { ...keys, 'x-amz-server-side-encryption-customer-key-MD5': createHash('md5').update(key).digest('base64') };
-  const stored = chunks.map(({ rowCount, json, arrow }) => {
-    const plain = isArrow ? arrow() : json();
+  const headers =
+    sizes.chunkKeys === 'qrmk'
+      ? keys
+      : { ...keys, 'x-amz-server-side-encryption-customer-key-MD5': createHash('md5').update(key).digest('base64') };
+  const stored = chunks.map((chunk) => {
+    const plain = isArrow ? chunk.arrow() : chunk.json();
     const packed = isGzip(plain) ? plain : gzipSync(plain, { level: 1 });
-    return { url: storage.put(() => packed, headers), rowCount, uncompressedSize: isGzip(plain) ? plain.length * 4 : plain.length, compressedSize: packed.length };
+    return {
+      url: storage.put(() => packed, headers),
+      rowCount: chunk.rowCount,
+      uncompressedSize: isGzip(plain) ? plain.length * 4 : plain.length,
+      compressedSize: packed.length,
+    };
   });
   return {
     data: {
       // WHY: Node's driver takes the formats of cells from here.
       parameters: toldParameters(session.parameters),
       rowtype: answer.columns.map(rowtypeOf),
-      ...(isArrow ? { rowsetBase64: job.request.describeOnly ? '' : arrowStream(answer.columns, inline).toString('base64') } : { rowset: inline }),
-      ...(stored.length === 0 ? {} : { chunks: stored, qrmk: key.toString('base64'), ...(sizes.chunkKeys === 'qrmk' ? {} : { chunkHeaders: headers }) }),
+      ...(isArrow
+        ? { rowsetBase64: job.request.describeOnly ? '' : arrowStream(answer.columns, inline).toString('base64') }
+        : { rowset: inline }),
+      ...(stored.length === 0
+        ? {}
+        : { chunks: stored, qrmk: key.toString('base64'), ...(sizes.chunkKeys === 'qrmk' ? {} : { chunkHeaders: headers }) }),
       total,
       returned: total,
       queryId,
@@ -170,7 +206,10 @@ export function replyOf(job: Job, storage: Storage, sizes: Sizes): Record<string
       queryContext: { entries: [{ id: 0, timestamp: Date.now() * 1000, priority: 0, context: 'CPTItf0E' }] },
       ...(job.children.length === 0
         ? {}
-        : { resultIds: job.children.map((child) => child.queryId).join(','), resultTypes: job.children.map((child) => String(child.answer?.statementTypeId ?? 4096)).join(',') }),
+        : {
+            resultIds: job.children.map((child) => child.queryId).join(','),
+            resultTypes: job.children.map((child) => String(child.answer?.statementTypeId ?? 4096)).join(','),
+          }),
       ...answer.command,
     },
     code: null,
@@ -187,7 +226,10 @@ interface Part {
   arrow(): Buffer;
 }
 
-function parts(answer: Answer, { inlineRows, chunkRows }: Sizes): { inline: readonly (readonly Cell[])[]; chunks: readonly Part[]; total: number } {
+function parts(
+  answer: Answer,
+  { inlineRows, chunkRows }: Sizes,
+): { inline: readonly (readonly Cell[])[]; chunks: readonly Part[]; total: number } {
   if (answer.made !== undefined) return { inline: [], chunks: answer.made.chunks, total: answer.made.total };
   const { rows, columns } = answer;
   if (rows.length <= inlineRows) return { inline: rows, chunks: [], total: rows.length };

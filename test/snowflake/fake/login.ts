@@ -31,7 +31,8 @@ const wrongJwt: Refusal = { code: '390144', message: 'JWT token is invalid. [5a9
 
 /** Null = the log-in is good. */
 export function refusalOf(data: LoginData, account: string, credentials: Credentials): Refusal | null {
-  if ((data.ACCOUNT_NAME ?? '').toUpperCase() !== account) return { code: '390201', message: 'The requested account does not exist or is not authorized.' };
+  if ((data.ACCOUNT_NAME ?? '').toUpperCase() !== account)
+    return { code: '390201', message: 'The requested account does not exist or is not authorized.' };
   const token = data.TOKEN ?? '';
   switch ((data.AUTHENTICATOR ?? 'SNOWFLAKE').toUpperCase()) {
     case 'SNOWFLAKE_JWT':
@@ -48,7 +49,9 @@ export function refusalOf(data: LoginData, account: string, credentials: Credent
 
 /** `SHA256:` and the digest of the key, as ALTER USER shows it. */
 export function fingerprintOf(key: KeyObject): string {
-  return `SHA256:${createHash('sha256').update(createPublicKey(key.export({ format: 'pem', type: 'spki' })).export({ format: 'der', type: 'spki' })).digest('base64')}`;
+  return `SHA256:${createHash('sha256')
+    .update(createPublicKey(key.export({ format: 'pem', type: 'spki' })).export({ format: 'der', type: 'spki' }))
+    .digest('base64')}`;
 }
 
 function isGoodJwt(token: string, account: string, { user, publicKey }: Credentials): boolean {

@@ -20,7 +20,13 @@ interface Origin {
 }
 
 /** The columns with their origins. */
-export async function withOrigins(columns: readonly Column[], text: string, rowCount: number, data: AccountData, schema: string): Promise<Column[]> {
+export async function withOrigins(
+  columns: readonly Column[],
+  text: string,
+  rowCount: number,
+  data: AccountData,
+  schema: string,
+): Promise<Column[]> {
   const tokens = meaningful(tokensOf(text));
   if (!isWord(tokens[0], 'SELECT')) return [...columns];
   if (/\(\s*SELECT[\s\S]*ROW_NUMBER/i.test(text)) return columns.map((column) => ({ ...column, table: 'SYS$_VIEW_36' }));
@@ -72,7 +78,7 @@ const enders = new Set(['WHERE', 'ORDER', 'LIMIT', 'QUALIFY', 'HAVING', 'FETCH',
 /** Null = something else than names of relations. */
 async function sourcesOf(tokens: readonly Token[], data: AccountData, schema: string): Promise<Source[] | null> {
   const sources: Source[] = [];
-  for (let index = 0; index < tokens.length; ) {
+  for (let index = 0; index < tokens.length;) {
     const path: string[] = [];
     for (; index < tokens.length; index += 2) {
       const token = tokens[index];
@@ -87,7 +93,13 @@ async function sourcesOf(tokens: readonly Token[], data: AccountData, schema: st
     let alias = table;
     if (isWord(tokens[index], 'AS')) index += 1;
     const next = tokens[index];
-    if (next !== undefined && (next.kind === 'quoted' || (next.kind === 'word' && !/^(?:JOIN|INNER|LEFT|RIGHT|FULL|CROSS|ON|USING|NATURAL|AT|SAMPLE|TABLESAMPLE)$/i.test(next.text) && !enders.has(next.text.toUpperCase())))) {
+    if (
+      next !== undefined &&
+      (next.kind === 'quoted' ||
+        (next.kind === 'word' &&
+          !/^(?:JOIN|INNER|LEFT|RIGHT|FULL|CROSS|ON|USING|NATURAL|AT|SAMPLE|TABLESAMPLE)$/i.test(next.text) &&
+          !enders.has(next.text.toUpperCase())))
+    ) {
       alias = nameOf(next);
       index += 1;
     }
@@ -134,8 +146,14 @@ export function labelsOf(text: string): (string | null)[] {
     const [last, before] = [item.at(-1), item.at(-2)];
     const isName = last?.kind === 'quoted' || (last?.kind === 'word' && !/^(?:END|NULL|TRUE|FALSE)$/i.test(last.text));
     const isBehindName = before === undefined || before.text === '.' || before.text === ')' || before.kind !== 'op';
-    const isNamed = isName && isBehindName && !(before?.kind === 'word' && /^(?:IS|NOT|AND|OR|LIKE|THEN|ELSE|WHEN|CASE|IN|DISTINCT|BY)$/i.test(before.text));
+    const isNamed =
+      isName &&
+      isBehindName &&
+      !(before?.kind === 'word' && /^(?:IS|NOT|AND|OR|LIKE|THEN|ELSE|WHEN|CASE|IN|DISTINCT|BY)$/i.test(before.text));
     if (isNamed && last !== undefined) return nameOf(last);
-    return item.map((token, index) => (index > 0 && token.kind !== 'op' && item[index - 1]?.kind !== 'op' ? ` ${token.text}` : token.text)).join('').toUpperCase();
+    return item
+      .map((token, index) => (index > 0 && token.kind !== 'op' && item[index - 1]?.kind !== 'op' ? ` ${token.text}` : token.text))
+      .join('')
+      .toUpperCase();
   });
 }

@@ -42,7 +42,18 @@ export interface Rows {
 const textLength = 16_777_216;
 
 export function columnOf(name: string, type: SnowflakeType, more: Partial<Column> = {}): Column {
-  const blank = { name, type, nullable: true, precision: null, scale: null, length: null, byteLength: null, database: '', schema: '', table: '' };
+  const blank = {
+    name,
+    type,
+    nullable: true,
+    precision: null,
+    scale: null,
+    length: null,
+    byteLength: null,
+    database: '',
+    schema: '',
+    table: '',
+  };
   if (type === 'fixed') return { ...blank, precision: 38, scale: 0, ...more };
   if (type === 'text') return { ...blank, length: textLength, byteLength: textLength, ...more };
   if (type === 'binary') return { ...blank, length: 8_388_608, byteLength: 8_388_608, ...more };
@@ -66,7 +77,8 @@ export const rowtypeOf = (column: Column): Record<string, unknown> => ({
 });
 
 /** A label as Snowflake makes it of an expression: the text in capitals. */
-const labelOf = (name: string): string => (/^[\p{L}_$][\p{L}\p{N}_$]*$/u.test(name) ? name : name.replaceAll('"', '').replace('count_star()', 'COUNT(*)').toUpperCase());
+const labelOf = (name: string): string =>
+  /^[\p{L}_$][\p{L}\p{N}_$]*$/u.test(name) ? name : name.replaceAll('"', '').replace('count_star()', 'COUNT(*)').toUpperCase();
 
 /** Of the answer's column. `labels` are the true ones where known. */
 export function columnsOf(result: DuckDBResult, labels: readonly (string | null)[] = []): Column[] {
@@ -135,7 +147,9 @@ function cellOf(value: unknown, column: Column): Cell {
     case 'timestamp_tz':
       return `${seconds(given.micros ?? 0n, column.scale ?? 9)} 1440`;
     case 'binary':
-      return Buffer.from(given.bytes ?? []).toString('hex').toUpperCase();
+      return Buffer.from(given.bytes ?? [])
+        .toString('hex')
+        .toUpperCase();
     case 'real':
       return typeof value === 'number' ? realText(value) : String(value);
     default:

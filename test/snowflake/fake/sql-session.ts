@@ -7,7 +7,7 @@ import { type Scope, toDuckdb } from './dialect.ts';
 import { SnowflakeFault, cancelled, faultOf } from './errors.ts';
 import { labelsOf, withOrigins } from './origins.ts';
 import { type Column, type Rows, cellSql, cellsOf, columnOf, columnsOf, duckType } from './rows.ts';
-import { type Token, literal, meaningful, nameOf, quoted, stringValue, textOf, tokensOf } from './tokens.ts';
+import { type Token, literal, meaningful, nameOf, quoted, stringValue, tokensOf } from './tokens.ts';
 
 /** What a statement gives. */
 export interface Answer extends Rows {
@@ -108,7 +108,8 @@ export class SqlSession {
       case 'START':
       case 'COMMIT':
       case 'ROLLBACK':
-        if (words.length > 3) throw new SnowflakeFault('001003', '42000', `SQL compilation error:\nsyntax error line 1 at position 0 unexpected '${second}'.`);
+        if (words.length > 3)
+          throw new SnowflakeFault('001003', '42000', `SQL compilation error:\nsyntax error line 1 at position 0 unexpected '${second}'.`);
         return await this.#transaction(first, describeOnly);
       case 'SHOW':
         return await this.#show(words, tokens);
@@ -158,11 +159,23 @@ export class SqlSession {
   }
 
   /** `first ->> second`, where `$1` of the second is the result of the first. */
-  async #piped(tokens: readonly Token[], arrow: number, binds: readonly Bind[], describeOnly: boolean, signal: AbortSignal): Promise<Answer> {
-    const spaced = (part: readonly Token[]): string => part.map(({ text }) => text).join(' ').replaceAll(/ ?\. ?/g, '.');
+  async #piped(
+    tokens: readonly Token[],
+    arrow: number,
+    binds: readonly Bind[],
+    describeOnly: boolean,
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    const spaced = (part: readonly Token[]): string =>
+      part
+        .map(({ text }) => text)
+        .join(' ')
+        .replaceAll(/ ?\. ?/g, '.');
     const before = await this.#run(spaced(tokens.slice(0, arrow)), binds, false, signal);
     const relation = await this.#relationOf(before);
-    const rest = tokens.slice(arrow + 1).map((token): Token => (token.kind === 'variable' && token.text === '$1' ? { kind: 'word', text: relation } : token));
+    const rest = tokens
+      .slice(arrow + 1)
+      .map((token): Token => (token.kind === 'variable' && token.text === '$1' ? { kind: 'word', text: relation } : token));
     return await this.#run(spaced(rest), binds, describeOnly, signal);
   }
 
@@ -170,9 +183,13 @@ export class SqlSession {
   async #relationOf({ columns, rows }: Rows): Promise<string> {
     this.#results += 1;
     const name = `RESULT_${this.#results}`;
-    await this.#connection.run(`CREATE TEMP TABLE ${name} (${columns.map((column) => `${quoted(column.name)} ${duckType(column)}`).join(', ')})`);
+    await this.#connection.run(
+      `CREATE TEMP TABLE ${name} (${columns.map((column) => `${quoted(column.name)} ${duckType(column)}`).join(', ')})`,
+    );
     for (let start = 0; start < rows.length; start += 500) {
-      const values = rows.slice(start, start + 500).map((row) => `(${row.map((cell, index) => cellSql(cell, columns[index] as Column)).join(', ')})`);
+      const values = rows
+        .slice(start, start + 500)
+        .map((row) => `(${row.map((cell, index) => cellSql(cell, columns[index] as Column)).join(', ')})`);
       await this.#connection.run(`INSERT INTO ${name} VALUES ${values.join(', ')}`);
     }
     return name;
@@ -194,7 +211,13 @@ export class SqlSession {
   }
 
   async #dml(verb: string, text: string, binds: readonly Bind[], describeOnly: boolean): Promise<Answer> {
-    const names = { INSERT: ['number of rows inserted'], UPDATE: ['number of rows updated', 'number of multi-joined rows updated'], DELETE: ['number of rows deleted'], MERGE: ['number of rows inserted', 'number of rows updated'] }[verb] ?? [];
+    const names =
+      {
+        INSERT: ['number of rows inserted'],
+        UPDATE: ['number of rows updated', 'number of multi-joined rows updated'],
+        DELETE: ['number of rows deleted'],
+        MERGE: ['number of rows inserted', 'number of rows updated'],
+      }[verb] ?? [];
     const typeIds: Readonly<Record<string, number>> = { INSERT: 12_544, UPDATE: 12_800, DELETE: 13_056, MERGE: 13_312 };
     const columns = names.map((name) => columnOf(name, 'fixed', { precision: 19, nullable: false }));
     const made = await this.#duckdb(text.replace(/^(\s*INSERT\s+)OVERWRITE\s+/i, '$1'), binds);
@@ -212,13 +235,21 @@ export class SqlSession {
     // Snowflake ends the transaction before it changes the schema.
     if (this.#isInTransaction) await this.#transaction('COMMIT', false);
     const isTemporary = words.slice(1, 5).some((word) => word === 'TEMPORARY' || word === 'TEMP' || word === 'VOLATILE');
-    const kindAt = words.findIndex((word) => /^(?:TABLE|VIEW|SCHEMA|DATABASE|STREAM|STAGE|SEQUENCE|FUNCTION|PROCEDURE|TASK|PIPE|USER|ROLE|WAREHOUSE|COLUMN)$/.test(word));
+    const kindAt = words.findIndex((word) =>
+      /^(?:TABLE|VIEW|SCHEMA|DATABASE|STREAM|STAGE|SEQUENCE|FUNCTION|PROCEDURE|TASK|PIPE|USER|ROLE|WAREHOUSE|COLUMN)$/.test(word),
+    );
     const kind = words[kindAt] ?? 'TABLE';
     const name = nameAfter(text, kind);
-    if (['COMMENT', 'UNDROP'].includes(words[0] ?? '') || !['TABLE', 'VIEW', 'SCHEMA', 'SEQUENCE'].includes(kind)) return status('Statement executed successfully.');
-    let sql = text.replace(/^(\s*CREATE\s+(?:OR\s+REPLACE\s+)?)(?:(?:LOCAL|GLOBAL)\s+)?(?:TEMPORARY|TEMP|VOLATILE)\s+TABLE\s+((?:IF\s+NOT\s+EXISTS\s+)?)(?:[\w"]+\.)*([\w"]+)/i, '$1TEMP TABLE $2$3');
+    if (['COMMENT', 'UNDROP'].includes(words[0] ?? '') || !['TABLE', 'VIEW', 'SCHEMA', 'SEQUENCE'].includes(kind))
+      return status('Statement executed successfully.');
+    let sql = text.replace(
+      /^(\s*CREATE\s+(?:OR\s+REPLACE\s+)?)(?:(?:LOCAL|GLOBAL)\s+)?(?:TEMPORARY|TEMP|VOLATILE)\s+TABLE\s+((?:IF\s+NOT\s+EXISTS\s+)?)(?:[\w"]+\.)*([\w"]+)/i,
+      '$1TEMP TABLE $2$3',
+    );
     sql = sql.replace(/\bTRANSIENT\s+/i, '').replace(/^(\s*CREATE\s+(?:OR\s+REPLACE\s+)?)(?:SECURE|MATERIALIZED|RECURSIVE)\s+/i, '$1');
-    sql = sql.replace(/\bCLONE\s+([\w".]+)[\s\S]*$/i, 'AS SELECT * FROM $1').replace(/\bLIKE\s+([\w".]+)\s*$/i, 'AS SELECT * FROM $1 LIMIT 0');
+    sql = sql
+      .replace(/\bCLONE\s+([\w".]+)[\s\S]*$/i, 'AS SELECT * FROM $1')
+      .replace(/\bLIKE\s+([\w".]+)\s*$/i, 'AS SELECT * FROM $1 LIMIT 0');
     if (isTemporary) this.#temporary.add(name);
     else if (words[0] === 'CREATE') this.#host.data.declared(text, this.schema ?? 'PUBLIC');
     await this.#connection.run((await this.#duckdb(sql, [])).text);
@@ -240,7 +271,10 @@ export class SqlSession {
     if (describeOnly) return status('');
     const word = tokens[1]?.kind === 'word' ? tokens[1].text.toUpperCase() : '';
     const isTyped = ['DATABASE', 'SCHEMA', 'WAREHOUSE', 'ROLE', 'SECONDARY'].includes(word) && tokens.length > 2;
-    const names = tokens.slice(isTyped ? 2 : 1).filter(({ kind }) => kind !== 'op').map(nameOf);
+    const names = tokens
+      .slice(isTyped ? 2 : 1)
+      .filter(({ kind }) => kind !== 'op')
+      .map(nameOf);
     const [one = '', two] = names;
     if (word === 'WAREHOUSE' && isTyped) this.warehouse = one;
     else if (word === 'ROLE' && isTyped) this.role = one;
@@ -276,9 +310,18 @@ export class SqlSession {
     const name = nameOf(tokens[1] as Token);
     if (tokens[0]?.text.toUpperCase() === 'UNSET') this.#variables.delete(name);
     else {
-      const made = await this.#duckdb(`SELECT ${tokens.slice(3).map(({ text }) => text).join(' ')}`, []);
+      const made = await this.#duckdb(
+        `SELECT ${tokens
+          .slice(3)
+          .map(({ text }) => text)
+          .join(' ')}`,
+        [],
+      );
       const value = (await this.#connection.runAndReadAll(made.text)).getRows()[0]?.[0];
-      this.#variables.set(name, value === null || value === undefined ? 'NULL' : typeof value === 'number' ? String(value) : literal(String(value)));
+      this.#variables.set(
+        name,
+        value === null || value === undefined ? 'NULL' : typeof value === 'number' ? String(value) : literal(String(value)),
+      );
     }
     return status('Statement executed successfully.');
   }
@@ -289,8 +332,13 @@ export class SqlSession {
     const filter = (column: string): string => (like === undefined ? '' : ` AND ${column} ILIKE ${literal(stringValue(like.text))}`);
     const what = words.find((word, index) => index > 0 && !['TERSE'].includes(word)) ?? '';
     if (what === 'PARAMETERS') {
-      const rows = [...this.parameters].filter(([key]) => like === undefined || key === stringValue(like.text).toUpperCase()).map(([key, value]) => [key, value, '', 'SESSION', '']);
-      return query(['key', 'value', 'default', 'level', 'description'].map((name) => columnOf(name, 'text')), rows);
+      const rows = [...this.parameters]
+        .filter(([key]) => like === undefined || key === stringValue(like.text).toUpperCase())
+        .map(([key, value]) => [key, value, '', 'SESSION', '']);
+      return query(
+        ['key', 'value', 'default', 'level', 'description'].map((name) => columnOf(name, 'text')),
+        rows,
+      );
     }
     const texts: Readonly<Record<string, string>> = {
       TABLES: `SELECT CREATED AS "created_on", TABLE_NAME AS "name", TABLE_CATALOG AS "database_name", TABLE_SCHEMA AS "schema_name", TABLE_TYPE AS "kind" FROM SNOWFLAKE_META.INFO.TABLES WHERE TABLE_TYPE = 'BASE TABLE'${filter('TABLE_NAME')}`,
@@ -309,10 +357,17 @@ export class SqlSession {
 
   async #describe(tokens: readonly Token[]): Promise<Answer> {
     await this.#host.data.describe();
-    const names = tokens.slice(1).filter(({ kind }) => kind !== 'op').map(nameOf).filter((name) => name !== 'TABLE' && name !== 'VIEW');
+    const names = tokens
+      .slice(1)
+      .filter(({ kind }) => kind !== 'op')
+      .map(nameOf)
+      .filter((name) => name !== 'TABLE' && name !== 'VIEW');
     const [table = '', schema = this.schema ?? 'PUBLIC'] = names.toReversed();
-    const result = await this.#connection.run(`SELECT COLUMN_NAME AS "name", DATA_TYPE AS "type", 'COLUMN' AS "kind", IS_NULLABLE AS "null?" FROM SNOWFLAKE_META.INFO.COLUMNS WHERE TABLE_SCHEMA = ${literal(schema)} AND TABLE_NAME = ${literal(table)} ORDER BY ORDINAL_POSITION`);
-    if (result.rowCount === 0) throw new SnowflakeFault('002003', '42S02', `SQL compilation error:\nObject '${table}' does not exist or not authorized.`);
+    const result = await this.#connection.run(
+      `SELECT COLUMN_NAME AS "name", DATA_TYPE AS "type", 'COLUMN' AS "kind", IS_NULLABLE AS "null?" FROM SNOWFLAKE_META.INFO.COLUMNS WHERE TABLE_SCHEMA = ${literal(schema)} AND TABLE_NAME = ${literal(table)} ORDER BY ORDINAL_POSITION`,
+    );
+    if (result.rowCount === 0)
+      throw new SnowflakeFault('002003', '42S02', `SQL compilation error:\nObject '${table}' does not exist or not authorized.`);
     const columns = columnsOf(result, result.columnNames());
     return query(columns, await cellsOf(result, columns));
   }
@@ -357,7 +412,8 @@ export class SqlSession {
     if (this.schema !== 'PUBLIC') await this.#connection.run(`SET search_path = 'CLINIC.${this.schema},memory.main'`);
     else await this.#connection.run("SET search_path = 'CLINIC.PUBLIC,memory.main'");
     let made = toDuckdb(text, scope);
-    for (const name of this.#temporary) made = made.replaceAll(new RegExp(`(?:"CLINIC"\\s*\\.\\s*)?"(?:PUBLIC|LEGACY|REPORTING)"\\s*\\.\\s*"${name}"`, 'g'), quoted(name));
+    for (const name of this.#temporary)
+      made = made.replaceAll(new RegExp(`(?:"CLINIC"\\s*\\.\\s*)?"(?:PUBLIC|LEGACY|REPORTING)"\\s*\\.\\s*"${name}"`, 'g'), quoted(name));
     return { text: made, binds: asked.size };
   }
 
@@ -370,7 +426,13 @@ export class SqlSession {
   }
 }
 
-const query = (columns: readonly Column[], rows: Rows['rows']): Answer => ({ columns, rows, statementTypeId: 4096, numberOfBinds: 0, isQuery: true });
+const query = (columns: readonly Column[], rows: Rows['rows']): Answer => ({
+  columns,
+  rows,
+  statementTypeId: 4096,
+  numberOfBinds: 0,
+  isQuery: true,
+});
 
 const status = (text: string): Answer => ({
   columns: [columnOf('status', 'text')],
@@ -382,7 +444,10 @@ const status = (text: string): Answer => ({
 
 /** A name behind a word, in Snowflake's form, without its schema. */
 function nameAfter(text: string, word: string): string {
-  const found = new RegExp(String.raw`\b${word}\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?((?:"[^"]+"|[\w$]+)(?:\s*\.\s*(?:"[^"]+"|[\w$]+))*)`, 'i').exec(text)?.[1] ?? '';
+  const found =
+    new RegExp(String.raw`\b${word}\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?((?:"[^"]+"|[\w$]+)(?:\s*\.\s*(?:"[^"]+"|[\w$]+))*)`, 'i').exec(
+      text,
+    )?.[1] ?? '';
   const [last] = meaningful(tokensOf(found)).toReversed();
   return last === undefined ? '' : nameOf(last);
 }
@@ -435,7 +500,9 @@ function bindSql({ type, value }: Bind): string {
       return /^(?:true|1)$/i.test(value) ? 'TRUE' : 'FALSE';
     // Milliseconds since 1970.
     case 'DATE':
-      return /^-?\d+$/.test(value) ? `(DATE '1970-01-01' + CAST(${Math.floor(Number(value) / 86_400_000)} AS INTEGER))` : `CAST(${text} AS DATE)`;
+      return /^-?\d+$/.test(value)
+        ? `(DATE '1970-01-01' + CAST(${Math.floor(Number(value) / 86_400_000)} AS INTEGER))`
+        : `CAST(${text} AS DATE)`;
     // Nanoseconds.
     case 'TIME':
       return /^\d+$/.test(value) ? `CAST(MAKE_TIMESTAMP(${BigInt(value) / 1000n}) AS TIME)` : `CAST(${text} AS TIME)`;
@@ -456,4 +523,3 @@ function bindSql({ type, value }: Bind): string {
       return text;
   }
 }
-

@@ -63,7 +63,8 @@ export class Storage {
     if (stored.expiresAtMs < Date.now()) return reply(403, 'AccessDenied');
     // WHY: tokens of the account never go to the storage; S3 refuses two ways of signing.
     if (request.headers.authorization !== undefined) return reply(400, 'InvalidArgument');
-    for (const [name, value] of Object.entries(stored.headers)) if (request.headers[name.toLowerCase()] !== value) return reply(400, 'InvalidRequest');
+    for (const [name, value] of Object.entries(stored.headers))
+      if (request.headers[name.toLowerCase()] !== value) return reply(400, 'InvalidRequest');
     this.fetches.push({ id, status: 200, userAgent: request.headers['user-agent'] ?? '' });
     response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-encoding': 'gzip' }).end(stored.body());
   }

@@ -42,7 +42,7 @@ export const meaningful = (tokens: readonly Token[]): Token[] => tokens.filter((
 /** What a string constant says. */
 export function stringValue(text: string): string {
   if (text.startsWith('$$')) return text.slice(2, -2);
-  return text.slice(1, -1).replaceAll(/''|\\([\s\S])/g, (all, escaped: string | undefined) => {
+  return text.slice(1, -1).replaceAll(/''|\\([\s\S])/g, (_, escaped: string | undefined) => {
     if (escaped === undefined) return "'";
     return ({ n: '\n', t: '\t', r: '\r', '0': '\0', b: '\b' } as Record<string, string>)[escaped] ?? escaped;
   });

@@ -71,7 +71,7 @@ export function FoundList({ type, written, open }: { readonly type: string; read
   return (
     <>
       <p className="quiet small" role="status">
-        {counted(list.length, 'entry', 'entries')} of this type from entry {count(from)} on.
+        {steps > 0 && `${counted(list.length, 'entry', 'entries')} of this type from entry ${count(from)} on.`}
       </p>
       {found.error !== null && <Fault fault={found.error} again={() => void found.refetch()} />}
       <div ref={scroll} className="log-scroll" tabIndex={0} role="group" aria-label="Entries of this type, newest first">

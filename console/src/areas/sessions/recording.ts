@@ -17,7 +17,7 @@ export interface Opening {
   readonly identity: Secret;
 }
 
-type Item = Answer<'GET /v1/sessions/{id}/recording'>['items'][number];
+type Item = Answer<'POST /v1/sessions/{id}/recording'>['items'][number];
 
 /** The line of an identity file as age-keygen writes it; null = there is none. */
 export function identityIn(text: string): Secret | null {
@@ -30,9 +30,9 @@ export async function openRecording(opening: Opening, onProgress: (payloads: num
   const frames: Frame[] = [];
   let opened = 0;
   for (let after: number | null = -1; after !== null;) {
-    const { items, next }: Answer<'GET /v1/sessions/{id}/recording'> = await call('GET /v1/sessions/{id}/recording', {
+    const { items, next }: Answer<'POST /v1/sessions/{id}/recording'> = await call('POST /v1/sessions/{id}/recording', {
       path: { id: opening.session },
-      query: { purpose: opening.purpose, after, unseal: opening.unseal },
+      body: { purpose: opening.purpose, after, unseal: opening.unseal },
       signal,
     });
     for (const item of items) {

@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { type ErrorCode, SallyportError } from '../../../core/error.ts';
 import type { Stepped, TransformOptions } from './transform.ts';
 import type { FromWorker, ToWorker } from './worker-messages.ts';
-import { resultWorkerSource } from './worker-source.ts';
+import { threadSource } from './worker-source.ts';
 
 /** What a thread may carry, and what each format weighs: an Arrow batch is held whole. */
 const CAPACITY = 16;
@@ -42,7 +42,7 @@ export class ResultPool {
   readonly #waiting: Waiting[] = [];
   #isClosed = false;
 
-  constructor(workers: number, source: typeof resultWorkerSource = resultWorkerSource) {
+  constructor(workers: number, source: typeof threadSource = threadSource) {
     this.#threads = Array.from({ length: workers }, () => new Thread(source));
   }
 
@@ -112,9 +112,9 @@ class Thread {
   #calls = 0;
   #transforms = 0;
   #isOver = false;
-  readonly #source: typeof resultWorkerSource;
+  readonly #source: typeof threadSource;
 
-  constructor(source: typeof resultWorkerSource) {
+  constructor(source: typeof threadSource) {
     this.#source = source;
   }
 

@@ -3,6 +3,7 @@
 // connection is cut, and no client takes what it has for the whole.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { isLoopback } from '../../../core/address.ts';
 import { SallyportError } from '../../../core/error.ts';
 import { type ChunkSource, readable } from './chunk-source.ts';
 import type { ChunkStore, StoredChunk } from './chunk-store.ts';
@@ -57,24 +58,32 @@ async function send(deps: ServeDeps, chunk: StoredChunk, response: ServerRespons
   const { maxRowBytes, maxMessageBytes } = deps;
   const wanted = { rows: 0, bytes: 0 };
   const plan = sentPlan(chunk.plan);
+  // Zipping costs more than all the rest, and on the way to this machine itself it gains nothing. Drivers look at the first bytes.
+  const output = isLoopback(response.req.socket.remoteAddress ?? '') ? 'plain' : 'gzip';
   // First the place, then the storage: it does not like to wait.
-  const transform = await deps.pool.open({ plan, format, output: 'gzip', rowCount, wanted, maxRowBytes, maxMessageBytes }, 'chunk', signal);
+  const transform = await deps.pool.open({ plan, format, output, rowCount, wanted, maxRowBytes, maxMessageBytes }, 'chunk', signal);
   try {
     const body = await opened(deps, chunk, response, signal);
     if (body === null) return;
-    await mask(body, transform, response, signal);
+    await mask(body, transform, output, response, signal);
   } finally {
     transform.close();
   }
 }
 
-async function mask(body: IncomingMessage, transform: RemoteTransform, response: ServerResponse, signal: AbortSignal): Promise<void> {
+async function mask(
+  body: IncomingMessage,
+  transform: RemoteTransform,
+  output: 'gzip' | 'plain',
+  response: ServerResponse,
+  signal: AbortSignal,
+): Promise<void> {
   const step = async (bytes: Uint8Array | null): Promise<void> => {
-    const { output } = await transform.step(bytes);
+    const masked = (await transform.step(bytes)).output;
     signal.throwIfAborted();
-    if (output.length === 0) return;
-    if (!response.headersSent) response.writeHead(200, headOf('gzip'));
-    await written(response, output, signal);
+    if (masked.length === 0) return;
+    if (!response.headersSent) response.writeHead(200, headOf(output === 'gzip' ? output : null));
+    await written(response, masked, signal);
   };
   for await (const piece of readable(body, signal)) {
     for (let at = 0; at < piece.length; at += STEP_BYTES) await step(piece.subarray(at, at + STEP_BYTES));
