@@ -5,10 +5,22 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { planSnowflake } from './plan.ts';
 import { type Asked, brief, contextOf, parsers, planOf } from './testing.ts';
-import type { PlanContext } from './types.ts';
+import type { PlanContext, SnowflakeColumn, SnowflakeRelation } from './types.ts';
 
 const masks = { 'phi.ssn': 'token' } as const;
 const token = [{ type: 'TEXT', value: 'tok_x_1' }];
+
+const column = (name: string): SnowflakeColumn => ({ name, type: 'TEXT', isNullable: true });
+const own = (name: string, ...columns: readonly string[]): SnowflakeRelation => ({
+  database: 'OTHER',
+  schema: 'PUBLIC',
+  name,
+  kind: 'table',
+  columns: columns.map(column),
+  definition: null,
+});
+const IN_OTHER = { session: { database: 'OTHER', own: new Map([['OTHER.PUBLIC.THINGS', own('THINGS', 'SSN')]]) } };
+const IN_OTHER_OWN = { session: { database: 'OTHER', own: new Map([['OTHER.PUBLIC.PATIENTS', own('PATIENTS', 'LABEL')]]) } };
 
 const CASES: readonly (readonly [string, string, Asked?])[] = [
   // A quoted "$2" is a name; a bare one a place.
@@ -76,6 +88,17 @@ const CASES: readonly (readonly [string, string, Asked?])[] = [
   // Functions that Snowflake does not have could be anybody's; a backslash in ILIKE is read in two ways.
   ['select case_(city) from clinics', 'function: CASE_'],
   [String.raw`select * ilike '\\_sn' from patients`, 'node-kind: * ILIKE with a backslash'],
+  // Names that the policy protects, in whatever database: values put there would be shown as tokens, and be compared with everybody's.
+  ["create table other.public.patients as select '123' as ssn", 'token: values under a name that is of phi.ssn'],
+  ["create view other.public.patients as select '123' as ssn", 'token: values under a name that is of phi.ssn'],
+  ["create table other.public.patients (id int, ssn text default '123')", 'token: values under a name that is of phi.ssn'],
+  [
+    "create table other.public.patients (id int, ssn text); insert into other.public.patients values (1, '123')",
+    'relation: OTHER.PUBLIC.PATIENTS',
+  ],
+  ['alter table things rename to other.public.patients', 'token: values under a name that is of phi.ssn', IN_OTHER],
+  ['alter table patients rename column label to ssn', 'token: values under a name that is of phi.ssn', IN_OTHER_OWN],
+  ["alter table patients add column ssn text default '123'", 'token: values under a name that is of phi.ssn', IN_OTHER_OWN],
 ];
 
 for (const [text, expected, asked = {}] of CASES) {
@@ -94,6 +117,11 @@ const USUAL: readonly string[] = [
   'create table if not exists clinics (id int); select city from clinics',
   'select * from (select * from clinics at(offset => -60))',
   'alter table patients drop column notes',
+  'create table other.public.patients (id int, ssn text)',
+  'create table other.public.people as select id, label as ssn from other.public.things',
+  "create temporary table other.public.patients (ssn text); insert into other.public.patients values ('1'); select ssn from other.public.patients",
+  'alter table clinics rename to places',
+  "alter table clinics add column zip text default '0'",
   "select count(*) as n from patients where ssn = 'tok_x_1'",
   "select (select count(*) from patients where ssn = 'tok_x_1') as n",
 ];

@@ -7,6 +7,7 @@ import { addedColumns } from './column-definitions.ts';
 import { classesOf, isPlain } from './names.ts';
 import { kindRefused, part, type Part, refused } from './part.ts';
 import { type Planning, planTree } from './planning.ts';
+import { classesNamed, comparableClass, plainValues } from './patterns.ts';
 import { findRelation, qualifiedName, qualify } from './relations.ts';
 import { Reader, type StatementText, wordAt } from './statement-text.ts';
 import type { PlanContext, SessionChange, SnowflakeRelation } from './types.ts';
@@ -215,7 +216,10 @@ export function planAlter(statement: StatementText, planning: Planning): Part {
   return onRelation(verb, name, context, mayMiss, () => ({ effects: ['ddl'], changes: [CATALOGUE, ...ownChange(found, change, context)] }));
 }
 
-type Alteration = 'other' | { readonly add: NonNullable<SnowflakeRelation['columns']> } | { readonly rename: readonly string[] };
+type Alteration =
+  | 'other'
+  | { readonly add: NonNullable<SnowflakeRelation['columns']>; readonly isNamed?: boolean }
+  | { readonly rename: readonly string[] };
 
 const MOVES: Unknown = {
   code: 'write-of-protected',
@@ -242,18 +246,30 @@ function alteration(reader: Reader, found: SnowflakeRelation | undefined, contex
     const name = reader.name();
     const target = name === null ? null : qualify(name, context);
     if (target === null || !reader.isAtEnd) return null;
-    return isFree ? { rename: target } : MOVES;
+    const names = (found?.columns ?? []).map((each) => each.name);
+    const comparable = comparableClass(target, names, context);
+    return !isFree ? MOVES : comparable === undefined ? { rename: target } : plainValues(comparable);
   }
   if (reader.take('RENAME', 'COLUMN')) {
     const from = reader.name(1);
-    const isForm = from !== null && reader.take('TO') && reader.name(1) !== null && reader.isAtEnd;
-    return !isForm ? null : isFree ? 'other' : MOVES;
+    const to = from !== null && reader.take('TO') ? reader.name(1) : null;
+    if (to === null || !reader.isAtEnd) return null;
+    if (found === undefined || !isFree) return MOVES;
+    const comparable = comparableClass([found.database, found.schema, found.name], to, context);
+    return comparable === undefined ? 'other' : plainValues(comparable);
   }
   if (reader.take('ADD')) {
     reader.take('COLUMN');
     reader.take('IF', 'NOT', 'EXISTS');
+    const hasDefault = reader.rest().includes('DEFAULT');
     const columns = addedColumns(reader);
-    return columns === null ? null : { add: columns };
+    if (columns === null || found === undefined) return columns === null ? null : { add: columns };
+    const names = columns.map((each) => each.name);
+    const path = [found.database, found.schema, found.name] as const;
+    const comparable = hasDefault ? comparableClass(path, names, context) : undefined;
+    if (comparable !== undefined) return plainValues(comparable);
+    const isNamed = names.some((name) => classesNamed(path, name, context.rules).length > 0);
+    return isNamed ? { add: columns, isNamed } : { add: columns };
   }
   if (reader.take('DROP')) {
     reader.take('COLUMN');
@@ -272,9 +288,12 @@ function alteration(reader: Reader, found: SnowflakeRelation | undefined, contex
 }
 
 /** An own table of the session is known by what its statements said. */
-function ownChange(found: SnowflakeRelation | undefined, change: Alteration, { session }: PlanContext): SessionChange[] {
+function ownChange(found: SnowflakeRelation | undefined, change: Alteration, { session, catalogue }: PlanContext): SessionChange[] {
   if (found === undefined || session.own.get(qualifiedName(found)) === undefined) return [];
   const dropped: SessionChange = { kind: 'drop', name: qualifiedName(found) };
+  const isInCatalogue = catalogue.relation(found.database, found.schema, found.name) !== undefined;
+  // The policy protects what is added, by its name: the catalogue will tell.
+  if (change !== 'other' && 'add' in change && change.isNamed === true && isInCatalogue) return [dropped];
   if (change === 'other') return [{ kind: 'create', relation: { ...found, columns: null } }];
   if ('add' in change)
     return [{ kind: 'create', relation: { ...found, columns: found.columns === null ? null : [...found.columns, ...change.add] } }];

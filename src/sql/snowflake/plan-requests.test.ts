@@ -23,7 +23,10 @@ const again = { session: { result: (id: string) => RESULTS[id], lastQueryId: ID 
 test('dates of a class move together unless the policy names whose they are', () => {
   const shiftOf = (hasSubject: boolean): unknown => {
     const asked = { masks: { 'phi.born': 'date-shift' }, withSubject: hasSubject ? ['phi.born'] : [] } as const;
-    return planOf('select born, upper(born::varchar) from patients', asked).statements[0]?.outputs?.map((each) => [each.mask, each.subjectOutput]);
+    return planOf('select born, upper(born::varchar) from patients', asked).statements[0]?.outputs?.map((each) => [
+      each.mask,
+      each.subjectOutput,
+    ]);
   };
   assert.deepEqual(shiftOf(false), [
     ['date-shift', 'class'],

@@ -101,6 +101,8 @@ function columnsOf(leaf: Leaf, name: string): readonly Taint[] {
   // In quotes it is a name, which may be that of another column.
   const placed = position === null ? undefined : leaf.columns[Number(position[1]) - 1];
   const isPlain = PLAIN.test(name);
-  const named = leaf.columns.filter((each) => each === placed || each.name === name || each.maybe === name || (each.name === null && !isPlain));
+  const named = leaf.columns.filter(
+    (each) => each === placed || each.name === name || each.maybe === name || (each.name === null && !isPlain),
+  );
   return named.map((each) => each.value);
 }

@@ -1,6 +1,7 @@
 // CREATE TABLE and CREATE VIEW: whatever is made from protected columns would show them without their class.
 
 import { isEmpty, list, node, nodeKind, tagged } from './nodes.ts';
+import { classesNamed, comparableClass, plainValues } from './patterns.ts';
 import { findRelation, mustFind, qualifiedName, qualify, readColumns } from './relations.ts';
 import { type Column, Scope } from './scope.ts';
 import type { SnowflakeColumn, SnowflakeRelation } from './types.ts';
@@ -26,11 +27,15 @@ export function readCreateTable(tree: unknown, walker: Walker): void {
   const fields = node(tree, 'CreateTable');
   if (fields['external'] === true) throw nodeKind('CREATE EXTERNAL TABLE');
   const made = created(fields['name'], fields['if_not_exists'] === true, walker);
+  const options = list(fields['columns']).flatMap((each) => list(node(each, 'ColumnDef')['options']));
+  const hasDefaults = options.some((each) => tagged(node(each, 'ColumnOption')['option'], 'column option')[0] === 'Default');
   const defined = list(fields['columns']).map((each) => readColumn(each, walker));
   const read = source(fields, made.path.join('.'), walker);
   if (!isEmpty(fields['cluster_by'])) readClusters(fields['cluster_by'], read ?? defined, walker);
   const columns = read === null ? defined : defined.length === 0 ? read : renamed(read, defined);
-  announce(made, fields['dynamic'] === true ? 'dynamic' : 'table', columns, walker);
+  const isFilled = hasDefaults || !isEmpty(fields['query']) || !isEmpty(fields['clone']);
+  const isNamed = fields['temporary'] !== true && namesProtected(made, columns, isFilled, walker);
+  announce(made, fields['dynamic'] === true ? 'dynamic' : 'table', isNamed ? null : columns, walker);
 }
 
 /** @returns its columns, of a query or another table; null = those that are defined. */
@@ -106,7 +111,7 @@ function readClusters(tree: unknown, columns: readonly SnowflakeColumn[], walker
 }
 
 export function readCreateView(tree: unknown, walker: Walker): void {
-  const { name, columns: named, query, cluster_by: clusters, if_not_exists: keeps } = node(tree, 'CreateView');
+  const { name, columns: named, query, cluster_by: clusters, if_not_exists: keeps, temporary: isTemporary } = node(tree, 'CreateView');
   if (list(clusters).length > 0) throw nodeKind('CreateView.cluster_by');
   const made = created(name, keeps === true, walker);
   const rows = walker.inSchema(made.path).query(query, null, 'inner');
@@ -122,12 +127,9 @@ export function readCreateView(tree: unknown, walker: Walker): void {
       remedy: 'Make the view without conditions on protected columns.',
     });
   }
-  announce(
-    made,
-    'view',
-    columnsOf(rows).map((each, index) => ({ ...each, name: aliases[index] ?? each.name })),
-    walker,
-  );
+  const columns = columnsOf(rows).map((each, index) => ({ ...each, name: aliases[index] ?? each.name }));
+  const isNamed = isTemporary !== true && namesProtected(made, columns, true, walker);
+  announce(made, 'view', isNamed ? null : columns, walker);
 }
 
 interface Created {
@@ -162,9 +164,26 @@ function created(tree: unknown, keeps: boolean, walker: Walker): Created {
   return { path, isKept: keeps, isKnown: old !== undefined };
 }
 
-function announce({ path, isKept, isKnown }: Created, kind: SnowflakeRelation['kind'], columns: readonly SnowflakeColumn[], walker: Walker): void {
-  if (isKept) {
-    if (!isKnown) walker.findings.changes.push({ kind: 'catalogue' });
+/** The policy protects columns by their names: from the next reading of the catalogue on, some of these are. Temporary ones are in none.
+ *  @param isFilled there are values in it already, or will be without anybody writing them */
+function namesProtected({ path }: Created, columns: readonly SnowflakeColumn[], isFilled: boolean, walker: Walker): boolean {
+  const { context } = walker.env;
+  const names = columns.map((each) => each.name);
+  const comparable = isFilled ? comparableClass(path, names, context) : undefined;
+  if (comparable !== undefined && walker.findings.unknowns.length === 0) walker.findings.refuse(plainValues(comparable));
+  return names.some((name) => classesNamed(path, name, context.rules).some((each) => walker.findings.isHidden(each)));
+}
+
+/** @param columns null = as the catalogue will have them */
+function announce(
+  { path, isKept, isKnown }: Created,
+  kind: SnowflakeRelation['kind'],
+  columns: readonly SnowflakeColumn[] | null,
+  walker: Walker,
+): void {
+  if (isKept || columns === null) {
+    if (!isKept) walker.findings.changes.push({ kind: 'drop', name: path.join('.') });
+    if (!isKept || !isKnown) walker.findings.changes.push({ kind: 'catalogue' });
     return;
   }
   const [database, schema, name] = path;
