@@ -40,6 +40,12 @@ const CASES: readonly (readonly [string, string, Asked?])[] = [
   ['select id, name from patients order by ?', 'protected-use: phi.name in ORDER BY', { binds: [{ type: 'FIXED', value: '2' }] }],
   ['select id, name from patients order by $v', 'protected-use: phi.name in ORDER BY', { session: { variables: new Map([['V', '2']]) } }],
   ['select name from patients group by ?', 'protected-use: phi.name in GROUP BY', { binds: [{ type: 'FIXED', value: '1' }] }],
+  ['select id, name from patients order by 1 + 1', 'protected-use: phi.name in ORDER BY'],
+  ["select id, name from patients order by '2'::int", 'protected-use: phi.name in ORDER BY'],
+  ['select name, count(*) from patients group by 1.0', 'protected-use: phi.name in GROUP BY'],
+  // A token is shown for texts alone: of a date it would be a constant, and groups would tell more.
+  ['select born, count(*) from patients group by born', 'protected-use: phi.born in GROUP BY', { masks: { 'phi.born': 'token' } }],
+  ['select count(distinct born) from patients', 'SELECT read CLINIC.PUBLIC.PATIENTS:r > ?:redact', { masks: { 'phi.born': 'hash' } }],
   // DEFAULT in quotes is a column.
   [
     'update clinics set city = "DEFAULT" from (select ssn as "DEFAULT", id as pid from patients) p where p.pid = clinics.id',

@@ -44,11 +44,12 @@ test('kinds: what is not known to be a table or view is external; without column
     table('E', 'MATERIALIZED VIEW'),
     table('F', 'EVENT TABLE'),
     table('G', 'constructor'),
+    table('H', 'SEMANTIC VIEW'),
   ];
   const definitions = [{ database: 'D', schema: 'S', name: 'C', ddl: 'create or replace view C(X) as select 1;' }];
   const catalogue = buildSnowflakeCatalogue({ databases: ['D'], tables, columns: [], definitions });
-  const kinds = ['A', 'B', 'C', 'E', 'F', 'G'].map((name) => catalogue.relation('D', 'S', name)?.kind);
-  assert.deepEqual(kinds, ['table', 'dynamic', 'view', 'matview', 'external', 'external']);
+  const kinds = ['A', 'B', 'C', 'E', 'F', 'G', 'H'].map((name) => catalogue.relation('D', 'S', name)?.kind);
+  assert.deepEqual(kinds, ['table', 'dynamic', 'view', 'matview', 'external', 'external', 'view']);
   assert.equal(catalogue.relation('D', 'S', 'A')?.columns, null);
   assert.equal(catalogue.relation('D', 'S', 'C')?.definition, 'select 1');
   assert.equal(catalogue.relation('D', 'S', 'E')?.definition, null);

@@ -128,6 +128,8 @@ const KINDS: Readonly<Record<string, RelationKind>> = {
 /** Everything that is not known to be a table or a view of tables is read as an external one: from where, nobody can tell. */
 function kindOf(row: TableRow): RelationKind {
   if (row.IS_DYNAMIC === 'YES') return 'dynamic';
+  // Of whatever kind: it is made from something.
+  if (row.TABLE_TYPE.includes('VIEW') && !Object.hasOwn(KINDS, row.TABLE_TYPE)) return 'view';
   return (Object.hasOwn(KINDS, row.TABLE_TYPE) ? KINDS[row.TABLE_TYPE] : undefined) ?? 'external';
 }
 

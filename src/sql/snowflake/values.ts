@@ -117,7 +117,9 @@ export function shownAs(value: Taint, masks: MaskSet): Shown {
 export function equalityClass(value: Taint, masks: MaskSet): string | null {
   if (value.stored === null) return null;
   const { mask, keyClass } = shownAs(value, masks);
-  return mask === 'token' || mask === 'hash' ? keyClass : null;
+  // Values of other types are shown by a constant.
+  const isShown = value.family === null || value.family === 'text' || (mask === 'hash' && value.family === 'binary');
+  return isShown && (mask === 'token' || mask === 'hash') ? keyClass : null;
 }
 
 const FAMILIES: Readonly<Record<string, Family>> = Object.fromEntries(

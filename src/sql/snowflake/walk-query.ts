@@ -140,8 +140,8 @@ function readOrder(tree: unknown, rows: Rows, scope: Scope | null, walker: Walke
   if (kind !== 'Expressions') throw nodeKind('ORDER BY');
   for (const each of list(held)) {
     const { expr } = node(each, 'OrderByExpr');
-    if (isGiven(expr)) rows.columns.forEach((column) => control(column.value));
     const position = placeNumber(expr);
+    if (position === null && isGiven(expr)) rows.columns.forEach((column) => control(column.value));
     if (position !== null) {
       const column = rows.columns[position - 1];
       if (column === undefined) throw nodeKind('ORDER BY position');
@@ -175,13 +175,17 @@ export function placeNumber(tree: unknown): number | null {
   return constantNumber(tree);
 }
 
-/** A bind or a session variable: it could be the place of any column. */
+/** A bind, a session variable, a constant that is worked out: it could be the place of any column. */
 export function isGiven(tree: unknown): boolean {
   const [kind, held] = tagged(tree, 'constant');
   if (kind === 'Nested') return isGiven(held);
+  if (kind === 'Cast') return isGiven(node(held, 'Cast')['expr']);
+  if (kind === 'UnaryOp') return isGiven(node(held, 'UnaryOp')['expr']);
+  if (kind === 'BinaryOp') return isGiven(node(held, 'BinaryOp')['left']) && isGiven(node(held, 'BinaryOp')['right']);
   if (kind !== 'Value') return false;
   const [tag, name] = tagged(node(held, 'Value')['value'], 'Value');
-  return tag === 'Placeholder' && !/^\$\d+$/.test(textOf(name, 'Placeholder'));
+  if (tag === 'Placeholder') return !/^\$\d+$/.test(textOf(name, 'Placeholder'));
+  return tag === 'Number' || tag === 'SingleQuotedString';
 }
 
 /** A whole number that is written down; null = anything else. */

@@ -207,8 +207,8 @@ function readGroups(tree: unknown, outputs: readonly Item[], scope: Scope, walke
     const [tag, sets] = tagged(each, 'GROUP BY');
     if (tag === 'Rollup' || tag === 'Cube' || tag === 'GroupingSets') return list(sets).forEach((set) => list(set).forEach(entry));
     if (tag === 'Tuple') return list(sets).forEach(entry);
-    if (isGiven(each)) outputs.forEach(({ columns }) => columns.forEach((column) => group(column.value)));
     const position = placeNumber(each);
+    if (position === null && isGiven(each)) outputs.forEach(({ columns }) => columns.forEach((column) => group(column.value)));
     if (position === null) return group(walker.expression(each, scope));
     const column = outputs.flatMap(({ columns }) => columns)[position - 1];
     if (column === undefined) throw nodeKind('GROUP BY position');
