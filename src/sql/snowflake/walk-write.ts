@@ -44,7 +44,7 @@ function assign(tree: unknown, relation: SnowflakeRelation, column: string | und
   const shown = shownOf(`${name}.${known.name}`, walker);
   if (read !== null && shown.mask === 'token' && shown.keyClass !== null) walker.constants.open(read, shown.keyClass);
   const isStandIn = read?.texts?.every((text) => text === null || (shown.mask === 'token' && context.tokens.meansToken(text))) === true;
-  if (!isStandIn) refusePlain(`${name}.${known.name}`, walker);
+  if (!isStandIn && value.hidden.size === 0) refusePlain(`${name}.${known.name}`, walker);
 }
 
 function shownOf(key: string, { env: { context } }: Walker): ReturnType<typeof shownAs> {
@@ -95,10 +95,11 @@ export function readInsert(tree: unknown, walker: Walker): void {
   }
   const rows = walker.query(fields['source'], null, 'inner');
   for (const each of rows.columns) store(each.value, qualifiedName(relation), walker);
-  for (const each of columns) {
-    walker.findings.columns.add(`${qualifiedName(relation)}.${each}`);
-    refusePlain(`${qualifiedName(relation)}.${each}`, walker);
-  }
+  columns.forEach((each, index) => {
+    const key = `${qualifiedName(relation)}.${each}`;
+    walker.findings.columns.add(key);
+    if (rows.columns[index]?.value.hidden.size === 0) refusePlain(key, walker);
+  });
 }
 
 function readMulti(fields: Readonly<Record<string, unknown>>, walker: Walker): void {
@@ -119,7 +120,9 @@ function readMulti(fields: Readonly<Record<string, unknown>>, walker: Walker): v
     const columns = targetColumns(relation, named);
     if (isEmpty(values)) {
       for (const column of rows.columns) store(column.value, qualifiedName(relation), walker);
-      for (const column of columns) refusePlain(`${qualifiedName(relation)}.${column}`, walker);
+      columns.forEach((column, index) => {
+        if (rows.columns[index]?.value.hidden.size === 0) refusePlain(`${qualifiedName(relation)}.${column}`, walker);
+      });
       continue;
     }
     list(node(values, 'IntoValues')['values']).forEach((value, index) => {
