@@ -16,6 +16,7 @@ const parsers = {} as SnowflakeParsers;
 /** What the engine is asked, and what it looks at in the session. */
 let made: { readonly input: PlanInput; readonly context: PlanContext }[] = [];
 let look: (context: PlanContext) => Partial<SnowflakePlan['facts']> = () => ({});
+let forward: (input: PlanInput) => SnowflakePlan['forward'] = ({ text, binds }) => ({ text, binds });
 let protections = 0;
 let policy: SnowflakeTargetPolicy;
 let catalogue: SnowflakeCatalogue | null;
@@ -27,7 +28,7 @@ const planner = (): SnowflakePlanner =>
     sql: {
       plan(input, context) {
         made.push({ input, context });
-        return { facts: { ...NO_FACTS, ...look(context) }, forward: { text: input.text, binds: input.binds }, statements: [] };
+        return { facts: { ...NO_FACTS, ...look(context) }, forward: forward(input), statements: [] };
       },
       protect() {
         protections += 1;
@@ -64,6 +65,7 @@ describe('the planner of Snowflake statements', () => {
   beforeEach(() => {
     made = [];
     look = () => ({});
+    forward = ({ text, binds }) => ({ text, binds });
     protections = 0;
     policy = { version: 'p1', classRules: [], safeFunctions: new Set() };
     catalogue = testCatalogue('c1');
@@ -194,6 +196,19 @@ describe('the planner of Snowflake statements', () => {
     await one.under({ version: 'p3', classRules: rules }).plan(of('a'), testSession(), masks);
     assert.deepEqual(made.at(-1)?.context.rules, rules);
     assert.equal(protections, 3);
+  });
+
+  test('a plan with values of tokens in it is made anew each time', async () => {
+    const one = planner();
+    forward = ({ text }) => ({ text: `${text} opened`, binds: [] });
+    await one.plan(of('a'), testSession(), masks);
+    await one.plan(of('a'), testSession(), masks);
+    assert.equal(made.length, 2);
+    const bind = { type: 'TEXT', value: 'tok' };
+    forward = ({ text }) => ({ text, binds: [{ ...bind, value: 'opened' }] });
+    await one.plan(of('b', [bind]), testSession(), masks);
+    await one.plan(of('b', [bind]), testSession(), masks);
+    assert.equal(made.length, 4);
   });
 
   test('tokens of the target are opened for their class only', async () => {

@@ -114,6 +114,8 @@ describe('the leg to the account', () => {
     assert.equal(data['AUTHENTICATOR'], 'SNOWFLAKE_JWT');
     assert.equal(data['ACCOUNT_NAME'], 'acme.eu-central-1');
     assert.equal(asked[0]?.query.get('roleName'), 'R');
+    const pinned = { QUOTED_IDENTIFIERS_IGNORE_CASE: false, SEARCH_PATH: '$current' };
+    assert.deepEqual(data['SESSION_PARAMETERS'], pinned, 'whatever the account is set to, names mean what the gateway thinks');
     const [head = '', body = '', signature = ''] = (data['TOKEN'] ?? '').split('.');
     assert.ok(verify('sha256', Buffer.from(`${head}.${body}`), createPublicKey(privateKey), Buffer.from(signature, 'base64url')));
     const claims = JSON.parse(Buffer.from(body, 'base64url').toString()) as Record<string, unknown>;
