@@ -9,9 +9,9 @@ import type { PlannedOutput, PlannedStatement } from '../../sql/snowflake/types.
 import { RecordingWriter } from '../../wire/pg-recording.ts';
 import { clientData, errorFields, isStageTransfer } from './answer-data.ts';
 import { errorEnvelope, NATIVE, withheldMessage } from './errors.ts';
-import { type JobSession, settleOnce } from './job.ts';
+import { type JobSession, mayShare, settleOnce } from './job.ts';
 import type { PlannedRequest } from './planning.ts';
-import { type Envelope, isQueryId, type JsonObject, MULTI_STATEMENT_TYPE, numberAt, ok, textAt } from './protocol.ts';
+import { CODES, type Envelope, isQueryId, type JsonObject, MULTI_STATEMENT_TYPE, numberAt, ok, textAt } from './protocol.ts';
 import { recordTo, type SnowflakeQueryData, type SnowflakeRowType } from './results/index.ts';
 import type { StatementRequest } from './statement-request.ts';
 import type { StoredResult } from './stored-results.ts';
@@ -30,7 +30,10 @@ export async function answerDone(session: JobSession, run: Run, answer: Envelope
   const { permit, planned, asked } = run;
   const { statements } = planned.plan;
   const data: JsonObject = answer.data ?? {};
-  if (asked.isDescribe) return masked(session, run, data, statements[0]?.outputs ?? null);
+  if (asked.isDescribe) {
+    if (!mayShare(planned)) state.described(statements, data);
+    return masked(session, run, data, statements[0]?.outputs ?? null);
+  }
   state.succeeded(statements, data);
   if (statements.some(({ changes }) => changes.some(({ kind }) => kind === 'catalogue'))) planning.refresh();
   const children = await childrenOf(session, data, statements);
@@ -74,6 +77,9 @@ export function answerAgain(
   return masked(session, { ...again, planned: stored }, data, stored.outputs);
 }
 
+/** What changes where names are looked up. */
+const MOVING = /^(?:USE|(?:CREATE|DROP) (?:SCHEMA|DATABASE))\b/;
+
 export async function answerFailed(session: JobSession, run: Pick<Run, 'permit' | 'planned'>, answer: Envelope): Promise<Envelope> {
   const { state, gate } = session;
   const { plan } = run.planned;
@@ -81,6 +87,10 @@ export async function answerFailed(session: JobSession, run: Pick<Run, 'permit' 
     // Those before the one that failed have happened.
     state.failed(plan.statements);
     state.lost();
+  } else if (answer.code === CODES.cancelled && !mayShare(run.planned)) {
+    // The cancel may have come too late.
+    state.failed(plan.statements);
+    if (plan.statements.some(({ verb }) => MOVING.test(verb))) state.lost();
   }
   const mayTell = plan.statements.length === 0 || plan.statements.some((statement) => statement.mayTell);
   return failure(session, run.permit, answer, mayTell, gate.id);

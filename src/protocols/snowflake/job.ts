@@ -195,7 +195,7 @@ export class Job {
     let turn: Turn = await turns.take('shared', until);
     try {
       let planned = await this.#plan(asked);
-      const kind = asked.isDescribe || mayShare(planned) ? 'shared' : 'alone';
+      const kind = mayShare(planned) ? 'shared' : 'alone';
       if (kind === 'alone') {
         turn.end();
         turn = await turns.take('alone', until);

@@ -50,6 +50,18 @@ test('of what has failed only what is certain is kept', () => {
   assert.equal(state.variables.size, 0);
 });
 
+test('a statement that was only described may have been run: what it would change is not known any more', () => {
+  const state = new SessionState();
+  state.succeeded([statement({ kind: 'variable', name: 'V', value: 'clinics' }, { kind: 'create', relation })], {});
+  state.described([statement({ kind: 'variable', name: 'V', value: 'patients' }, { kind: 'create', relation })], {
+    finalDatabaseName: 'D',
+    finalSchemaName: 'S2',
+  });
+  assert.equal(state.variables.size, 0);
+  assert.equal(state.own.get('D.S.T')?.columns, null);
+  assert.equal(at(state), 'D.S2');
+});
+
 test('a result is known by its id, with the names that the account gave it', () => {
   const state = new SessionState();
   const output = {

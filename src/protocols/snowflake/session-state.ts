@@ -66,10 +66,19 @@ export class SessionState implements SnowflakeSession {
 
   /** @param data of the answer: it says where the session is now. */
   succeeded(statements: readonly PlannedStatement[], data: JsonObject): void {
-    if (Object.hasOwn(data, 'finalDatabaseName') || Object.hasOwn(data, 'finalSchemaName')) {
-      this.#move(textAt(data, 'finalDatabaseName'), textAt(data, 'finalSchemaName'));
-    }
+    this.#follow(data);
     for (const { changes } of statements) for (const change of changes) this.#apply(change);
+  }
+
+  /** It should not have been run; that it was not is the account's word. */
+  described(statements: readonly PlannedStatement[], data: JsonObject): void {
+    this.#follow(data);
+    this.failed(statements);
+  }
+
+  #follow(data: JsonObject): void {
+    if (!Object.hasOwn(data, 'finalDatabaseName') && !Object.hasOwn(data, 'finalSchemaName')) return;
+    this.#move(textAt(data, 'finalDatabaseName'), textAt(data, 'finalSchemaName'));
   }
 
   /** Some of it may have happened. */

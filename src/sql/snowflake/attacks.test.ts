@@ -46,6 +46,11 @@ const CASES: readonly (readonly [string, string, Asked?])[] = [
   // A token is shown for texts alone: of a date it would be a constant, and groups would tell more.
   ['select born, count(*) from patients group by born', 'protected-use: phi.born in GROUP BY', { masks: { 'phi.born': 'token' } }],
   ['select count(distinct born) from patients', 'SELECT read CLINIC.PUBLIC.PATIENTS:r > ?:redact', { masks: { 'phi.born': 'hash' } }],
+  // The table, or what WITH made around it.
+  [
+    'with patients as (select id as ssn from clinics) select ssn from (with patients as (select ssn from patients) select * from patients)',
+    'node-kind: WITH: PATIENTS is made around it, too',
+  ],
   // DEFAULT in quotes is a column.
   [
     'update clinics set city = "DEFAULT" from (select ssn as "DEFAULT", id as pid from patients) p where p.pid = clinics.id',

@@ -29,6 +29,7 @@ export function addCtes(tree: unknown, scope: Scope, walker: Walker): void {
     if (!namesItself(name, query)) return void scope.ctes.set(name, always(plain(name, aliases, query, scope, walker)));
     // Without UNION it means a table of that name.
     if (!isUnion(query)) {
+      if (scope.parent?.cte(name) !== undefined) throw nodeKind(`WITH: ${name} is made around it, too`);
       scope.ctes.delete(name);
       return void scope.ctes.set(name, always(plain(name, aliases, query, scope, walker)));
     }
