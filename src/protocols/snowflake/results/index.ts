@@ -11,9 +11,11 @@ import { maskAnswer } from './mask-answer.ts';
 import { ResultPool } from './pool.ts';
 import type { SnowflakeQueryData } from './query-data.ts';
 import type { RowSink } from './row-frames.ts';
-import { serveChunk } from './serve-chunk.ts';
+import { type AsPartition, serveChunk } from './serve-chunk.ts';
 
 export type { SnowflakeChunk, SnowflakeQueryData, SnowflakeRow, SnowflakeRowType } from './query-data.ts';
+export { familyOf } from './columns.ts';
+export { jsonv2Cell } from './jsonv2.ts';
 export { recordTo, type RowSink } from './row-frames.ts';
 
 export interface MaskInput {
@@ -49,6 +51,8 @@ export interface ResultMasker {
   /** Answers a request below the chunk base. `path` is what follows it: `<id>.<hmac>`. Drivers send no credential with it: the address is
    *  the capability, bound to its session and to a time. Never rejects. */
   serveChunk(path: string, request: IncomingMessage, response: ServerResponse): Promise<void>;
+  /** The same chunk as the body of a partition. `path` comes from an address that `mask` made, never from a client. Never rejects. */
+  servePartition(path: string, response: ServerResponse, as: AsPartition): Promise<void>;
   /** The session is over: its chunks are, too, and those that are being sent are cut. */
   forget(owner: string): void;
   close(): Promise<void>;
@@ -79,6 +83,8 @@ export function createResultMasker(deps: ResultMaskerDeps): ResultMasker {
   return {
     mask: (input) => maskAnswer({ pool, store, source, ...limits, nowMs: clock.nowMs() }, input),
     serveChunk: (path, request, response) => serveChunk({ pool, store, source, ...limits, onRefused }, path, request, response),
+    servePartition: (path, response, as) =>
+      serveChunk({ pool, store, source, ...limits, onRefused }, path, { method: 'GET' }, response, as),
     forget: (owner) => store.forget(owner),
     async close() {
       store.close();
