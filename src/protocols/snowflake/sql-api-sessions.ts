@@ -13,6 +13,8 @@ import type { ApiContext } from './sql-api-request.ts';
 export interface ApiSession {
   readonly session: SnowflakeSession;
   readonly identity: string;
+  /** Identity and target. */
+  readonly place: string;
   readonly target: string;
   readonly expiresAtMs: number;
   /** Handles whose NULLs are written as text, in lower case; oldest first. */
@@ -76,16 +78,13 @@ export class ApiSessions {
     if (earlier !== undefined) return earlier;
     const taken = wanted.isAlone ? this.#open(place, wanted) : this.#share(place, wanted);
     requests.set(wanted.requestId, taken);
-    for (const [oldest] of requests) {
-      if (requests.size <= maxRequests) break;
-      requests.delete(oldest);
-    }
+    bounded(requests, maxRequests);
     try {
       return await taken;
     } catch (fault) {
       // Nothing has come of it: the same request may be sent again.
       requests.delete(wanted.requestId);
-      if (requests.size === 0) this.#byRequest.delete(place);
+      this.#forgetPlace(place);
       throw fault;
     }
   }
@@ -111,15 +110,14 @@ export class ApiSessions {
     }
   }
 
-  /** The session is over: it is not found any more. */
+  /** The session is over: it is not found any more, and its requests may come again. */
   ended(session: SnowflakeSession): void {
-    for (const each of this.#all) if (each.session === session) this.#all.delete(each);
-    const isOf = async (taken: Promise<ApiSession>): Promise<boolean> => (await taken.catch(() => null))?.session === session;
-    const forget = <K>(map: Map<K, Promise<ApiSession>>): void => {
-      for (const [key, taken] of map) void isOf(taken).then((is) => is && map.get(key) === taken && map.delete(key));
-    };
-    forget(this.#shared);
-    for (const requests of this.#byRequest.values()) forget(requests);
+    const each = [...this.#all].find((one) => one.session === session);
+    if (each === undefined) return;
+    this.#all.delete(each);
+    const requests = this.#byRequest.get(each.place);
+    if (requests !== undefined) void forget(requests, each).then(() => this.#forgetPlace(each.place));
+    void forget(this.#shared, each);
   }
 
   close(): void {
@@ -143,21 +141,20 @@ export class ApiSessions {
     return expiresAtMs >= principal.expiresAtMs || expiresAtMs - this.#clock.nowMs() > fewMs;
   }
 
-  async #open(place: string, { principal, target, open }: Wanted): Promise<ApiSession> {
-    const identity = identityOf(principal);
+  async #open(place: string, wanted: Wanted): Promise<ApiSession> {
+    const { principal, target } = wanted;
     const opening = this.#opening.get(place) ?? 0;
-    const own = [...this.#all].filter((each) => each.identity === identity && each.target === target);
-    if (own.length + opening >= maxSessions) {
-      const [idlest] = own.filter(isIdle).toSorted((a, b) => a.usedMs - b.usedMs);
-      if (idlest === undefined) throw new SallyportError('SP_SESSION_LIMIT', 'too many sessions of one identity');
-      this.#end(idlest);
-    }
     this.#opening.set(place, opening + 1);
     try {
-      const session = await open();
+      const own = [...this.#all].filter((each) => each.place === place);
+      if (own.length + opening >= maxSessions && !(await this.#endIdlest(place))) {
+        throw new SallyportError('SP_SESSION_LIMIT', 'too many sessions of one identity');
+      }
+      const session = await this.#opened(place, wanted);
       const each: ApiSession = {
         session,
-        identity,
+        identity: identityOf(principal),
+        place,
         target,
         expiresAtMs: principal.expiresAtMs,
         textNulls: new Set(),
@@ -175,28 +172,56 @@ export class ApiSessions {
     }
   }
 
+  /** Where the gateway has no session left, an idle one of the same identity makes room. */
+  async #opened(place: string, { open }: Wanted): Promise<SnowflakeSession> {
+    try {
+      return await open();
+    } catch (fault) {
+      const isFull = fault instanceof SallyportError && fault.code === 'SP_SESSION_LIMIT';
+      if (!isFull || !(await this.#endIdlest(place))) throw fault;
+      return open();
+    }
+  }
+
+  async #endIdlest(place: string): Promise<boolean> {
+    const idle = [...this.#all].filter((each) => each.place === place && isIdle(each));
+    const [idlest] = idle.toSorted((a, b) => a.usedMs - b.usedMs);
+    if (idlest === undefined) return false;
+    await this.#end(idlest);
+    return true;
+  }
+
   #endIdle(): void {
     const nowMs = this.#clock.monotonicMs();
     for (const each of this.#all) {
       // What is held or runs is going to be asked for.
       if (!isIdle(each)) each.usedMs = nowMs;
-      else if (nowMs - each.usedMs >= this.#idleMs || each.session.isOver) this.#end(each);
+      else if (nowMs - each.usedMs >= this.#idleMs || each.session.isOver) void this.#end(each);
     }
   }
 
-  #end(each: ApiSession): void {
-    this.#all.delete(each);
+  #forgetPlace(place: string): void {
+    if (this.#byRequest.get(place)?.size === 0) this.#byRequest.delete(place);
+  }
+
+  #end(each: ApiSession): Promise<void> {
     this.ended(each.session);
-    void each.session.end(new SallyportError('SP_SESSION_ENDED', 'nobody uses the session'), 'client');
+    return each.session.end(new SallyportError('SP_SESSION_ENDED', 'nobody uses the session'), 'client');
+  }
+}
+
+async function forget(taken: Map<string, Promise<ApiSession>>, each: ApiSession): Promise<void> {
+  for (const [key, one] of [...taken]) {
+    if ((await one.catch(() => null)) === each && taken.get(key) === one) taken.delete(key);
   }
 }
 
 const isIdle = ({ session, uses }: ApiSession): boolean => uses === 0 && session.unfinished === 0;
 
 /** Forgets the oldest of what a session remembers for its answers. */
-export function bounded(remembered: Set<string> | Map<string, unknown>): void {
+export function bounded(remembered: Set<string> | Map<string, unknown>, most: number): void {
   for (const [oldest] of remembered.entries()) {
-    if (remembered.size <= maxRequests) return;
+    if (remembered.size <= most) return;
     remembered.delete(oldest);
   }
 }

@@ -57,6 +57,9 @@ interface Caller {
 
 /** Clients sleep between their polls. */
 const pollPatience: Patience = { ms: 1_000, endsAtHold: true };
+/** Results of one session whose partitions are found without asking the account again. */
+const maxPartitioned = 50;
+const maxTextNulls = 2_000;
 const maxSmallBodyBytes = 64 * 1024;
 const ofApi = /^(?:\/t\/[^/]+)?\/api\/v2(?:\/|$)/;
 
@@ -208,7 +211,7 @@ export class SqlApi {
     const paths = chunkPaths(envelope);
     if (answer.status === 200 && paths.length > 0) {
       each.partitions.set(handle.toLowerCase(), paths);
-      bounded(each.partitions);
+      bounded(each.partitions, maxPartitioned);
     }
     return answer;
   }
@@ -257,7 +260,7 @@ function placeOf({ session, textNulls }: ApiSession, base: string, handle: strin
 
 function remember({ textNulls }: ApiSession, handles: readonly string[]): void {
   for (const handle of handles) textNulls.add(handle.toLowerCase());
-  bounded(textNulls);
+  bounded(textNulls, maxTextNulls);
 }
 
 /** Anything but a plain `gzip`, also with a weight of nothing, is taken for no. */
