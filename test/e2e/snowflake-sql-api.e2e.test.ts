@@ -259,14 +259,14 @@ describe('sessions of the SQL API', () => {
   });
 
   test('a held statement is 202 at once, waits for its approval however seldom it is asked for, and runs once', async () => {
-    await start({ limits: { lostClientMs: 50, pollMs: 10_000, apiIdleMs: 50 } });
+    await start({ limits: { lostClientMs: 50, pollMs: 50, apiIdleMs: 50 } });
     const answered = Promise.withResolvers<ApprovalOutcome>();
     bench.desk.wait = () => answered.promise;
     decide = () => hold;
     const held = await submit('SELECT ID, SSN FROM PATIENTS ORDER BY ID LIMIT 1');
     assert.deepEqual([held.status, held.body.code], [202, '333334']);
     assert.match(held.body.message, /held for approval apr_/);
-    await new Promise((resolve) => setTimeout(resolve, 1_300));
+    await new Promise((resolve) => setTimeout(resolve, 400));
     assert.equal((await status(held.body.statementHandle)).status, 202);
     assert.deepEqual(account.texts, []);
     answered.resolve({ outcome: 'approved', approval: 'apr_1' as never });
@@ -366,5 +366,183 @@ describe('sessions of the SQL API', () => {
     assert.equal((await submit('SELECT 1 AS N')).status, 200);
     assert.equal(account.logins.length, 3);
     await until('sessions of the account end', () => account.sessionCount <= 1);
+  });
+});
+
+describe('the SQL API of the whole gateway', () => {
+  const policy = `version: 1
+classes:
+  - { class: phi.ssn, columns: ["warehouse:public.patients.ssn"] }
+  - { class: phi.dob, columns: ["warehouse:public.patients.dob"] }
+  - { class: phi.mrn, columns: ["*:*.patients*.mrn"], predicates: equality }
+roles:
+  - { role: agents, members: [{ issuer: corp, group: agents }] }
+  - { role: officer, members: [{ issuer: corp, group: officers }] }
+  - { role: clinician, members: [{ issuer: corp, group: clinicians }] }
+access:
+  - { role: agents, targets: [warehouse], effects: [read, write] }
+  - { role: clinician, targets: [warehouse], effects: [read] }
+masks:
+  - { class: phi.mrn, mask: token }
+  - { class: phi.dob, mask: year }
+  - { class: "*", roles: [clinician], mask: clear }
+rules:
+  - { name: encounters-wait, when: "'CLINIC.PUBLIC.ENCOUNTERS' in request.relations", then: hold, approvers: { role: officer }, within: 5m }
+`;
+  let account: FakeAccount;
+  let gateway: TestGateway;
+  let officer = '';
+  const at = { database: 'CLINIC', schema: 'PUBLIC' };
+
+  before(async () => {
+    account = await FakeAccount.start();
+    gateway = await startTestGateway({ targets: [], snowflake: [{ name: 'warehouse', account, databases: ['clinic'] }], policy });
+    officer = await gateway.issuer.token('olivia', { groups: ['officers'], kind: 'person' });
+  });
+
+  beforeEach(async () => {
+    port = gateway.snowflakePort;
+    token = await gateway.issuer.token('a', { groups: ['agents'] });
+    account.sizes.inlineRows = 1000;
+  });
+
+  after(async () => {
+    await gateway.close();
+    await account.close();
+  });
+
+  test('masks, tokens and predicates are those of drivers; names are told case by case', async () => {
+    const { status: code, body } = await submit('SELECT id, ssn, mrn FROM patients ORDER BY id LIMIT 1', at);
+    assert.equal(code, 200, body.message);
+    const [id, ssn, mrn] = body.data[0] ?? [];
+    assert.deepEqual([id, ssn], ['1', '***']);
+    assert.match(String(mrn), /^tok_mrn_/);
+    const found = await submit('SELECT id FROM patients WHERE mrn = ?', { ...at, bindings: { 1: { type: 'TEXT', value: mrn } } });
+    assert.deepEqual(found.body.data, [['1']]);
+    const refused = await submit("SELECT id FROM patients WHERE ssn LIKE '1%'", at);
+    assert.deepEqual([refused.status, refused.body.code, refused.body.sqlState], [422, '003001', '42501']);
+    assert.match(refused.body.message, /protected-use/);
+    const elsewhere = await submit('SELECT id FROM patients', { database: 'clinic', schema: 'PUBLIC' });
+    assert.equal(elsewhere.status, 422);
+    for (const text of ['PUT file:///etc/passwd @~', 'LIST @~', 'SELECT $1 FROM @~/x', 'COPY INTO @~/x FROM patients']) {
+      assert.deepEqual((await submit(text, at)).body.code, '003001', text);
+    }
+    const clinician = { token: await gateway.issuer.token('c', { groups: ['clinicians'] }) };
+    const clear = await submit('SELECT ssn FROM patients LIMIT 1', at, '', clinician);
+    assert.match(String(clear.body.data[0]?.[0]), /^\d{3}-\d{2}-\d{4}$/);
+  });
+
+  const shapes = 'SELECT flag, day, at_time, at_ntz, at_ltz, at_tz, money, rate, bin, label FROM shapes ORDER BY id';
+  const first = ['true', '19782', '47655.123000000', '1709212455.123456000', '1709212455.500000000', '-0.750000000 1440', '12.50'];
+
+  test('values of every type are written as jsonv2, in the first partition and in later ones', async () => {
+    const whole = await submit(shapes, at);
+    assert.equal(whole.status, 200, whole.body.message);
+    assert.deepEqual(whole.body.data[0]?.slice(0, first.length), first);
+    assert.deepEqual([whole.body.data[0]?.[8], whole.body.data[1]?.[0]], ['00FF10', 'false']);
+    assert.deepEqual(
+      whole.body.data[2],
+      Array.from({ length: 10 }, () => null),
+    );
+    account.sizes.inlineRows = 0;
+    account.sizes.chunkRows = 2;
+    const parts = await submit(shapes, at, '?nullable=false');
+    assert.deepEqual(
+      parts.body.resultSetMetaData.partitionInfo.map(({ rowCount }) => rowCount),
+      [0, 2, 1],
+    );
+    const one = await status(parts.body.statementHandle, '?partition=1');
+    const two = await status(parts.body.statementHandle, '?partition=2');
+    assert.deepEqual(one.body.data, whole.body.data.slice(0, 2));
+    assert.deepEqual(two.body.data, [Array.from({ length: 10 }, () => 'null')]);
+  });
+
+  test('partitions are masked, zipped for those who take it, and nobody else finds them', async () => {
+    account.sizes.inlineRows = 2;
+    account.sizes.chunkRows = 3;
+    const text = 'SELECT id, ssn, mrn, dob, active FROM patients ORDER BY id LIMIT 7';
+    const answer = await submit(text, at);
+    assert.equal(answer.body.resultSetMetaData.numRows, 7);
+    assert.deepEqual(
+      answer.body.resultSetMetaData.partitionInfo.map(({ rowCount }) => rowCount),
+      [2, 3, 2],
+    );
+    assert.doesNotMatch(JSON.stringify(answer.body), /https?:/);
+    const handle = answer.body.statementHandle;
+    const second = await status(handle, '?partition=1');
+    assert.equal(second.headers.get('content-encoding'), 'gzip');
+    assert.match(second.headers.get('link') ?? '', /partition=0>; rel="prev".*partition=2>; rel="next"/);
+    const plain = await status(handle, '?partition=1', { headers: { 'accept-encoding': 'identity' } });
+    assert.equal(plain.headers.get('content-encoding'), null);
+    assert.deepEqual(plain.body, second.body);
+    const third = await status(handle, '?partition=2');
+    const rows = [...answer.body.data, ...second.body.data, ...third.body.data];
+    assert.deepEqual(
+      rows.map(([id]) => id),
+      ['1', '2', '3', '4', '5', '6', '7'],
+    );
+    for (const [, ssn, mrn, , active] of rows) {
+      assert.equal(ssn, '***');
+      assert.match(String(mrn), /^tok_mrn_/);
+      assert.match(String(active), /^(?:true|false)$/);
+    }
+    account.sizes.inlineRows = 1000;
+    const whole = await submit(text, at);
+    assert.deepEqual(rows, whole.body.data);
+    assert.equal((await status(handle, '?partition=3')).status, 400);
+    const others = [
+      await gateway.issuer.token('b', { groups: ['agents'] }),
+      await gateway.issuer.token('a', { groups: ['agents', 'clinicians'] }),
+      await gateway.issuer.token('a', { groups: [] }),
+    ];
+    for (const other of others) {
+      for (const query of ['', '?partition=0', '?partition=1']) {
+        const foreign = await status(handle, query, { token: other });
+        const unknown = await status(never, query, { token: other });
+        assert.deepEqual([foreign.status, foreign.body.message.replace(handle, '?')], [404, unknown.body.message.replace(never, '?')]);
+      }
+      assert.equal((await cancel(handle, { token: other })).status, 404);
+    }
+    const renewed = { token: await gateway.issuer.token('a', { groups: ['agents'], jti: 'another' }, { expiresInS: 500 }) };
+    assert.equal((await status(handle, '?partition=1', renewed)).status, 200);
+  });
+
+  test('rows of partitions are those of one recorded result, and a change counts its rows', async () => {
+    account.sizes.inlineRows = 2;
+    account.sizes.chunkRows = 3;
+    await submit('SELECT id, ssn FROM patients ORDER BY id LIMIT 7', at);
+    const entries = await auditEntries(gateway, gateway.running.api.port, officer);
+    const result = entries.findLast(({ type }) => type === 'request.result') as unknown as { result: { rows: number; code: string } };
+    assert.deepEqual([result.result.rows, result.result.code], [7, 'ok']);
+    const written = await submit("INSERT INTO scratch (k) VALUES ('a'), ('b')", at);
+    assert.equal(written.status, 200, written.body.message);
+    assert.deepEqual(written.body.data, [['2']]);
+    const stored = await submit('INSERT INTO scratch (k) SELECT ssn FROM patients', at);
+    assert.equal(stored.body.code, '003001');
+    const temporary = await submit('CREATE TEMPORARY TABLE mine (k VARCHAR)', at);
+    const missing = await submit('SELECT k FROM mine', at);
+    assert.deepEqual([temporary.status === 200 || temporary.status === 422, missing.status], [true, 422]);
+  });
+
+  test('a held statement is 202 until somebody has approved it', async () => {
+    const held = await submit('SELECT COUNT(*) AS n FROM encounters', at);
+    assert.deepEqual([held.status, held.body.code], [202, '333334']);
+    const { text } = await callApi(gateway, gateway.running.api.port, officer, '/v1/approvals?state=pending');
+    const [approval] = (JSON.parse(text) as { approvals: { id: string }[] }).approvals;
+    assert.ok(held.body.message.includes(String(approval?.id)));
+    assert.equal((await status(held.body.statementHandle)).status, 202);
+    const heard = account.texts.filter((each) => each.includes('encounters')).length;
+    assert.equal(heard, 0);
+    await callApi(gateway, gateway.running.api.port, officer, `/v1/approvals/${approval?.id}/answer`, { verdict: 'approve' });
+    const done = await finished(held.body.statementHandle);
+    assert.ok(Number(done.body.data[0]?.[0]) > 0);
+  });
+
+  test('an error of the account keeps its code, a timeout is 408', async () => {
+    account.answer('SELECT id FROM drugs', {
+      error: { code: '000630', sqlState: '57014', message: 'Statement reached its statement or warehouse timeout.' },
+    });
+    const late = await submit('SELECT id FROM drugs', { ...at, timeout: 1 });
+    assert.deepEqual([late.status, late.body.code, late.body.sqlState], [408, '000630', '57014']);
   });
 });
