@@ -211,7 +211,7 @@ export class ApiSessions {
 }
 
 async function forget(taken: Map<string, Promise<ApiSession>>, each: ApiSession): Promise<void> {
-  for (const [key, one] of [...taken]) {
+  for (const [key, one] of taken) {
     if ((await one.catch(() => null)) === each && taken.get(key) === one) taken.delete(key);
   }
 }
