@@ -67,7 +67,14 @@ account.answer('SELECT * FROM BENCH WHERE ID >= 0', { columns, made: { total: ma
 
 const policy = policyOf({ ...protectedColumns, 'PUBLIC.BENCH': ['NAME', 'SSN', 'NOTES'] }, ['bench']);
 const { gateway: files } = await writeSnowflakeGateway({ targets: [{ name: 'bench', account }], policy });
-const child = spawn(process.execPath, ['scripts/bench/snowflake-gateway.ts', files.configFile], { stdio: ['ignore', 'pipe', 'inherit'] });
+/** As the launcher sets them. */
+const wasmFlags = ['--liftoff-only', '--no-wasm-tier-up', '--no-wasm-dynamic-tiering'];
+const child = spawn(process.execPath, [...wasmFlags, 'scripts/bench/snowflake-gateway.ts', files.configFile], {
+  stdio: ['ignore', 'pipe', 'inherit'],
+});
+child.once('exit', (code) => {
+  if (code !== null && code !== 0) process.exit(code);
+});
 const [line] = (await once(child.stdout, 'data')) as [Buffer];
 const gateUrl = `http://127.0.0.1:${Number(line.toString())}`;
 const token = await files.issuer.token('bench', { groups: ['testers'] }, { expiresInS: 7200 });
@@ -112,7 +119,10 @@ async function measure(side: Side, app: string, text: string): Promise<{ ms: num
   const headers = (data['chunkHeaders'] ?? {}) as Record<string, string>;
   let bytes = 0;
   const lane = async (): Promise<void> => {
-    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) bytes += await sizeOf(next.url, headers);
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      const size = await sizeOf(next.url, headers);
+      bytes += size;
+    }
   };
   await Promise.all([lane(), lane(), lane(), lane()]);
   const ms = performance.now() - startedMs;
@@ -125,7 +135,9 @@ function sizeOf(url: string, headers: Readonly<Record<string, string>>): Promise
     get(url, { headers }, (response) => {
       if (response.statusCode !== 200) return reject(new Error(`a part: ${response.statusCode}`));
       let size = 0;
-      const plain = response.headers['content-encoding'] === 'gzip' ? response.pipe(createGunzip()) : response;
+      // Drivers look at the bytes, not at the headers.
+      const isZipped = response.headers['content-encoding'] === 'gzip' || new URL(url).port !== new URL(gateUrl).port;
+      const plain = isZipped ? response.pipe(createGunzip()) : response;
       plain
         .on('data', (part: Buffer) => (size += part.length))
         .on('end', () => resolve(size))

@@ -494,13 +494,14 @@ describe('session replay', () => {
     });
 
   test('shows statements and masked results as the client saw them, over all pages', async () => {
-    api.answer = ({ query }) =>
-      query.get('after') === '-1'
+    api.answer = ({ body }) =>
+      (body as { after: number }).after === -1
         ? { body: { session, items: [sealed('statement', base64(Buffer.from('SELECT ssn\nFROM patients')), 1)], next: 1 } }
         : { body: { session, items: [sealed('result', base64(result()), 3), sealed('messages', null, 4)], next: null } };
     const { code, out } = await replay();
     assert.equal(code, 0);
-    assert.equal(api.seen[0]?.query.get('purpose'), 'incident 12');
+    assert.deepEqual([api.seen[0]?.method, api.seen[0]?.body], ['POST', { purpose: 'incident 12', after: -1 }]);
+    assert.deepEqual([...new Set(api.seen.map(({ query }) => query.size))], [0], 'nothing of it in an address');
     assert.match(out, /> SELECT ssn\n {2}FROM patients\n[\s\S]*ssn\n\*\*\*7\n[\s\S]*SELECT 1 {2}\(40 ms\)\nrecorded 1 of 9 rows/);
     assert.match(out, /messages was destroyed/);
   });

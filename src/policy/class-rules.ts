@@ -12,11 +12,14 @@ export interface PolicyColumnRule {
   readonly lookup?: true;
   /** The same modes for engines that forward statements as they are; absent = every predicate is refused there. */
   readonly predicates?: 'equality' | 'hold';
+  /** Dates of one subject move together; absent = those of the whole class do. */
+  readonly hasSubject?: true;
 }
 
 /** Without duplicates, in policy order. */
 export function classRules(policy: Policy, target: string): PolicyColumnRule[] {
   const rules = new Map<string, PolicyColumnRule>();
+  const withSubject = new Set(policy.classes.flatMap(({ class: name, subject }) => (subject === undefined ? [] : [name])));
   for (const { class: name, patterns } of policy.classes) {
     for (const pattern of patterns) {
       if (!globMatches(pattern.target, target)) continue;
@@ -26,6 +29,7 @@ export function classRules(policy: Policy, target: string): PolicyColumnRule[] {
         pattern: pattern.column,
         ...(mode === 'equality' ? { lookup: true } : {}),
         ...(mode === 'equality' || mode === 'hold' ? { predicates: mode } : {}),
+        ...(withSubject.has(name) ? { hasSubject: true } : {}),
       });
     }
   }

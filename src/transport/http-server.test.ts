@@ -10,11 +10,15 @@ import { isPlainPath } from './http-router.ts';
 
 const logger: Logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
-let web: HttpListening;
+let web: HttpListening | undefined;
 let seen: HttpRequest[] = [];
 let release = Promise.withResolvers<void>();
 
-afterEach(() => web.close());
+// Also run after tests of other files, which share the process.
+afterEach(async () => {
+  await web?.close();
+  web = undefined;
+});
 
 async function start(limits: Partial<HttpLimits> = {}, perAddress = 100): Promise<number> {
   seen = [];
@@ -207,7 +211,7 @@ test('a drain ends idle connections at once and the others with their answer', a
     }).end();
   });
   while (seen.length === 0) await new Promise((resolve) => setImmediate(resolve));
-  const drained = web.drain(AbortSignal.timeout(5_000));
+  const drained = web!.drain(AbortSignal.timeout(5_000));
   await once(idle, 'close');
   release.resolve();
   assert.match(await answered, /late/);

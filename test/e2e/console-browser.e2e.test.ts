@@ -111,7 +111,7 @@ describe('the console in a browser', () => {
     open.push(async () => agent.kill('SIGKILL'));
     const card = page.getByRole('link', { name: 'triage-agent' });
     await card.waitFor();
-    await until('the count in the title', async () => /^\(1\) Approvals/.test(await page.title()));
+    await until('the count in the title', async () => (await page.title()).startsWith('(1) Approvals'));
     await other.page.getByRole('link', { name: 'triage-agent' }).click();
     await other.page.getByRole('button', { name: 'Approve' }).waitFor();
 

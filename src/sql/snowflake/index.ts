@@ -13,4 +13,3 @@ export { statementSha256 } from './digest.ts';
 export { loadSnowflakeParsers, type SnowflakeParsers } from './parsers.ts';
 export { planSnowflake } from './plan.ts';
 export { protectSnowflake } from './protect.ts';
-export { isHarmlessParameter } from './session-parameters.ts';

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { brief, CLINIC, planOf } from './testing.ts';
-import type { PlannedOutput, SessionResult, SnowflakeRelation } from './types.ts';
+import type { Bind, PlannedOutput, SessionResult, SnowflakeRelation } from './types.ts';
 
 const ID = '01b2c3d4-0000-1111-2222-333344445555';
 
@@ -19,6 +19,47 @@ const RESULTS: Readonly<Record<string, SessionResult>> = {
   shown: { queryId: '01b2c3d4-ffff-1111-2222-333344445555', outputs: null },
 };
 const again = { session: { result: (id: string) => RESULTS[id], lastQueryId: ID } };
+
+test('dates of a class move together unless the policy names whose they are', () => {
+  const shiftOf = (hasSubject: boolean): unknown => {
+    const asked = { masks: { 'phi.born': 'date-shift' }, withSubject: hasSubject ? ['phi.born'] : [] } as const;
+    return planOf('select born, upper(born::varchar) from patients', asked).statements[0]?.outputs?.map((each) => [
+      each.mask,
+      each.subjectOutput,
+    ]);
+  };
+  assert.deepEqual(shiftOf(false), [
+    ['date-shift', 'class'],
+    ['redact', null],
+  ]);
+  assert.deepEqual(shiftOf(true), [
+    ['date-shift', null],
+    ['redact', null],
+  ]);
+});
+
+test('THREAT no plain value is stored where tokens or digests would tell who else has it', () => {
+  const told = (text: string, mask: 'token' | 'hash' | 'redact', binds: readonly Bind[] = []): string =>
+    brief(planOf(text, { masks: { 'phi.ssn': mask }, binds }));
+  const plain = /a plain value for CLINIC\.PUBLIC\.PATIENTS\.SSN/;
+  for (const text of [
+    "insert into patients (id, ssn) values (1, '123-45-6789')",
+    "insert into patients (id, ssn) values (1, upper('x'))",
+    "insert into patients (id, ssn) select 1, '123-45-6789'",
+    'insert into patients (id, ssn) select id, city from clinics',
+    "update patients set ssn = '123-45-6789' where id = 1",
+    "merge into patients p using clinics c on p.id = c.id when matched then update set ssn = '1'",
+    "merge into patients p using clinics c on p.id = c.id when not matched then insert (id, ssn) values (1, '1')",
+  ]) {
+    assert.match(told(text, 'token'), plain, text);
+    assert.match(told(text, 'hash'), plain, text);
+    assert.doesNotMatch(told(text, 'redact'), plain, text);
+  }
+  assert.match(told('insert into patients (id, ssn) values (1, ?)', 'token', [{ type: 'TEXT', value: ['tok_x_1', '2'] }]), plain);
+  assert.doesNotMatch(told('insert into patients (id, ssn) values (1, ?)', 'token', [{ type: 'TEXT', value: ['tok_x_1', null] }]), plain);
+  assert.doesNotMatch(told("insert into patients (id, ssn) values (1, 'tok_x_1'), (2, null)", 'token'), plain);
+  assert.match(told("insert into patients (id, ssn) values (1, 'tok_x_1')", 'hash'), plain);
+});
 
 test('a request has as many statements as it said, one when it said nothing', () => {
   assert.equal(brief(planOf('select 1; select 2')), 'statement-kind: another number of statements than asked for');

@@ -44,9 +44,11 @@ export interface Asked {
   readonly statements?: number;
   readonly masks?: Readonly<Record<string, Mask>>;
   readonly session?: Partial<SnowflakeSession>;
+  /** Classes whose policy names a subject. */
+  readonly withSubject?: readonly string[];
 }
 
-export function contextOf({ masks = {}, session = {} }: Asked = {}): PlanContext {
+export function contextOf({ masks = {}, session = {}, withSubject = [] }: Asked = {}): PlanContext {
   return {
     catalogue: CLINIC,
     protection: { columns: new Map(Object.entries(PROTECTED)), opaque: new Set() },
@@ -54,7 +56,7 @@ export function contextOf({ masks = {}, session = {} }: Asked = {}): PlanContext
       { class: 'phi.name', pattern: 'public.patients.name' },
       { class: 'phi.ssn', pattern: 'public.patients.ssn' },
       { class: 'phi.born', pattern: 'public.patients.born' },
-    ],
+    ].map((rule) => (withSubject.includes(rule.class) ? { ...rule, hasSubject: true as const } : rule)),
     masks: { id: JSON.stringify(masks), byClass: masks },
     tokens: {
       meansToken: (text) => text.startsWith('tok_'),

@@ -45,6 +45,8 @@ export interface SnowflakeClassRule {
   readonly pattern: string;
   /** Predicates of the class: `equality` = comparing the whole value with constants is allowed; `hold` = the policy's people are asked. */
   readonly predicates?: 'equality' | 'hold';
+  /** Dates of one subject move together; absent = those of the whole class do. */
+  readonly hasSubject?: true;
 }
 
 /** Which columns are protected, closed over views, dynamic tables and streams. */
@@ -126,8 +128,9 @@ export interface PlannedOutput {
   readonly mask: Mask;
   /** Class whose keys make its tokens and digests; null where `mask` needs none. */
   readonly keyClass: string | null;
-  /** Output, from 0, with the key of the subject whose dates move together; null = none, and `date-shift` shows NULL. */
-  readonly subjectOutput: number | null;
+  /** Output, from 0, with the key of the subject whose dates move together; `class`: all of the class do; null = not known, and
+   *  `date-shift` shows NULL. */
+  readonly subjectOutput: number | 'class' | null;
 }
 
 /** What the session is after the statement ran; applied when it has succeeded. */

@@ -36,15 +36,32 @@ function assign(tree: unknown, relation: SnowflakeRelation, column: string | und
   const [kind, held] = tagged(tree, 'value');
   if (known !== undefined) walker.findings.columns.add(`${name}.${known.name}`);
   if (isDefault(kind, held)) return;
+  const { context } = walker.env;
   const value = walker.expression(tree, scope);
   store(value, name, walker);
-  if (kind !== 'Value' || known === undefined) return;
-  const read = walker.constants.read(held);
-  const { context } = walker.env;
-  const key = `${name}.${known.name}`;
-  const own = columnValue(key, context.protection.columns.get(key) ?? [], context.masks, { family: null, isStored: true, isTotal: true });
-  const { mask, keyClass } = shownAs(own, context.masks);
-  if (read !== null && mask === 'token' && keyClass !== null) walker.constants.open(read, keyClass);
+  if (known === undefined) return;
+  const read = kind === 'Value' ? walker.constants.read(held) : null;
+  const shown = shownOf(`${name}.${known.name}`, walker);
+  if (read !== null && shown.mask === 'token' && shown.keyClass !== null) walker.constants.open(read, shown.keyClass);
+  const isStandIn = read?.texts?.every((text) => text === null || (shown.mask === 'token' && context.tokens.meansToken(text))) === true;
+  if (!isStandIn && value.hidden.size === 0) refusePlain(`${name}.${known.name}`, walker);
+}
+
+function shownOf(key: string, { env: { context } }: Walker): ReturnType<typeof shownAs> {
+  const classes = context.protection.columns.get(key) ?? [];
+  return shownAs(columnValue(key, classes, context.masks, { family: null, isStored: true, isTotal: true }), context.masks);
+}
+
+/** Whoever stores a value of their own in a column that shows equal values as equal learns who else has it, one guess a row. */
+function refusePlain(key: string, walker: Walker): void {
+  const { mask, keyClass } = shownOf(key, walker);
+  if (mask !== 'token' && mask !== 'hash') return;
+  if (walker.env.context.rules.some((rule) => rule.class === keyClass && rule.predicates === 'equality')) return;
+  walker.findings.refuse({
+    code: 'token',
+    what: `a plain value for ${key}, which shows ${mask === 'token' ? 'tokens' : 'digests'}`,
+    remedy: 'Store a token of this class or NULL, or leave the column out; plain values need `predicates: equality` of the class.',
+  });
 }
 
 function isDefault(kind: string, held: unknown): boolean {
@@ -78,7 +95,11 @@ export function readInsert(tree: unknown, walker: Walker): void {
   }
   const rows = walker.query(fields['source'], null, 'inner');
   for (const each of rows.columns) store(each.value, qualifiedName(relation), walker);
-  for (const each of columns) walker.findings.columns.add(`${qualifiedName(relation)}.${each}`);
+  columns.forEach((each, index) => {
+    const key = `${qualifiedName(relation)}.${each}`;
+    walker.findings.columns.add(key);
+    if (rows.columns[index]?.value.hidden.size === 0) refusePlain(key, walker);
+  });
 }
 
 function readMulti(fields: Readonly<Record<string, unknown>>, walker: Walker): void {
@@ -99,6 +120,9 @@ function readMulti(fields: Readonly<Record<string, unknown>>, walker: Walker): v
     const columns = targetColumns(relation, named);
     if (isEmpty(values)) {
       for (const column of rows.columns) store(column.value, qualifiedName(relation), walker);
+      columns.forEach((column, index) => {
+        if (rows.columns[index]?.value.hidden.size === 0) refusePlain(`${qualifiedName(relation)}.${column}`, walker);
+      });
       continue;
     }
     list(node(values, 'IntoValues')['values']).forEach((value, index) => {

@@ -1,13 +1,13 @@
 // Walks the tree of one statement: what it reads and writes, what its answer is made from, and every reason why it is not proven safe.
 
-import { compareRevealing } from '../../core/mask.ts';
+import { compareRevealing, type Mask, methodOf } from '../../core/mask.ts';
 import { EFFECTS } from '../../core/facts.ts';
 import { Constants } from './constants.ts';
 import { Findings } from './findings.ts';
 import { isTree, nodeKind, Refusal, tagged } from './nodes.ts';
 import { classesOf } from './relations.ts';
 import type { Column, Scope } from './scope.ts';
-import type { PlannedOutput } from './types.ts';
+import type { PlanContext, PlannedOutput } from './types.ts';
 import { shownAs } from './values.ts';
 import { readExpression } from './walk-expression.ts';
 import { readPredicate } from './walk-predicate.ts';
@@ -104,7 +104,7 @@ function result(verb: string, rows: Rows | null, findings: Findings, env: WalkEn
       shape: value.stored === null ? 'derived' : 'value',
       mask: value.stored === null && compareRevealing(mask, 'redact') > 0 && mask !== 'clear' ? 'redact' : mask,
       keyClass,
-      subjectOutput: null,
+      subjectOutput: isShiftedTogether(value.stored === null ? 'redact' : mask, keyClass, context) ? 'class' : null,
     };
   });
   const classes = new Set([...findings.columns].flatMap((each) => classesOf(each, undefined, context)));
@@ -134,4 +134,9 @@ function result(verb: string, rows: Rows | null, findings: Findings, env: WalkEn
 
 function sorted(names: Iterable<string>): string[] {
   return [...new Set(names)].sort();
+}
+
+/** Whose date it is matters only where the policy says how to tell: the whole class moves by one number of days otherwise. */
+function isShiftedTogether(mask: Mask, keyClass: string | null, { rules }: PlanContext): boolean {
+  return methodOf(mask) === 'date-shift' && !rules.some((rule) => rule.class === keyClass && rule.hasSubject === true);
 }

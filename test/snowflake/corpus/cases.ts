@@ -87,6 +87,7 @@ export function policyOf(protectedColumns: Readonly<Record<string, readonly stri
   const classes = Object.entries(protectedColumns).flatMap(([relation, columns]) =>
     columns.map((column) => ({ class: `phi.${column.toLowerCase()}`, columns: [`*:${relation.toLowerCase()}.${column.toLowerCase()}`] })),
   );
+  const kept = targets.filter((name) => name.endsWith('_keeping'));
   return JSON.stringify({
     version: 1,
     classes,
@@ -103,10 +104,10 @@ export function policyOf(protectedColumns: Readonly<Record<string, readonly stri
     masks: [
       { class: 'phi.*', roles: ['tester'], mask: 'redact' },
       { class: 'phi.*', roles: ['officer'], mask: 'clear' },
-      ...Object.entries(keeping).map(([column, mask]) => ({
+      ...Object.entries(kept.length === 0 ? {} : keeping).map(([column, mask]) => ({
         class: `phi.${column}`,
         roles: ['tester'],
-        targets: targets.filter((name) => name.endsWith('_keeping')),
+        targets: kept,
         mask,
       })),
     ],

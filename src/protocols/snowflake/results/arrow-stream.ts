@@ -187,7 +187,8 @@ export class ArrowStream {
   }
 
   #ownerOf(schema: Schema, arrays: readonly ArrowArray[], { subject }: ColumnPlan): OwnerOf {
-    const [field, array, column] = [schema.fields[subject ?? -1], arrays[subject ?? -1], this.#plan.columns[subject ?? -1]];
+    const at = typeof subject === 'number' ? subject : -1;
+    const [field, array, column] = [schema.fields[at], arrays[at], this.#plan.columns[at]];
     if (field === undefined || array === undefined || column === undefined) return () => null;
     checkField(field, column);
     const read = cellReader(field, array, column);

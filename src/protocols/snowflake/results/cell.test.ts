@@ -71,6 +71,10 @@ describe('cells of JSON results', () => {
   it('have no shifted dates without a subject that has one text', () => {
     const date = scaled('date', 0);
     assert.equal(shown('date-shift', date, '11448', { subjectOutput: null }), null);
+    const moved = ['11448', '11449'].map((cell) => Number(shown('date-shift(30)', date, cell, { subjectOutput: 'class' })));
+    assert.equal((moved[1] ?? 0) - (moved[0] ?? 0), 1, 'all dates of the class move together');
+    const offset = Math.abs((moved[0] ?? 0) - 11448);
+    assert.ok(offset >= 1 && offset <= 30);
     const plan = planOf([date, rowType('K', 'real')], [output('date-shift', { subjectOutput: 1 }), output('clear')]);
     assert.deepEqual(cellMask(plan.columns[0] ?? assert.fail(), plan), { kind: 'constant', cell: null });
   });

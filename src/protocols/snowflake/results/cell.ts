@@ -23,7 +23,7 @@ export type CellMask =
 /** What is done to the values of one column. */
 export function columnMask(column: ColumnPlan, plan: ResultPlan): ValueMask {
   const { mask, keyClass, shape, family, subject } = column;
-  const owner = subject !== null && isSubject(plan.columns[subject]) ? 'row' : null;
+  const owner = subject === 'class' ? subject : subject !== null && isSubject(plan.columns[subject]) ? 'row' : null;
   return valueMask({ mask, keyClass, shape, family, owner, tokens: plan.tokens, nowMs: plan.nowMs });
 }
 
@@ -47,7 +47,7 @@ export function cellMask(column: ColumnPlan, plan: ResultPlan): CellMask {
       return { kind: 'map', subject: null, map: (cell) => hexOf(mask.mask(bytesOf(cell))) };
     case 'time': {
       const isDate = column.family === 'date';
-      const subject = mask.needsOwner ? column.subject : null;
+      const subject = mask.needsOwner && typeof column.subject === 'number' ? column.subject : null;
       return { kind: 'map', subject, map: isDate ? (cell, owner) => mappedDate(cell, owner, mask.mask) : timestampMap(mask) };
     }
   }

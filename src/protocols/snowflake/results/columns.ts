@@ -19,7 +19,7 @@ export interface ColumnPlan {
   readonly keyClass: string | null;
   readonly shape: 'value' | 'derived';
   /** Column, from 0, with the key of the subject whose dates move together. */
-  readonly subject: number | null;
+  readonly subject: number | 'class' | null;
 }
 
 export interface BoundColumns {
@@ -70,7 +70,7 @@ export function bindColumns(
       throw disagreement(`column ${index + 1} was planned as unprotected, its origin is protected`);
     }
     const subject = output?.subjectOutput ?? null;
-    if (subject !== null && (!Number.isInteger(subject) || subject < 0 || subject >= rowtype.length)) {
+    if (typeof subject === 'number' && (!Number.isInteger(subject) || subject < 0 || subject >= rowtype.length)) {
       throw disagreement(`column ${index + 1} has its subject in a column that was not answered`);
     }
     const type = column.type.toLowerCase();

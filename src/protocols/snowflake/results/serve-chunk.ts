@@ -3,6 +3,7 @@
 // connection is cut, and no client takes what it has for the whole.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { isLoopback } from '../../../core/address.ts';
 import { SallyportError } from '../../../core/error.ts';
 import { type ChunkSource, readable } from './chunk-source.ts';
 import type { ChunkStore, StoredChunk } from './chunk-store.ts';
@@ -83,14 +84,15 @@ async function send(
   const { maxRowBytes, maxMessageBytes } = deps;
   const wanted = { rows: 0, bytes: 0 };
   const plan = sentPlan(chunk.plan, as?.jsonv2);
-  const output = as?.isZipped === false ? 'plain' : 'gzip';
+  // Zipping costs more than all the rest, and on the way to this machine itself it gains nothing. Drivers look at the first bytes.
+  const isZipped = as?.isZipped ?? !isLoopback(response.req.socket.remoteAddress ?? '');
+  const output = isZipped ? 'gzip' : 'plain';
   // First the place, then the storage: it does not like to wait.
   const transform = await deps.pool.open({ plan, format, output, rowCount, wanted, maxRowBytes, maxMessageBytes }, 'chunk', signal);
   try {
     const body = await opened(deps, chunk, signal);
     if (body === null) return false;
-    const head = { ...headOf(output === 'gzip' ? output : null), ...as?.headers };
-    await mask(body, transform, response, head, signal);
+    await mask(body, transform, response, { ...headOf(isZipped ? 'gzip' : null), ...as?.headers }, signal);
     return true;
   } finally {
     transform.close();
@@ -105,11 +107,11 @@ async function mask(
   signal: AbortSignal,
 ): Promise<void> {
   const step = async (bytes: Uint8Array | null): Promise<void> => {
-    const { output } = await transform.step(bytes);
+    const masked = (await transform.step(bytes)).output;
     signal.throwIfAborted();
-    if (output.length === 0) return;
+    if (masked.length === 0) return;
     if (!response.headersSent) response.writeHead(200, head);
-    await written(response, output, signal);
+    await written(response, masked, signal);
   };
   for await (const piece of readable(body, signal)) {
     for (let at = 0; at < piece.length; at += STEP_BYTES) await step(piece.subarray(at, at + STEP_BYTES));
