@@ -104,7 +104,8 @@ everywhere("a result in parts, which the storage gives to nobody but the account
   const rows = await client.rows('SELECT p.ssn, c.id FROM patients p, clinics c');
   assert.equal(rows.length, 110);
   const fetches = account.storage.fetches.slice(before);
-  assert.equal(fetches.length, 4);
+  // The gateway reads parts for its recording before the answer is let go, and again for the client.
+  assert.equal(fetches.length, way === 'direct' ? 4 : 8);
   assert.ok(fetches.every(({ status }) => status === 200));
   assert.equal(fetches.filter(({ userAgent }) => /JavaScript/.test(userAgent)).length, way === 'direct' ? 4 : 0);
   if (way === 'gate') assert.ok(rows.every(({ SSN }) => !/^\d{3}-\d{2}/.test(String(SSN))));

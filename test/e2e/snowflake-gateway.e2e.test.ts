@@ -184,7 +184,10 @@ test('what was done is recorded, told and replayed like everything else', async 
   assert.deepEqual(intent.facts.outputClasses, ['phi.ssn']);
   const result = mine.find(({ type }) => type === 'request.result')?.result;
   assert.deepEqual([result?.rows, result?.code, result?.columns?.map(({ mask }) => mask)], [2, 'ok', ['clear', 'redact']]);
-  const view = await ask<{ target: string }>(`/v1/sessions/${closed?.session}`);
+  // The index of sessions follows the log.
+  const path = `/v1/sessions/${closed?.session}`;
+  await until('the session is listed', async () => (await callApi(gateway, gateway.running.api.port, officer, path)).status === 200);
+  const view = await ask<{ target: string }>(path);
   assert.equal(view.target, 'warehouse');
   const replay = async (source: string): Promise<Readonly<Record<string, number>> & { requests: number; unchanged: number }> => {
     const { report } = await ask<{ report: { requests: number; unchanged: number; changes: Record<string, number> } }>(
@@ -205,8 +208,12 @@ test('what was done is recorded, told and replayed like everything else', async 
 test('an operator ends a session, and its driver is told', async () => {
   const connection = await connect(['agents']);
   await run(connection, 'SELECT id FROM clinics LIMIT 1');
-  const { sessions } = await ask<{ sessions: { id: string; target: string; endedAt: string | null }[] }>('/v1/sessions?limit=1');
-  await ask(`/v1/sessions/${sessions[0]?.id}/end`, { reason: 'a test' });
+  const live = await until('the session is listed', async () => {
+    const { sessions } = await ask<{ sessions: { id: string; endedAt: string | null }[] }>('/v1/sessions');
+    const open = sessions.filter(({ endedAt }) => endedAt === null);
+    return open.length === 1 && open[0];
+  });
+  await ask(`/v1/sessions/${live.id}/end`, { reason: 'a test' });
   await assert.rejects(run(connection, 'SELECT id FROM clinics LIMIT 1'));
   await end(connection).catch(() => undefined);
 });
