@@ -209,8 +209,8 @@ test('an operator ends a session, and its driver is told', async () => {
   const connection = await connect(['agents']);
   await run(connection, 'SELECT id FROM clinics LIMIT 1');
   const live = await until('the session is listed', async () => {
-    const { sessions } = await ask<{ sessions: { id: string; endedAt: string | null }[] }>('/v1/sessions');
-    const open = sessions.filter(({ endedAt }) => endedAt === null);
+    const { sessions } = await ask<{ sessions: { id: string; closedAt: string | null }[] }>('/v1/sessions');
+    const open = sessions.filter(({ closedAt }) => closedAt === null);
     return open.length === 1 && open[0];
   });
   await ask(`/v1/sessions/${live.id}/end`, { reason: 'a test' });
