@@ -1,6 +1,7 @@
 // Masking and re-serving of results: what the adapter sees of this folder.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { isLoopback } from '../../../core/address.ts';
 import type { SallyportError } from '../../../core/error.ts';
 import type { Clock } from '../../../core/ports.ts';
 import type { TokenSpace } from '../../../masking/index.ts';
@@ -65,6 +66,8 @@ export interface ResultMaskerDeps {
   readonly maxRowBytes: number;
   /** Chunks may be fetched over plaintext from this machine itself: only when the account's own address is such a one. */
   readonly allowsLoopback: boolean;
+  /** Zipping gains nothing on the way to a client there; absent = on this machine itself. */
+  readonly isNear?: (address: string) => boolean;
   /** PEM of authorities beside the system's, for the storage. */
   readonly ca?: string;
   /** A chunk that was refused after its answer had been let through. */
@@ -75,16 +78,16 @@ export interface ResultMaskerDeps {
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 
 export function createResultMasker(deps: ResultMaskerDeps): ResultMasker {
-  const { clock, maxRowBytes, onRefused } = deps;
+  const { clock, maxRowBytes, onRefused, isNear = isLoopback } = deps;
   const pool = new ResultPool(deps.workers);
   const store = new ChunkStore(() => clock.nowMs());
   const source = new ChunkSource(deps);
   const limits = { maxRowBytes, maxMessageBytes: MAX_MESSAGE_BYTES };
   return {
     mask: (input) => maskAnswer({ pool, store, source, ...limits, nowMs: clock.nowMs() }, input),
-    serveChunk: (path, request, response) => serveChunk({ pool, store, source, ...limits, onRefused }, path, request, response),
+    serveChunk: (path, request, response) => serveChunk({ pool, store, source, ...limits, isNear, onRefused }, path, request, response),
     servePartition: (path, response, as) =>
-      serveChunk({ pool, store, source, ...limits, onRefused }, path, { method: 'GET' }, response, as),
+      serveChunk({ pool, store, source, ...limits, isNear, onRefused }, path, { method: 'GET' }, response, as),
     forget: (owner) => store.forget(owner),
     async close() {
       store.close();

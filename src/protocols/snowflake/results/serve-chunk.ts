@@ -3,7 +3,6 @@
 // connection is cut, and no client takes what it has for the whole.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { isLoopback } from '../../../core/address.ts';
 import { SallyportError } from '../../../core/error.ts';
 import { type ChunkSource, readable } from './chunk-source.ts';
 import type { ChunkStore, StoredChunk } from './chunk-store.ts';
@@ -18,6 +17,8 @@ export interface ServeDeps {
   readonly pool: ResultPool;
   readonly maxRowBytes: number;
   readonly maxMessageBytes: number;
+  /** Zipping gains nothing on the way to a client there. */
+  readonly isNear: (address: string) => boolean;
   readonly onRefused: (owner: string, fault: SallyportError) => void;
 }
 
@@ -84,8 +85,8 @@ async function send(
   const { maxRowBytes, maxMessageBytes } = deps;
   const wanted = { rows: 0, bytes: 0 };
   const plan = sentPlan(chunk.plan, as?.jsonv2);
-  // Zipping costs more than all the rest, and on the way to this machine itself it gains nothing. Drivers look at the first bytes.
-  const isZipped = as?.isZipped ?? !isLoopback(response.req.socket.remoteAddress ?? '');
+  // Zipping costs more than all the rest. Drivers look at the first bytes.
+  const isZipped = as?.isZipped ?? !deps.isNear(response.req.socket.remoteAddress ?? '');
   const output = isZipped ? 'gzip' : 'plain';
   // First the place, then the storage: it does not like to wait.
   const transform = await deps.pool.open({ plan, format, output, rowCount, wanted, maxRowBytes, maxMessageBytes }, 'chunk', signal);
