@@ -155,11 +155,15 @@ test('without a token of ours nothing is answered; what is not served is 404', a
     assert.equal((await get('/monitoring/queries/x', token)).code, '390104');
   }
   const token = await open();
-  for (const path of ['/api/v2/statements', '/queries/v1/other', '/session/v2/login-request']) {
-    const response = await fetch(urlOf(path), { method: 'POST', body: '{}', headers: { authorization: `Snowflake Token="${token}"` } });
+  const sent = (path: string): Promise<Response> =>
+    fetch(urlOf(path), { method: 'POST', body: '{}', headers: { authorization: `Snowflake Token="${token}"` } });
+  for (const path of ['/queries/v1/other', '/session/v2/login-request']) {
+    const response = await sent(path);
     assert.equal(response.status, 404);
     assert.equal(((await response.json()) as Answer).success, false);
   }
+  // A session's token is none of the SQL API.
+  assert.deepEqual([(await sent('/api/v2/statements')).status, (await sent('/api/v2/databases')).status], [401, 404]);
   assert.equal((await post('/telemetry/send', { logs: [] })).success, true);
   assert.equal(account.counts.telemetry, 0);
   assert.deepEqual(account.texts, []);

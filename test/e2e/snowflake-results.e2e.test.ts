@@ -97,6 +97,7 @@ describe('results of Snowflake', () => {
     });
   const urlOf = (data: SnowflakeQueryData, index = 0): string => data.chunks?.[index]?.url ?? assert.fail();
 
+  let isNear = false;
   before(async () => {
     storage = await listening((incoming, response) => {
       asked.push(incoming);
@@ -112,6 +113,7 @@ describe('results of Snowflake', () => {
       workers: 2,
       maxRowBytes: 1024 * 1024,
       allowsLoopback: true,
+      isNear: () => isNear,
       onRefused: (owner, fault) => refused.push({ owner, fault }),
     });
   });
@@ -142,6 +144,21 @@ describe('results of Snowflake', () => {
     ]);
     assert.deepEqual(shown, wanted);
     assert.deepEqual(data.rowset, wanted.slice(0, 3));
+  });
+
+  it('does not zip for a client that is near, and masks alike', async () => {
+    serve('/near', gzipSync(rowsOf(500)));
+    const { data } = await mask(chunked(['/near'], 500, { rowset: [] }));
+    const url = urlOf(data);
+    const far = await fetched(url);
+    isNear = true;
+    try {
+      const near = await fetched(url);
+      assert.deepEqual([near.status, near.headers['content-encoding'], near.isWhole], [200, undefined, true]);
+      assert.deepEqual(near.body, gunzipSync(far.body));
+    } finally {
+      isNear = false;
+    }
   });
 
   it('masks Arrow in the answer and in chunks', async () => {

@@ -13,9 +13,10 @@ import { BrowserLogins } from './browser-login.ts';
 import { BrowserPages } from './browser-pages.ts';
 import { ClientTokens, type IssuedTokens } from './client-tokens.ts';
 import { asFault, errorEnvelope, type NativeError, nativeFault, refusedFeature } from './errors.ts';
+import { jsonBody, sendJson, userAgentOf } from './json-http.ts';
 import { type LoggedIn, LoginDesk, type LoginTarget, refusedLogin } from './login.ts';
 import { readLogin } from './login-request.ts';
-import { type Envelope, isObject, type JsonObject, numberAt, objectAt, ok, textAt } from './protocol.ts';
+import { type Envelope, type JsonObject, numberAt, objectAt, ok, textAt } from './protocol.ts';
 import { SnowflakeSession } from './session.ts';
 import {
   defaultSnowflakeLimits,
@@ -25,6 +26,7 @@ import {
   type SnowflakeLimits,
   type SnowflakeTargetConfig,
 } from './settings.ts';
+import { SqlApi } from './sql-api.ts';
 import { readStatement } from './statement-request.ts';
 import { connectSnowflake, OWN_CLIENT } from './upstream.ts';
 import { checkCredential } from './upstream-credential.ts';
@@ -75,6 +77,7 @@ class Adapter implements SnowflakeAdapter {
   readonly #browsers: BrowserLogins;
   readonly #pages: BrowserPages | null;
   readonly #desk: LoginDesk;
+  readonly #api: SqlApi;
   readonly #closing = new AbortController();
   readonly #sweep: NodeJS.Timeout;
   #isDraining = false;
@@ -96,6 +99,17 @@ class Adapter implements SnowflakeAdapter {
       browsers: this.#browsers,
       target: (name) => this.#targets.get(name),
     });
+    this.#api = new SqlApi({
+      desk: this.#desk,
+      results: deps.results,
+      limits: this.#limits,
+      clock,
+      logger: deps.logger,
+      targets: [...this.#targets.keys()],
+      isDraining: () => this.#isDraining,
+      closing: this.#closing.signal,
+      begin: (loggedIn) => this.#open(loggedIn, (session) => this.#api.ended(session)),
+    });
     this.#sweep = setInterval(() => this.#endForgotten(), sweepMs);
     this.#sweep.unref();
   }
@@ -110,7 +124,10 @@ class Adapter implements SnowflakeAdapter {
 
   async listen(config: ListenerConfig): Promise<Listening> {
     const { logger } = this.#deps;
-    const listening = await serveHttp({ config, logger, routes: this.#routes(), otherwise: notFound });
+    const otherwise: HttpHandler = async (request, response) => {
+      if (!this.#api.refuse(request, response)) sendJson(response, 404, errorEnvelope(nothingThere));
+    };
+    const listening = await serveHttp({ config, logger, routes: this.#routes(), otherwise });
     this.#listeners.push(listening);
     return listening;
   }
@@ -137,6 +154,7 @@ class Adapter implements SnowflakeAdapter {
   async close(): Promise<void> {
     this.#isDraining = true;
     clearInterval(this.#sweep);
+    this.#api.close();
     this.#closing.abort(new SallyportError('SP_SHUTTING_DOWN', 'adapter is closed'));
     await this.#endAll();
     await Promise.all(this.#listeners.map((listener) => listener.close()));
@@ -167,7 +185,8 @@ class Adapter implements SnowflakeAdapter {
 
   #endForgotten(): void {
     for (const session of this.#sessions) {
-      if (this.#tokens.isOver(session)) void session.end(new SallyportError('SP_SESSION_ENDED', 'the session was not renewed'), 'client');
+      if (!this.#api.has(session) && this.#tokens.isOver(session))
+        void session.end(new SallyportError('SP_SESSION_ENDED', 'the session was not renewed'), 'client');
     }
   }
 
@@ -226,6 +245,7 @@ class Adapter implements SnowflakeAdapter {
         withSession((session, request) => session.monitor(request.parts[0] ?? '')),
       ),
       get('/gw/chunks/*', (request, response) => this.#deps.results.serveChunk(request.parts[0] ?? '', request.incoming, response)),
+      ...this.#api.routes(),
       ...(this.#pages?.routes() ?? []),
     ];
   }
@@ -247,8 +267,9 @@ class Adapter implements SnowflakeAdapter {
     }
   }
 
-  #begin({ gate, upstream, live }: LoggedIn): JsonObject {
-    const { results, clock, logger, random } = this.#deps;
+  /** @param onEnding called once, before anything of it is torn down */
+  #open({ gate, upstream, live }: LoggedIn, onEnding: (session: SnowflakeSession, reason: NativeError) => void): SnowflakeSession {
+    const { results, clock, logger } = this.#deps;
     const target = this.#targets.get(live.target.name);
     if (target === undefined) throw new SallyportError('SP_INTERNAL', 'a log-in to no target');
     const session: SnowflakeSession = new SnowflakeSession({
@@ -260,16 +281,21 @@ class Adapter implements SnowflakeAdapter {
       clock,
       logger,
       limits: this.#limits,
-      onEnding: (reason) => this.#tokens.end(session, reason),
+      onEnding: (reason) => onEnding(session, reason),
       onClosed: () => this.#sessions.delete(session),
     });
     this.#sessions.add(session);
-    const issued = this.#tokens.issue(session);
-    const { serverVersion, parameters, sessionInfo } = upstream.greeting;
     logger.info({ session: gate.id, target: live.target.name, subject: gate.principal.subject }, 'session opened');
+    return session;
+  }
+
+  #begin(loggedIn: LoggedIn): JsonObject {
+    const { gate, upstream } = loggedIn;
+    const issued = this.#tokens.issue(this.#open(loggedIn, (session, reason) => this.#tokens.end(session, reason)));
+    const { serverVersion, parameters, sessionInfo } = upstream.greeting;
     return {
       ...tokenFields(issued),
-      sessionId: numberOf(random.bytes(6)),
+      sessionId: numberOf(this.#deps.random.bytes(6)),
       displayUserName: gate.principal.name,
       serverVersion,
       firstLogin: false,
@@ -350,37 +376,17 @@ class Adapter implements SnowflakeAdapter {
       if (fault.code === 'SP_INTERNAL') this.#deps.logger.error({ code: fault.code }, 'a request failed by a fault of the gateway');
       envelope = errorEnvelope(nativeFault(fault, null));
     }
-    send(response, 200, envelope);
+    sendJson(response, 200, envelope);
   }
 }
 
 const nothingThere: NativeError = { code: '390404', sqlState: '02000', message: 'sallyport: nothing of this address is served here.' };
 
-const notFound: HttpHandler = async (_request, response) => send(response, 404, errorEnvelope(nothingThere));
-
 /** What drivers tell about themselves goes nowhere. */
 const swallow: HttpHandler = async (request, response) => {
   await request.body(1024 * 1024);
-  send(response, 200, ok({ message: 'Log Received' } as JsonObject));
+  sendJson(response, 200, ok({ message: 'Log Received' } as JsonObject));
 };
-
-function send(response: ServerResponse, status: number, envelope: Envelope): void {
-  const body = Buffer.from(JSON.stringify(envelope));
-  response.writeHead(status, { 'content-type': 'application/json', 'content-length': body.length, 'cache-control': 'no-store' }).end(body);
-}
-
-/** @throws SP_WIRE_MALFORMED, SP_WIRE_TOO_LARGE */
-async function jsonBody(request: HttpRequest, maxBytes: number): Promise<JsonObject> {
-  const bytes = await request.body(maxBytes);
-  let value: unknown;
-  try {
-    value = JSON.parse(bytes.toString('utf8'));
-  } catch (cause) {
-    throw new SallyportError('SP_WIRE_MALFORMED', 'body is not JSON', { cause });
-  }
-  if (!isObject(value)) throw new SallyportError('SP_WIRE_MALFORMED', 'body is no object');
-  return value;
-}
 
 async function refusedToken(request: HttpRequest, fault: NativeError): Promise<Envelope> {
   // Read, so that the connection can be used again.
@@ -395,8 +401,4 @@ function tokenFields({ token, masterToken, validityS, masterValidityS }: IssuedT
 /** Below 2^48: drivers read it as a number. */
 function numberOf(bytes: Uint8Array): number {
   return bytes.reduce((number, byte) => number * 256 + byte, 0);
-}
-
-function userAgentOf(header: string | undefined): string {
-  return (header ?? '').replaceAll(/[^\x20-\x7e]/g, '').slice(0, 200) || 'Sallyport';
 }

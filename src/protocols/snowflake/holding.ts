@@ -19,7 +19,7 @@ export interface HoldWatch {
 
 export function watchHold(
   { clock, limits, upstream, over }: Pick<JobSession, 'clock' | 'limits' | 'upstream' | 'over'>,
-  job: { readonly isAsync: boolean; readonly cancelled: AbortSignal },
+  job: { readonly isLeisurely: boolean; readonly cancelled: AbortSignal },
 ): HoldWatch {
   const lost = new AbortController();
   const startMs = clock.monotonicMs();
@@ -30,7 +30,7 @@ export function watchHold(
       const nowMs = clock.monotonicMs();
       // A desk keeps what is given up with this code open until it expires.
       if (nowMs - startMs >= limits.maxHoldMs) lost.abort(new SallyportError('SP_CLIENT_LOST', 'held for too long'));
-      else if (!job.isAsync && nowMs - askedMs >= limits.pollMs + limits.lostClientMs)
+      else if (!job.isLeisurely && nowMs - askedMs >= limits.pollMs + limits.lostClientMs)
         lost.abort(new SallyportError('SP_CLIENT_LOST', 'the client does not ask'));
       else if (nowMs - aliveMs >= limits.heartbeatMs) {
         aliveMs = nowMs;

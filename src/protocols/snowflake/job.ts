@@ -49,6 +49,15 @@ export interface JobOptions {
   readonly accept: string;
   /** `https://host/gw/chunks/`, as the client reaches us. */
   readonly chunkBase: string;
+  /** Its client comes back when it likes: while it is held nobody takes it for lost. */
+  readonly isLeisurely?: boolean;
+}
+
+/** How long one request waits for the answer. */
+export interface Patience {
+  readonly ms: number;
+  /** That it is held is told at once. */
+  readonly endsAtHold: boolean;
 }
 
 /** It is sent although the session is over: that is when it matters. */
@@ -62,6 +71,8 @@ export class Job {
   /** As the client wrote it. */
   readonly text: string;
   readonly isAsync: boolean;
+  /** When it was asked for, ms since the epoch. */
+  readonly createdMs: number;
   /** Settles when there is an answer. Never rejects. */
   readonly done: Promise<void>;
   /** Of the statement at the account: never the client's, which could be one of an earlier statement. */
@@ -71,6 +82,8 @@ export class Job {
   readonly #session: JobSession;
   readonly #cancel = new AbortController();
   readonly #named = Promise.withResolvers<void>();
+  readonly #heldOnce = Promise.withResolvers<void>();
+  readonly #isLeisurely: boolean;
   #queryId: string | null = null;
   #isAliasTold = false;
   #state: JobState = 'queued';
@@ -84,6 +97,8 @@ export class Job {
     this.fingerprint = fingerprintOf(options.asked);
     this.text = options.asked.text;
     this.isAsync = options.asked.isAsync;
+    this.createdMs = session.clock.nowMs();
+    this.#isLeisurely = options.isLeisurely ?? options.asked.isAsync;
     this.done = this.#run(options);
   }
 
@@ -124,23 +139,23 @@ export class Job {
 
   /** For a request and its repetitions: the answer, or after `pollMs` that it is in progress. What is asked for asynchronously is in
    *  progress as soon as it has an id. */
-  async requested(gone: AbortSignal): Promise<Envelope> {
-    if (!this.isAsync) return this.result(gone);
+  async requested(gone: AbortSignal, patience?: Patience): Promise<Envelope> {
+    if (!this.isAsync) return this.result(gone, patience);
     await this.#wait(gone, this.#named.promise);
     return this.#answer?.success === false ? this.#answer : this.#inProgress(CODES.inProgressAsync);
   }
 
   /** The answer, or after `pollMs` that it is in progress. */
-  async result(gone: AbortSignal): Promise<Envelope> {
-    await this.#wait(gone, this.done);
+  async result(gone: AbortSignal, patience?: Patience): Promise<Envelope> {
+    await this.#wait(gone, patience?.endsAtHold === true ? this.#heldOnce.promise : this.done, patience?.ms);
     if (this.#answer === null) return this.#inProgress(CODES.inProgress);
     this.#answeredMs = this.#session.clock.monotonicMs();
     return this.#answer;
   }
 
-  async #wait(gone: AbortSignal, what: Promise<void>): Promise<void> {
+  async #wait(gone: AbortSignal, what: Promise<void>, ms = this.#session.limits.pollMs): Promise<void> {
     const timer = Promise.withResolvers<void>();
-    const timeout = setTimeout(timer.resolve, this.#session.limits.pollMs);
+    const timeout = setTimeout(timer.resolve, ms);
     const left = (): void => timer.resolve();
     gone.addEventListener('abort', left, { once: true });
     this.#holdWatch?.asked();
@@ -233,7 +248,8 @@ export class Job {
     this.#state = 'held';
     this.#held = held;
     this.#named.resolve();
-    const watch = watchHold(this.#session, { isAsync: this.isAsync, cancelled: this.#cancel.signal });
+    this.#heldOnce.resolve();
+    const watch = watchHold(this.#session, { isLeisurely: this.#isLeisurely, cancelled: this.#cancel.signal });
     this.#holdWatch = watch;
     try {
       const answer = await held.wait(watch.signal);

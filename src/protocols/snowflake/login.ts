@@ -4,6 +4,7 @@
 import { SallyportError } from '../../core/error.ts';
 import { principalKey } from '../../core/identity.ts';
 import type { Principal } from '../../core/identity.ts';
+import type { TargetName } from '../../core/ids.ts';
 import type { Target } from '../../core/target.ts';
 import type { GateSession } from '../../session/gate.ts';
 import { AttemptBudget } from '../../session/attempt-budget.ts';
@@ -51,8 +52,18 @@ export class LoginDesk {
     client: { readonly address: string; readonly userAgent: string },
     signal: AbortSignal,
   ): Promise<LoggedIn> {
+    const principal = await this.identify(wishes, client.address, this.#deps.target(wishes.account)?.target.name ?? null, signal);
+    return this.enter(principal, wishes, client, signal);
+  }
+
+  /** The same for somebody who was just identified. */
+  async enter(
+    principal: Principal,
+    wishes: Omit<LoginWishes, 'by' | 'token' | 'proofKey' | 'user'>,
+    client: { readonly address: string; readonly userAgent: string },
+    signal: AbortSignal,
+  ): Promise<LoggedIn> {
     const live = this.#deps.target(wishes.account);
-    const principal = await this.#identify(wishes, client.address, live, signal);
     const gate = await this.#open(principal, wishes, client.address, live);
     let upstream: SnowflakeUpstream | null = null;
     try {
@@ -87,7 +98,13 @@ export class LoginDesk {
     }
   }
 
-  async #identify(wishes: LoginWishes, address: string, live: LoginTarget | undefined, signal: AbortSignal): Promise<Principal> {
+  /** Verifies a token. Failures are recorded, and counted against the address. @throws SP_AUTH_* */
+  async identify(
+    wishes: Pick<LoginWishes, 'token' | 'proofKey'>,
+    address: string,
+    target: TargetName | null,
+    signal: AbortSignal,
+  ): Promise<Principal> {
     const { gate, authenticator, failures, browsers } = this.#deps;
     if (failures.waitMs(address) > 0) throw new SallyportError('SP_AUTH_THROTTLED', 'too many failed log-ins from this address');
     try {
@@ -97,13 +114,18 @@ export class LoginDesk {
     } catch (fault) {
       failures.recordFailure(address);
       const isUnavailable = fault instanceof SallyportError && fault.code === 'SP_AUTH_UNAVAILABLE';
-      await gate.recordAuthFailure(live?.target.name ?? null, isUnavailable ? 'unavailable' : 'token', { address });
+      await gate.recordAuthFailure(target, isUnavailable ? 'unavailable' : 'token', { address });
       throw fault;
     }
   }
 
   /** Unknown targets are told only to those whose token is good, and like those that they have no access to. */
-  async #open(principal: Principal, wishes: LoginWishes, address: string, live: LoginTarget | undefined): Promise<GateSession> {
+  async #open(
+    principal: Principal,
+    wishes: Pick<LoginWishes, 'appId'>,
+    address: string,
+    live: LoginTarget | undefined,
+  ): Promise<GateSession> {
     const { gate } = this.#deps;
     const who = `${principalKey(principal)} ${address}`;
     if (this.#targetMisses.isSpent(who)) throw new SallyportError('SP_AUTH_THROTTLED', 'too many log-ins to targets without access');

@@ -9,7 +9,7 @@ import type { TokenSpace } from '../../masking/index.ts';
 import type { GateSession } from '../../session/gate.ts';
 import { answerAgain, failure } from './answering.ts';
 import { asFault, errorEnvelope, type NativeError, nativeFault, noSuchQuery, notExecuting } from './errors.ts';
-import { Job, type JobOptions, type JobSession, settleOnce } from './job.ts';
+import { Job, type JobOptions, type JobSession, type Patience, settleOnce } from './job.ts';
 import type { SnowflakePlanning } from './planning.ts';
 import { CODES, type Envelope, ok, textAt } from './protocol.ts';
 import type { ResultMasker } from './results/index.ts';
@@ -88,6 +88,11 @@ export class SnowflakeSession {
     return this.#deps.gate.id;
   }
 
+  /** It ends, or has ended. */
+  get isOver(): boolean {
+    return this.#ended !== null;
+  }
+
   /** Statements that are not finished. */
   get unfinished(): number {
     return [...this.#jobs.values()].filter(({ state }) => state !== 'done' && state !== 'failed').length;
@@ -104,21 +109,21 @@ export class SnowflakeSession {
   }
 
   /** A statement, or a repetition of its request, which joins. */
-  async query(options: JobOptions, gone: AbortSignal): Promise<Envelope> {
+  async query(options: JobOptions, gone: AbortSignal, patience?: Patience): Promise<Envelope> {
     const { limits } = this.#deps;
     const earlier = this.#jobs.get(options.requestId);
     if (earlier !== undefined) {
       if (earlier.fingerprint !== fingerprintOf(options.asked)) {
         throw new SallyportError('SP_WIRE_MALFORMED', 'a request id was used for another statement');
       }
-      return this.#answerOf(earlier, options.chunkBase, () => earlier.requested(gone));
+      return this.#answerOf(earlier, options.chunkBase, () => earlier.requested(gone, patience));
     }
     if (this.#ended !== null) throw this.#ended;
     if (this.unfinished >= limits.maxJobs) throw new SallyportError('SP_SESSION_LIMIT', 'too many statements of one session');
     const job = new Job(this.#jobSession, options);
     this.#jobs.set(options.requestId, job);
     void job.done.then(() => this.#finished());
-    return job.requested(gone);
+    return job.requested(gone, patience);
   }
 
   /** `GET /queries/<id>/result`. */
@@ -126,6 +131,23 @@ export class SnowflakeSession {
     const job = this.#byQueryId.get(queryId.toLowerCase());
     if (job !== undefined) return this.#answerOf(job, chunkBase, () => job.result(gone));
     return this.#readAgain(queryId, chunkBase);
+  }
+
+  /** It is a statement of this session, or one of the results that it may read again. */
+  owns(queryId: string): boolean {
+    return this.#byQueryId.has(queryId.toLowerCase()) || this.#stored.get(queryId) !== undefined;
+  }
+
+  /** When a statement of this session was asked for, ms since the epoch; null = it is one of several, or forgotten. */
+  createdMs(queryId: string): number | null {
+    return this.#byQueryId.get(queryId.toLowerCase())?.createdMs ?? null;
+  }
+
+  /** Of the SQL API: the answer that was given before, else that of the account. Chunks live as long as the session. */
+  async statement(queryId: string, gone: AbortSignal, patience: Patience): Promise<Envelope> {
+    const job = this.#byQueryId.get(queryId.toLowerCase());
+    if (job === undefined || (job.state === 'done' && job.answer === null)) return this.#readAgain(job?.queryId ?? queryId, '');
+    return job.result(gone, patience);
   }
 
   /** `GET /monitoring/queries/<id>`. */

@@ -56,6 +56,8 @@ export interface SnowflakeLimits {
   readonly masterTokenMs: number;
   /** Between heartbeats to the account while something is held. */
   readonly heartbeatMs: number;
+  /** A session of the SQL API that nobody has used for so long ends, and its results with it. */
+  readonly apiIdleMs: number;
   /** Statements of one session that are not finished. */
   readonly maxJobs: number;
   /** Answers of one session that are kept for repetitions of its requests. */
@@ -77,6 +79,7 @@ export const defaultSnowflakeLimits: SnowflakeLimits = {
   tokenMs: 3_600_000,
   masterTokenMs: 4 * 3_600_000,
   heartbeatMs: 10 * 60_000,
+  apiIdleMs: 5 * 60_000,
   maxJobs: 100,
   maxKeptBytes: 32 * 1024 * 1024,
   recordRows: 100,

@@ -12,7 +12,13 @@ type MapCell = (cell: string, owner: string | null) => string | null;
 export type CellMask =
   | { readonly kind: 'clear' }
   | { readonly kind: 'constant'; readonly cell: string | null }
-  | { readonly kind: 'map'; readonly subject: number | null; readonly map: MapCell };
+  | {
+      readonly kind: 'map';
+      readonly subject: number | null;
+      readonly map: MapCell;
+      /** Shown for NULL; absent = NULL. */
+      readonly whenNull?: string | null;
+    };
 
 /** What is done to the values of one column. */
 export function columnMask(column: ColumnPlan, plan: ResultPlan): ValueMask {

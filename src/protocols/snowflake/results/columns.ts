@@ -74,11 +74,10 @@ export function bindColumns(
       throw disagreement(`column ${index + 1} has its subject in a column that was not answered`);
     }
     const type = column.type.toLowerCase();
-    const isStructured = (column.fields?.length ?? 0) > 0;
     return {
       name: column.name,
       type,
-      family: isStructured ? 'other' : ((Object.hasOwn(families, type) ? families[type] : undefined) ?? 'other'),
+      family: familyOf(column),
       scale: scaleOf(column),
       mask: isClear ? 'clear' : output.mask,
       keyClass: output?.keyClass ?? null,
@@ -87,6 +86,12 @@ export function bindColumns(
     };
   });
   return { columns, rowtype: rowtype.map((column, index) => described(column, columns[index])) };
+}
+
+export function familyOf({ type, fields }: Pick<SnowflakeRowType, 'type' | 'fields'>): ValueFamily {
+  const isStructured = (fields?.length ?? 0) > 0;
+  const lower = type.toLowerCase();
+  return isStructured ? 'other' : ((Object.hasOwn(families, lower) ? families[lower] : undefined) ?? 'other');
 }
 
 /** Whether anything of the answer has to be replaced. */

@@ -5,6 +5,7 @@
 import { SallyportError } from '../../../core/error.ts';
 import { cellMask } from './cell.ts';
 import { malformed } from './columns.ts';
+import { jsonv2Mask } from './jsonv2.ts';
 import type { ResultPlan } from './plan.ts';
 import type { RowCollector } from './row-frames.ts';
 
@@ -30,7 +31,12 @@ type Expected = 'row or end' | 'comma or end' | 'row' | 'cell' | 'rest of text' 
 
 type ByteMask =
   | { readonly column: number; readonly bytes: Buffer }
-  | { readonly column: number; readonly subject: number | null; readonly map: (cell: string, owner: string | null) => string | null };
+  | {
+      readonly column: number;
+      readonly subject: number | null;
+      readonly map: (cell: string, owner: string | null) => string | null;
+      readonly whenNull: string | null;
+    };
 
 export class JsonChunk {
   rows = 0;
@@ -59,10 +65,11 @@ export class JsonChunk {
     this.#collector = collector;
     this.#cells = new Int32Array(2 * this.#width);
     this.#masks = plan.columns.flatMap((each, column): ByteMask[] => {
-      const mask = cellMask(each, plan);
+      const masked = cellMask(each, plan);
+      const mask = plan.jsonv2 === undefined ? masked : jsonv2Mask(masked, each.family, plan.jsonv2);
       if (mask.kind === 'clear') return [];
       if (mask.kind === 'constant') return [{ column, bytes: mask.cell === null ? NULL_BYTES : Buffer.from(JSON.stringify(mask.cell)) }];
-      return [{ column, subject: mask.subject, map: mask.map }];
+      return [{ column, subject: mask.subject, map: mask.map, whenNull: mask.whenNull ?? null }];
     });
   }
 
@@ -224,7 +231,7 @@ export class JsonChunk {
         continue;
       }
       const cell = this.#cell(column);
-      const value = cell === null ? null : mask.map(cell, mask.subject === null ? null : this.#cell(mask.subject));
+      const value = cell === null ? mask.whenNull : mask.map(cell, mask.subject === null ? null : this.#cell(mask.subject));
       if (value === null) this.#write(NULL_BYTES);
       else this.#writeText(value);
       if (shown !== null) shown[column] = value;

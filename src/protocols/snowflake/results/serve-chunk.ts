@@ -3,11 +3,11 @@
 // connection is cut, and no client takes what it has for the whole.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { isLoopback } from '../../../core/address.ts';
 import { SallyportError } from '../../../core/error.ts';
 import { type ChunkSource, readable } from './chunk-source.ts';
 import type { ChunkStore, StoredChunk } from './chunk-store.ts';
-import { isClearOnly } from './columns.ts';
+import { isClearOnly, malformed } from './columns.ts';
+import type { Jsonv2 } from './jsonv2.ts';
 import { sentPlan } from './plan.ts';
 import { type RemoteTransform, type ResultPool, STEP_BYTES } from './pool.ts';
 
@@ -17,6 +17,8 @@ export interface ServeDeps {
   readonly pool: ResultPool;
   readonly maxRowBytes: number;
   readonly maxMessageBytes: number;
+  /** Zipping gains nothing on the way to a client there. */
+  readonly isNear: (address: string) => boolean;
   readonly onRefused: (owner: string, fault: SallyportError) => void;
 }
 
@@ -24,19 +26,36 @@ export interface ServeDeps {
 const status = { unknown: 404, expired: 403, refused: 410, unavailable: 503 } as const;
 /** A client that takes nothing for so long is gone. */
 const CLIENT_SILENT_MS = 120_000;
+
+/** A chunk as a partition of the SQL API. */
+export interface AsPartition {
+  readonly jsonv2: Jsonv2;
+  readonly isZipped: boolean;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Says that there is none, as that API does. @param code HTTP status */
+  readonly refuse: (code: number) => void;
+}
+
 /** Never rejects. */
-export async function serveChunk(deps: ServeDeps, path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405);
+export async function serveChunk(
+  deps: ServeDeps,
+  path: string,
+  request: Pick<IncomingMessage, 'method'>,
+  response: ServerResponse,
+  as: AsPartition | null = null,
+): Promise<void> {
+  const no = as?.refuse ?? ((code: number): void => refuse(response, code));
+  if (request.method !== 'GET' && request.method !== 'HEAD') return no(405);
   const found = deps.store.find(path);
-  if (found.state !== 'known') return refuse(response, status[found.state]);
+  if (found.state !== 'known') return no(status[found.state]);
   if (request.method === 'HEAD') return void response.writeHead(200, headOf(null)).end();
   const transfer = deps.store.transfer(found.id);
-  if (transfer === null) return refuse(response, status.unknown);
+  if (transfer === null) return no(status.unknown);
   const gone = (): void => transfer.abort();
   response.once('close', gone);
   response.setTimeout(CLIENT_SILENT_MS, () => response.destroy());
   try {
-    await send(deps, found.chunk, response, transfer.signal);
+    if (!(await send(deps, found.chunk, response, transfer.signal, as))) no(status.expired);
   } catch (fault) {
     const isGone = transfer.signal.aborted;
     const isRefusal =
@@ -45,27 +64,37 @@ export async function serveChunk(deps: ServeDeps, path: string, request: Incomin
     if (isRefusal && fault.code !== 'SP_INTERNAL') deps.store.refuse(found.id);
     if (isRefusal) deps.onRefused(found.chunk.owner, fault);
     if (response.headersSent || isGone) response.destroy();
-    else refuse(response, isRefusal && fault.code !== 'SP_INTERNAL' ? status.refused : status.unavailable);
+    else no(isRefusal && fault.code !== 'SP_INTERNAL' ? status.refused : status.unavailable);
   } finally {
     response.off('close', gone);
     transfer.done();
   }
 }
 
-async function send(deps: ServeDeps, chunk: StoredChunk, response: ServerResponse, signal: AbortSignal): Promise<void> {
-  if (isClearOnly(chunk.plan.columns)) return pass(deps, chunk, response, signal);
+/** @returns false when the storage does not have it any more: nothing was sent */
+async function send(
+  deps: ServeDeps,
+  chunk: StoredChunk,
+  response: ServerResponse,
+  signal: AbortSignal,
+  as: AsPartition | null,
+): Promise<boolean> {
+  if (as === null && isClearOnly(chunk.plan.columns)) return pass(deps, chunk, response, signal);
   const { format, rowCount } = chunk;
+  if (as !== null && format !== 'json') throw malformed('a partition that is not JSON');
   const { maxRowBytes, maxMessageBytes } = deps;
   const wanted = { rows: 0, bytes: 0 };
-  const plan = sentPlan(chunk.plan);
-  // Zipping costs more than all the rest, and on the way to this machine itself it gains nothing. Drivers look at the first bytes.
-  const output = isLoopback(response.req.socket.remoteAddress ?? '') ? 'plain' : 'gzip';
+  const plan = sentPlan(chunk.plan, as?.jsonv2);
+  // Zipping costs more than all the rest. Drivers look at the first bytes.
+  const isZipped = as?.isZipped ?? !deps.isNear(response.req.socket.remoteAddress ?? '');
+  const output = isZipped ? 'gzip' : 'plain';
   // First the place, then the storage: it does not like to wait.
   const transform = await deps.pool.open({ plan, format, output, rowCount, wanted, maxRowBytes, maxMessageBytes }, 'chunk', signal);
   try {
-    const body = await opened(deps, chunk, response, signal);
-    if (body === null) return;
-    await mask(body, transform, output, response, signal);
+    const body = await opened(deps, chunk, signal);
+    if (body === null) return false;
+    await mask(body, transform, response, { ...headOf(isZipped ? 'gzip' : null), ...as?.headers }, signal);
+    return true;
   } finally {
     transform.close();
   }
@@ -74,15 +103,15 @@ async function send(deps: ServeDeps, chunk: StoredChunk, response: ServerRespons
 async function mask(
   body: IncomingMessage,
   transform: RemoteTransform,
-  output: 'gzip' | 'plain',
   response: ServerResponse,
+  head: Readonly<Record<string, string>>,
   signal: AbortSignal,
 ): Promise<void> {
   const step = async (bytes: Uint8Array | null): Promise<void> => {
     const masked = (await transform.step(bytes)).output;
     signal.throwIfAborted();
     if (masked.length === 0) return;
-    if (!response.headersSent) response.writeHead(200, headOf(output === 'gzip' ? output : null));
+    if (!response.headersSent) response.writeHead(200, head);
     await written(response, masked, signal);
   };
   for await (const piece of readable(body, signal)) {
@@ -93,22 +122,23 @@ async function mask(
 }
 
 /** Nothing of it is masked: as it comes. */
-async function pass(deps: ServeDeps, chunk: StoredChunk, response: ServerResponse, signal: AbortSignal): Promise<void> {
-  const body = await opened(deps, chunk, response, signal);
-  if (body === null) return;
+async function pass(deps: ServeDeps, chunk: StoredChunk, response: ServerResponse, signal: AbortSignal): Promise<boolean> {
+  const body = await opened(deps, chunk, signal);
+  if (body === null) return false;
   response.writeHead(200, headOf(body.headers['content-encoding'] ?? null));
   for await (const piece of readable(body, signal)) await written(response, piece, signal);
   response.end();
+  return true;
 }
 
-/** @returns null when the storage does not have it any more; that is answered */
-async function opened(deps: ServeDeps, chunk: StoredChunk, response: ServerResponse, signal: AbortSignal): Promise<IncomingMessage | null> {
+/** @returns null when the storage does not have it any more */
+async function opened(deps: ServeDeps, chunk: StoredChunk, signal: AbortSignal): Promise<IncomingMessage | null> {
   const body = await deps.source.open(chunk.url, chunk.headers, signal);
   const { statusCode = 0 } = body;
   if (statusCode === 200) return body;
   body.destroy();
-  if (statusCode >= 400 && statusCode < 500) refuse(response, status.expired);
-  else throw new SallyportError('SP_UPSTREAM_UNREACHABLE', `the storage of a chunk answered ${statusCode}`);
+  if (statusCode < 400 || statusCode >= 500)
+    throw new SallyportError('SP_UPSTREAM_UNREACHABLE', `the storage of a chunk answered ${statusCode}`);
   return null;
 }
 

@@ -89,6 +89,8 @@ export class Transform {
   /** The last write to `#zip`: it goes on while the next piece is unzipped and masked. */
   #zipping: Promise<void> = Promise.resolve();
   #zipFault: Error | null = null;
+  /** Around the rows of a partition; empty once it was given. */
+  #head = '';
 
   static async create(options: TransformOptions): Promise<Transform> {
     const plan = receivedPlan(options.plan);
@@ -103,6 +105,7 @@ export class Transform {
     this.#options = options;
     this.#masker = masker;
     this.#collector = collector;
+    this.#head = options.plan.jsonv2 === undefined ? '' : '{"data":[';
     this.#zip = options.output === 'gzip' ? new Stage(createGzip({ level: 1, chunkSize: PIECE_BYTES })) : null;
   }
 
@@ -110,7 +113,20 @@ export class Transform {
    *  @throws SallyportError; nothing more may be asked then */
   async step(bytes: Uint8Array | null): Promise<Stepped> {
     const masked = bytes === null ? await this.#last() : this.#mask(await this.#unzipped(bytes));
-    return { output: await this.#zipped(masked, bytes === null), frames: this.#collector.drain(), rows: this.#masker.rows };
+    return {
+      output: await this.#zipped(this.#enclosed(masked, bytes === null), bytes === null),
+      frames: this.#collector.drain(),
+      rows: this.#masker.rows,
+    };
+  }
+
+  /** A partition is an object of its own, where chunks are bare rows. */
+  #enclosed(pieces: readonly Uint8Array[], isLast: boolean): readonly Uint8Array[] {
+    if (this.#options.plan.jsonv2 === undefined) return pieces;
+    const hasRows = pieces.some(({ length }) => length > 0);
+    const head = hasRows || isLast ? this.#head : '';
+    if (head !== '') this.#head = '';
+    return [Buffer.from(head), ...pieces, Buffer.from(isLast ? ']}' : '')];
   }
 
   close(): void {
