@@ -77,6 +77,17 @@ const CASES: readonly (readonly [string, string, Asked?])[] = [
   // A view looks names up in its own schema.
   ['create view archive.v2 as select id, city from clinics', 'relation: CLINICS'],
   ['create view other.public.v2 as select id, city from public.clinics', 'relation: PUBLIC.CLINICS'],
+  // A view keeps its text: variables are those of whoever reads it, then.
+  [
+    "set v = 'clinics'; create temporary view x as select id, city from identifier($v); set v = 'patients'; select id from x",
+    'session-object: a session variable or result in a view | relation: CLINIC.PUBLIC.X',
+  ],
+  [
+    'create view x as select $v as a',
+    'session-object: a session variable or result in a view',
+    { session: { variables: new Map([['V', '2']]) } },
+  ],
+  ['create view x as select * from table(result_scan(last_query_id()))', 'session-object: a session variable or result in a view'],
   // What IF NOT EXISTS found is not what the statement says: a stream, or a table of a database that is not read.
   [
     'create table if not exists hidden.public.patients (id int, ssn text); select ssn from hidden.public.patients',

@@ -9,7 +9,8 @@ import { kindRefused, part, type Part, refused } from './part.ts';
 import { type Planning, planTree } from './planning.ts';
 import { classesNamed, comparableClass, plainValues } from './patterns.ts';
 import { findRelation, qualifiedName, qualify } from './relations.ts';
-import { Reader, type StatementText, wordAt } from './statement-text.ts';
+import type { Token } from './lexer.ts';
+import { Reader, type StatementText, wordAt, written } from './statement-text.ts';
 import type { PlanContext, SessionChange, SnowflakeRelation } from './types.ts';
 
 const FORMS = 'Use one of the forms in docs/protocols/snowflake.md.';
@@ -49,11 +50,25 @@ export function planCreate(statement: StatementText, planning: Planning): Part {
   if (reader.take('DATABASE')) return planCreatePlace('CREATE DATABASE', reader);
   if (reader.take('SEQUENCE')) return planCreatePlace('CREATE SEQUENCE', reader);
   if (reader.take('VIEW')) {
+    const lasting = statement.tokens.find((token, index) => isOfSession(statement, token, index));
+    if (lasting !== undefined) return refused('CREATE VIEW', OF_SESSION, lasting);
     const planned = planTree('CREATE VIEW', statement, planning);
     return isTemporary ? temporary(planned, planning) : planned;
   }
   if (reader.take('TABLE')) return planCreateTable(statement, isTemporary, planning);
   return kindRefused('CREATE', 'this kind of CREATE', 'Tables, views, schemas, databases and sequences may be created.');
+}
+
+/** The text of a view is kept: what is set when it is read is another thing than what is set now. */
+const OF_SESSION: Unknown = {
+  code: 'session-object',
+  what: 'a session variable or result in a view',
+  remedy: 'Write names and constants into the view.',
+};
+
+function isOfSession(statement: StatementText, token: Token, index: number): boolean {
+  const isVariable = token.kind === 'variable' && !/^\$\d+$/.test(written(statement, token));
+  return isVariable || ['RESULT_SCAN', 'LAST_QUERY_ID', 'IDENTIFIER'].includes(wordAt(statement, index));
 }
 
 function planCreateTable(statement: StatementText, isTemporary: boolean, planning: Planning): Part {
