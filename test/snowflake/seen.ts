@@ -22,11 +22,19 @@ class Needles {
   /** The first that is found; null = none is. */
   firstIn(text: string): string | null {
     for (let index = 0; index + gram <= text.length; index += 1) {
-      const found = this.#byStart.get(text.slice(index, index + gram))?.find((needle) => text.startsWith(needle, index));
+      const found = this.#byStart
+        .get(text.slice(index, index + gram))
+        ?.find((needle) => text.startsWith(needle, index) && isApart(needle, text, index));
       if (found !== undefined) return found;
     }
     return null;
   }
+}
+
+/** A short number within a longer one, such as a time or an id, is a number of its own by chance. */
+function isApart(needle: string, text: string, index: number): boolean {
+  if (!/^\d{1,8}$/.test(needle)) return true;
+  return !/[0-9a-f]/.test(text[index - 1] ?? '') && !/[0-9a-f]/.test(text[index + needle.length] ?? '');
 }
 
 /** Protected values of a database in all their forms. */
