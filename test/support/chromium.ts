@@ -94,7 +94,8 @@ export async function openWatched(browser: Browser, options: WatchedOptions): Pr
     if (from === origin) reading.add(read(request, pathname));
   });
   const read = async (request: Request, path: string): Promise<void> => {
-    const response = await request.response();
+    // Nobody asks any more when the browser is closed.
+    const response = await request.response().catch(() => null);
     if (response === null || (response.status() >= 300 && response.status() < 400)) return;
     // A page that is left takes the bodies of its answers along.
     const text = await response.text().catch(() => '');
