@@ -89,6 +89,7 @@ const longest = [
   'bypass',
   'postgres-versions',
   'console-browser',
+  'snowflake-bypass',
   'gateway-workers',
   'policy-tools',
   'grants',

@@ -18,7 +18,7 @@ import { shrink } from '../noninterference/shrink.ts';
 import { formNames } from '../noninterference/units.ts';
 import { type Pairs, readPairsPolicy, startPairs } from '../noninterference/worlds.ts';
 
-const [statements = 20_000, seed = 1] = (process.env['SALLYPORT_NONINTERFERENCE'] ?? '').split(':').filter(Boolean).map(Number);
+const [statements = 10_000, seed = 1] = (process.env['SALLYPORT_NONINTERFERENCE'] ?? '').split(':').filter(Boolean).map(Number);
 const laneCount = 4;
 const maxShrunkChars = 140;
 /** Far more than it took so far: 55 to 870. */
