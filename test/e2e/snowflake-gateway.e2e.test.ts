@@ -2,11 +2,13 @@
 // real driver (snowflake-sdk).
 
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import snowflake, { type Connection, type RowStatement } from 'snowflake-sdk';
 import { FakeAccount } from '../snowflake/fake/account.ts';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { auditEntries, callApi, until } from '../support/small-clinic.ts';
+import { apiEnvironment, auditEntries, callApi, sallyport, until } from '../support/small-clinic.ts';
 
 snowflake.configure({ logLevel: 'OFF' } as never);
 
@@ -189,6 +191,15 @@ test('what was done is recorded, told and replayed like everything else', async 
   await until('the session is listed', async () => (await callApi(gateway, gateway.running.api.port, officer, path)).status === 200);
   const view = await ask<{ target: string }>(path);
   assert.equal(view.target, 'warehouse');
+  const identity = join(gateway.directory, 'auditor.age');
+  writeFileSync(identity, gateway.sealingIdentity.reveal(), { mode: 0o600 });
+  const seen = await sallyport(
+    ['session', 'replay', String(closed?.session), '--identity', identity, '--purpose', 'a look back'],
+    apiEnvironment(gateway, gateway.running.api.port, officer),
+  ).ended;
+  assert.equal(seen.code, 0, seen.err);
+  assert.match(seen.out, /SELECT id, ssn FROM patients ORDER BY id LIMIT 2[\s\S]*ID[^\n]*SSN[\s\S]*\*\*\*[\s\S]*\*\*\*/);
+  assert.doesNotMatch(seen.out, /\d{3}-\d{2}-\d{4}/);
   const replay = async (source: string): Promise<Readonly<Record<string, number>> & { requests: number; unchanged: number }> => {
     const { report } = await ask<{ report: { requests: number; unchanged: number; changes: Record<string, number> } }>(
       '/v1/policy/replay',
