@@ -1,10 +1,11 @@
 // Our errors as PostgreSQL ErrorResponse and NoticeResponse messages. The table maps category to SQLSTATE; a few codes
 // have a better one. Message = what, DETAIL = reason codes and rules, HINT = what to do and the session id.
 
-import type { Deny, ReasonCode } from '../../core/decision.ts';
+import type { Deny } from '../../core/decision.ts';
 import { type Category, ERROR_CODES, type ErrorCode, SallyportError } from '../../core/error.ts';
 import type { Facts, Unknown } from '../../core/facts.ts';
 import type { SessionId } from '../../core/ids.ts';
+import { isNothingElse, toldDenial } from '../../session/denial.ts';
 import { UNKNOWN_NAME } from '../../sql/resolve.ts';
 import { fieldsMessage } from './messages.ts';
 
@@ -91,48 +92,17 @@ export function nativeFault(fault: SallyportError, session: SessionId | null): N
   return { sqlstate: sqlstateOf(fault.code), message: `sallyport: ${text}`, detail: fault.code, hint: withSession(remedy, session) };
 }
 
-/** How a denial for each reason is told. */
-const denialCode = {
-  rule: 'SP_REQUEST_DENIED',
-  'no-access': 'SP_TARGET_UNKNOWN',
-  'effect-not-granted': 'SP_REQUEST_DENIED',
-  'not-understood': 'SP_REQUEST_NOT_UNDERSTOOD',
-  'policy-error': 'SP_REQUEST_DENIED',
-  predicate: 'SP_REQUEST_DENIED',
-  'approval-denied': 'SP_APPROVAL_DENIED',
-  'approval-expired': 'SP_APPROVAL_EXPIRED',
-  'approval-void': 'SP_APPROVAL_VOID',
-  cancelled: 'SP_REQUEST_CANCELLED',
-  'shutting-down': 'SP_SHUTTING_DOWN',
-  unavailable: 'SP_STORE_UNAVAILABLE',
-  'outside-grant': 'SP_GRANT_SCOPE',
-  'grant-rows': 'SP_GRANT_ROWS',
-} as const satisfies Record<ReasonCode, ErrorCode>;
-
 /** Explains a denial: reason, rules, what could not be proven, and what to do instead. */
 export function nativeDenial(decision: Deny, facts: Facts, session: SessionId): NativeError {
-  const reason = decision.reasons[0] ?? 'policy-error';
-  const code = denialCode[reason];
-  const { text, remedy } = ERROR_CODES[code];
-  const unknown = reason === 'not-understood' ? facts.unknowns[0] : undefined;
-  const details = [`reasons: ${decision.reasons.join(', ')}`];
-  if (decision.rules.length > 0) details.push(`rules: ${decision.rules.join(', ')}`);
-  if (facts.unknowns.length > 1) details.push(`not understood: ${facts.unknowns.map((item) => `${item.code} ${item.what}`).join(', ')}`);
-  const state = unknown === undefined ? undefined : stateOfUnknown(unknown, decision);
+  const { code, reason, text, remedy, unknown, why } = toldDenial(decision, facts);
+  const state = unknown === undefined || !isNothingElse(unknown, decision) ? undefined : SQLSTATE_OF_UNKNOWN[unknown.code];
   return {
     sqlstate: state ?? (reason === 'no-access' ? SQLSTATE.denied : sqlstateOf(code)),
     message: `sallyport: ${unknown === undefined ? (decision.say ?? text) : whatIsUnknown(unknown, state === undefined ? text : null)}`,
-    detail: details.join('; '),
-    hint: withSession(unknown?.remedy ?? remedy, session),
+    detail: why,
+    hint: withSession(remedy, session),
     ...(unknown?.at === undefined ? {} : { position: unknown.at }),
   };
-}
-
-/** Undefined for a denial: what policy denies as well is denied, whatever is missing in it. A text that is no statement is
- *  never that: policy has seen nothing of it. */
-function stateOfUnknown({ code }: Unknown, { reasons }: Deny): string | undefined {
-  const isText = code === 'syntax' || code === 'too-large' || code === 'too-deep';
-  return isText || reasons.length === 1 ? SQLSTATE_OF_UNKNOWN[code] : undefined;
 }
 
 /** @param denial public text of the denial that it is; null = it is none. */

@@ -1,10 +1,11 @@
 // Our errors as Snowflake tells errors: HTTP 200, `success: false`, a code of Snowflake's own, an SQLSTATE. Never 4xx or 5xx, which
 // drivers repeat without end. Message = what, why, what to do next. The table maps category; a few codes have a better one.
 
-import type { Deny, ReasonCode } from '../../core/decision.ts';
+import type { Deny } from '../../core/decision.ts';
 import { type Category, ERROR_CODES, type ErrorCode, SallyportError } from '../../core/error.ts';
 import type { Facts, Unknown } from '../../core/facts.ts';
 import type { SessionId } from '../../core/ids.ts';
+import { isNothingElse, toldDenial } from '../../session/denial.ts';
 import type { Held } from '../../session/gate.ts';
 import { CODES, type Envelope, type JsonObject } from './protocol.ts';
 
@@ -72,44 +73,13 @@ export function nativeFault(fault: SallyportError, session: SessionId | null): N
   return { ...nativeOf(fault.code), message: withSession(`sallyport: ${text} (${fault.code}). ${remedy}`, session) };
 }
 
-/** How a denial for each reason is told. */
-const denialCode = {
-  rule: 'SP_REQUEST_DENIED',
-  'no-access': 'SP_TARGET_UNKNOWN',
-  'effect-not-granted': 'SP_REQUEST_DENIED',
-  'not-understood': 'SP_REQUEST_NOT_UNDERSTOOD',
-  'policy-error': 'SP_REQUEST_DENIED',
-  predicate: 'SP_REQUEST_DENIED',
-  'approval-denied': 'SP_APPROVAL_DENIED',
-  'approval-expired': 'SP_APPROVAL_EXPIRED',
-  'approval-void': 'SP_APPROVAL_VOID',
-  cancelled: 'SP_REQUEST_CANCELLED',
-  'shutting-down': 'SP_SHUTTING_DOWN',
-  unavailable: 'SP_STORE_UNAVAILABLE',
-  'outside-grant': 'SP_GRANT_SCOPE',
-  'grant-rows': 'SP_GRANT_ROWS',
-} as const satisfies Record<ReasonCode, ErrorCode>;
-
 /** Explains a denial: what, reason and rules, what could not be proven, and what to do instead. */
 export function nativeDenial(decision: Deny, facts: Facts, session: SessionId): NativeError {
-  const reason = decision.reasons[0] ?? 'policy-error';
-  const code = denialCode[reason];
-  const { text, remedy } = ERROR_CODES[code];
-  const unknown = reason === 'not-understood' ? facts.unknowns[0] : undefined;
-  const native = unknown === undefined ? null : nativeOfUnknown(unknown, decision);
-  const why = [`reasons: ${decision.reasons.join(', ')}`];
-  if (decision.rules.length > 0) why.push(`rules: ${decision.rules.join(', ')}`);
-  if (facts.unknowns.length > 1) why.push(`not understood: ${facts.unknowns.map((item) => `${item.code} ${item.what}`).join(', ')}`);
+  const { code, reason, text, remedy, unknown, why } = toldDenial(decision, facts);
+  const native = unknown === undefined || !isNothingElse(unknown, decision) ? null : (NATIVE_OF_UNKNOWN[unknown.code] ?? null);
   const what = unknown === undefined ? (decision.say ?? text) : whatIsUnknown(unknown, native === null ? text : null);
-  const message = withSession(`sallyport: ${sentence(what)} ${sentence(why.join('; '))} ${unknown?.remedy ?? remedy}`, session);
+  const message = withSession(`sallyport: ${sentence(what)} ${sentence(why)} ${remedy}`, session);
   return { ...(native ?? (reason === 'no-access' ? NATIVE.denied : nativeOf(code))), message };
-}
-
-/** Null for a denial: what policy denies as well is denied, whatever is missing in it. A text that is no statement is never that:
- *  policy has seen nothing of it. */
-function nativeOfUnknown({ code }: Unknown, { reasons }: Deny): NativeCode | null {
-  const isText = code === 'syntax' || code === 'too-large' || code === 'too-deep';
-  return isText || reasons.length === 1 ? (NATIVE_OF_UNKNOWN[code] ?? null) : null;
 }
 
 /** @param denial public text of the denial that it is; null = it is none. */
