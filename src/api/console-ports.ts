@@ -1,24 +1,8 @@
 // What the API needs to let a browser in: log-in by redirect, and what a cookie stands for. `identity` satisfies these without
 // importing this file.
 
+import type { BrowserLogin } from '../core/browser-login.ts';
 import type { Principal } from '../core/identity.ts';
-
-export interface ConsoleLogin {
-  readonly providers: readonly { readonly name: string; readonly label: string }[];
-  /** @returns where the browser goes, and what it brings back in a cookie
-   *  @throws SP_API_NOT_FOUND for an unknown provider, SP_AUTH_UNAVAILABLE */
-  begin(
-    provider: string,
-    to: { readonly redirectUri: string; readonly returnTo: string; readonly hint: string | null },
-  ): Promise<{ readonly url: string; readonly transaction: string }>;
-  /** @param back.provider whose `redirectUri` the browser came back to: one that was begun with another is refused
-   *  @param back.query of that request, with `?`
-   *  @throws SP_AUTH_INVALID_TOKEN, SP_AUTH_UNAVAILABLE, SP_API_RATE_LIMITED */
-  finish(
-    transaction: string,
-    back: { readonly provider: string; readonly redirectUri: string; readonly query: string },
-  ): Promise<{ readonly token: string; readonly returnTo: string }>;
-}
 
 /** All @throws SP_STORE_UNAVAILABLE */
 export interface ConsoleSessionsSurface {
@@ -48,7 +32,7 @@ export interface ConsolePersona {
 }
 
 export interface ConsoleSurface {
-  readonly login: ConsoleLogin;
+  readonly login: BrowserLogin;
   readonly sessions: ConsoleSessionsSurface;
   /** Whom a link may log in without a further question; none but in a demo. */
   readonly personas: readonly ConsolePersona[];

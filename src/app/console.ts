@@ -1,11 +1,12 @@
 // How browsers come in: the client of each identity provider that has one, and the log-ins that stand. And where the console's files are.
 
+import type { BrowserLogin } from '../core/browser-login.ts';
 import { createHash, createHmac } from 'node:crypto';
 import { basename, join } from 'node:path';
 import type { ConsolePersona } from '../api/index.ts';
 import type { Clock, ConsoleSessionStore, Random } from '../core/ports.ts';
 import { Secret } from '../core/secret.ts';
-import { type CodeFlow, type CodeFlowProvider, createCodeFlow, type ConsoleSessions, createConsoleSessions } from '../identity/index.ts';
+import { type CodeFlowProvider, createCodeFlow, type ConsoleSessions, createConsoleSessions } from '../identity/index.ts';
 import type { ConfigDocument } from './config-schema.ts';
 
 type Provider = ConfigDocument['identity']['providers'][number];
@@ -36,7 +37,7 @@ export async function readConsoleClients(
 }
 
 export interface GatewayConsole {
-  readonly login: CodeFlow;
+  readonly login: BrowserLogin;
   readonly sessions: ConsoleSessions;
   readonly personas: readonly ConsolePersona[];
 }

@@ -3,6 +3,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import type { BrowserLogin } from '../core/browser-login.ts';
 import { SallyportError } from '../core/error.ts';
 import type { SessionId, TargetName } from '../core/ids.ts';
 import type {
@@ -19,7 +20,6 @@ import type {
 import { Secret } from '../core/secret.ts';
 import type { Protocol, Target } from '../core/target.ts';
 import { createOidcAuthenticator } from '../identity/index.ts';
-import type { BrowserLoginPort } from '../protocols/snowflake/browser-login.ts';
 import { createPostgresAdapter, type PostgresTargetConfig } from '../protocols/postgres/adapter.ts';
 import { resolveSecret } from '../secrets/index.ts';
 import { createGate, type OpenGate } from '../session/gate.ts';
@@ -78,7 +78,7 @@ export interface TrafficDeps {
   /** 0 = the main thread. */
   readonly thread: number;
   /** Undefined: this thread serves no Snowflake clients. `browserLogin` null: people do not log in to those with a browser. */
-  readonly snowflake?: { readonly browserLogin: BrowserLoginPort | null };
+  readonly snowflake?: { readonly browserLogin: BrowserLogin | null };
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;

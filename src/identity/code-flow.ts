@@ -2,6 +2,7 @@
 // stands for is for the authenticator to say, as for every other token.
 // REFUSES: plain HTTP off loopback, redirects of the provider's own endpoints, answers over 512 KiB or slower than five seconds.
 
+import type { BrowserLogin } from '../core/browser-login.ts';
 import {
   allowInsecureRequests,
   authorizationCodeGrant,
@@ -50,24 +51,6 @@ export interface CodeFlowProvider {
   readonly token: 'access' | 'id';
 }
 
-export interface CodeFlow {
-  readonly providers: readonly { readonly name: string; readonly label: string }[];
-  /** @param hint whom the provider should log in
-   *  @returns where the browser goes, and what it brings back in a cookie
-   *  @throws SP_API_NOT_FOUND for another provider, SP_AUTH_UNAVAILABLE */
-  begin(
-    provider: string,
-    to: { readonly redirectUri: string; readonly returnTo: string; readonly hint: string | null },
-  ): Promise<{ readonly url: string; readonly transaction: string }>;
-  /** @param back.provider whose `redirectUri` the browser came back to: one that was begun with another is refused
-   *  @param back.query of that request, with `?`
-   *  @throws SP_AUTH_INVALID_TOKEN, SP_AUTH_UNAVAILABLE, SP_API_RATE_LIMITED */
-  finish(
-    transaction: string,
-    back: { readonly provider: string; readonly redirectUri: string; readonly query: string },
-  ): Promise<{ readonly token: string; readonly returnTo: string }>;
-}
-
 export interface CodeFlowDeps {
   readonly providers: readonly CodeFlowProvider[];
   readonly clock: Clock;
@@ -76,7 +59,7 @@ export interface CodeFlowDeps {
   readonly fetch?: typeof fetch;
 }
 
-export function createCodeFlow(deps: CodeFlowDeps): CodeFlow {
+export function createCodeFlow(deps: CodeFlowDeps): BrowserLogin {
   const transactions = createLoginTransactions(deps);
   const clients = new Map(deps.providers.map((provider) => [provider.name, { provider, configure: configurer(provider, deps) }]));
 

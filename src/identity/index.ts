@@ -1,6 +1,6 @@
 // Identity, as the root composes it.
 
-export { type CodeFlow, type CodeFlowProvider, createCodeFlow } from './code-flow.ts';
+export { type CodeFlowProvider, createCodeFlow } from './code-flow.ts';
 export { type ConsoleSessions, createConsoleSessions } from './console-sessions.ts';
 export { createFailureLimiter, type FailureLimiterOptions } from './failure-limiter.ts';
 export { createOidcAuthenticator, type OidcAuthenticatorDeps } from './oidc-authenticator.ts';

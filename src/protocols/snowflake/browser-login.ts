@@ -8,19 +8,6 @@ import { SallyportError } from '../../core/error.ts';
 import type { Clock, Random } from '../../core/ports.ts';
 import { Secret } from '../../core/secret.ts';
 
-/** The code flow of `identity/`, as it is needed here. */
-export interface BrowserLoginPort {
-  readonly providers: readonly { readonly name: string; readonly label: string }[];
-  begin(
-    provider: string,
-    to: { readonly redirectUri: string; readonly returnTo: string; readonly hint: string | null },
-  ): Promise<{ readonly url: string; readonly transaction: string }>;
-  finish(
-    transaction: string,
-    back: { readonly provider: string; readonly redirectUri: string; readonly query: string },
-  ): Promise<{ readonly token: string; readonly returnTo: string }>;
-}
-
 const lifeMs = 5 * 60_000;
 const maxPending = 2_000;
 const minProofChars = 32;

@@ -1,16 +1,17 @@
 // What a browser meets on the way to a log-in: the start, the choice of an identity provider where there are several, and the way back.
 // The identity token stays here; the browser goes to the driver's own listener on its machine with a one-time code.
 
+import type { BrowserLogin } from '../../core/browser-login.ts';
 import type { ServerResponse } from 'node:http';
 import { SallyportError } from '../../core/error.ts';
 import type { Clock, FailureLimiter } from '../../core/ports.ts';
 import { AttemptBudget } from '../../session/attempt-budget.ts';
 import type { HttpHandler, HttpRequest } from '../../transport/http-server.ts';
 import type { HttpRoute } from '../../transport/http-router.ts';
-import type { BrowserLoginPort, BrowserLogins } from './browser-login.ts';
+import type { BrowserLogins } from './browser-login.ts';
 
 export interface BrowserPagesDeps {
-  readonly flow: BrowserLoginPort;
+  readonly flow: BrowserLogin;
   readonly browsers: BrowserLogins;
   readonly failures: FailureLimiter;
   readonly clock: Clock;

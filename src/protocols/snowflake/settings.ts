@@ -1,10 +1,10 @@
 // What the adapter is configured with: targets, limits and the ports it works through.
 
+import type { BrowserLogin } from '../../core/browser-login.ts';
 import type { TargetName } from '../../core/ids.ts';
 import type { Authenticator, Clock, FailureLimiter, Logger, Random, TargetAnalyst } from '../../core/ports.ts';
 import type { TokenSpace } from '../../masking/index.ts';
 import type { Gate } from '../../session/gate.ts';
-import type { BrowserLoginPort } from './browser-login.ts';
 import type { SnowflakePlanning } from './planning.ts';
 import type { ResultMasker } from './results/index.ts';
 import type { SnowflakeUpstream, SnowflakeAccount } from './upstream.ts';
@@ -96,7 +96,7 @@ export interface SnowflakeAdapterDeps {
   readonly engine: (target: SnowflakeTargetConfig, connect: (signal: AbortSignal) => Promise<SnowflakeUpstream>) => SnowflakeEngine;
   readonly results: ResultMasker;
   /** Null: EXTERNALBROWSER is refused. */
-  readonly browserLogin: BrowserLoginPort | null;
+  readonly browserLogin: BrowserLogin | null;
   /** How clients and browsers reach the listener: `https://gw.example`; null = as they say themselves. */
   readonly publicUrl: string | null;
   readonly clock: Clock;
